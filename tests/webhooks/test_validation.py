@@ -14,26 +14,32 @@ from django.db import connection, transaction
 from requests_queue import clock
 from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues.fulfillment.models import Request
-from tests.background import Background
 from tests.engines import settled, until
 from tests.handlers import ReceivedRequest, Response, handler
-from tests.make import AT
-from tests.webhooks.validating import (
-    counted,
+from tests.make import AT, Catalog
+from tests.webhooks.claimed import counted
+from tests.webhooks.validating import (  # noqa: F401  (fixtures)
+    asking,
+    called_validator,
+    catalog,
     draft,
-    platform,
+    hanging_validator,
     recorded,
     refused,
+    row,
     states,
     validate,
     validator,
     validator_response,
     value_errors,
 )
-from webhooks import actions, webhook_health
+from webhooks import actions
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sound_counters"),
+]
 
 WRONG: list[tuple[Response, str]] = [
     ((200, b"<html>"), "Handler returned HTTP 200, but the body is not JSON"),
@@ -56,10 +62,10 @@ WRONG: list[tuple[Response, str]] = [
 # -- what is sent
 
 
-def test_whole_object_is_sent_by_signed_post() -> None:
-    catalog = platform()
-    with handler(validator_response()) as served:
-        hook = validator(catalog, served.url, data={"tenant": 1}, headers={"X-Env": "lab"})
+def test_whole_object_is_sent_by_signed_post(catalog: Catalog) -> None:
+    with called_validator(
+        catalog, validator_response(), data={"tenant": 1}, headers={"X-Env": "lab"}
+    ) as (served, hook):
         row = draft(catalog, region="mars")
         assert validate(catalog, row)
         request = served.next()
@@ -77,22 +83,8 @@ def test_whole_object_is_sent_by_signed_post() -> None:
     )
 
 
-def test_object_is_sent_with_changes_of_the_body() -> None:
-    catalog = platform()
-    with handler(500) as served:
-        validator(catalog, served.url)
-        row = draft(catalog, region="mars")
-        refused(catalog, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
-        sent = served.next().json
-    assert sent["asset"]["params"][0]["value"] == "eu"
-    row.refresh_from_db()
-    assert row.params[0]["value"] == "mars"
-
-
-def test_stored_get_is_sent_as_post() -> None:
-    catalog = platform()
-    with handler(validator_response()) as served:
-        hook = validator(catalog, served.url, http_method="GET")
+def test_stored_get_is_sent_as_post(catalog: Catalog) -> None:
+    with called_validator(catalog, validator_response(), http_method="GET") as (served, hook):
         validate(catalog, draft(catalog))
         assert served.next().method == "POST"
     tried = Attempt.objects.get(webhook=hook)
@@ -102,12 +94,10 @@ def test_stored_get_is_sent_as_post() -> None:
 # -- what is counted and stored
 
 
-def test_success_is_counted_and_merged() -> None:
-    catalog = platform()
-    with handler(
-        validator_response(region={"value": "eu", "value_error": "Not offered"})
-    ) as served:
-        hook = validator(catalog, served.url)
+def test_success_is_counted_and_merged(catalog: Catalog) -> None:
+    with called_validator(
+        catalog, validator_response(region={"value": "eu", "value_error": "Not offered"})
+    ) as (served, hook):
         row = draft(catalog, region="mars")
         before = clock.now()
         assert validate(catalog, row)
@@ -125,16 +115,12 @@ def test_success_is_counted_and_merged() -> None:
     assert Event.objects.get().object_id == row.pk
     assert (tried.delivery.claim, tried.delivery.lease) == (None, None)
     assert value_errors(row) == {"region": "Not offered"} and row.params[0]["value"] == "eu"
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_ignored_parts_of_parameter_are_named() -> None:
-    catalog = platform()
+def test_ignored_parts_of_parameter_are_named(catalog: Catalog, row: Request) -> None:
     ignored = {"value_error": "No", "title": "Other", "type": "text", "phase": None, "new": None}
     rules = {"required": True, "min_length": 3, "meta": None}
-    with handler(validator_response(region={**ignored, "constraints": rules})) as served:
-        validator(catalog, served.url)
-        row = draft(catalog)
+    with called_validator(catalog, validator_response(region={**ignored, "constraints": rules})):
         assert validate(catalog, row)
     assert Attempt.objects.get().why == (
         "Merged: region (value_error, constraints). Ignored: title of region, phase of region, "
@@ -144,10 +130,10 @@ def test_ignored_parts_of_parameter_are_named() -> None:
 
 
 @pytest.mark.parametrize(("response", "message"), WRONG, ids=[message for _, message in WRONG])
-def test_failure_is_counted_and_merges_nothing(response: Response, message: str) -> None:
-    catalog = platform()
-    with handler(response) as served:
-        hook = validator(catalog, served.url)
+def test_failure_is_counted_and_merges_nothing(
+    catalog: Catalog, response: Response, message: str
+) -> None:
+    with called_validator(catalog, response) as (_, hook):
         row = draft(catalog, region="mars")
         before = Request.objects.filter(pk=row.pk).values().get()
         [error] = refused(catalog, row, {"asset": {"params": [{"id": "region", "value": "eu"}]}})
@@ -160,87 +146,60 @@ def test_failure_is_counted_and_merges_nothing(response: Response, message: str)
     assert tried.status_code == response[0] and message.partition(";")[0] in tried.error
     assert "validators are called once" in tried.why
     assert Request.objects.filter(pk=row.pk).values().get() == before
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_failures_in_a_row_are_counted_until_a_success() -> None:
-    catalog = platform()
-    with handler(500) as served:
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
-        for n in (1, 2, 3):
-            refused(catalog, row)
-            assert counted(hook) == (n, n, 0, n, n)
-        served.respond = lambda request: validator_response()
-        validate(catalog, row)
-    assert counted(hook) == (4, 4, 1, 3, 0)
-    assert hook.last_success.pk > hook.last_failure.pk
-    assert webhook_health.counter_discrepancies() == []
-
-
-def test_failure_of_validator_changes_no_backoff(settings: Any) -> None:
+def test_failure_of_validator_changes_no_backoff(
+    catalog: Catalog, row: Request, settings: Any
+) -> None:
     settings.SIM_FAILURE_LIMIT = 1
-    catalog = platform()
-    gate = clock.shown(clock.now() + timedelta(hours=1))
-    standings = [
-        {},
-        {"earliest_possible_trigger": gate, "gate_closed_at": AT, "round": 3},
-        {"out_of_order": True, "round": 10},
-    ]
+    ends = clock.shown(clock.now() + timedelta(hours=1))
+    backing_off = {"earliest_possible_trigger": ends, "gate_closed_at": AT, "round": 3}
     with handler(500) as served:
-        hooks = [validator(catalog, served.url, n, **how) for n, how in enumerate(standings, 1)]
-        row = draft(catalog)
+        hooks = [
+            validator(catalog, served.url, 1),
+            validator(catalog, served.url, 2, **backing_off),
+            validator(catalog, served.url, 3, out_of_order=True, round=10),
+        ]
+        backoffs = Webhook.objects.order_by("pk").values("out_of_order", *backing_off)
+        before = list(backoffs)
         for _ in range(2):
             assert len(refused(catalog, row)) == 3
-    for hook, how in zip(hooks, standings, strict=True):
-        assert counted(hook) == (2, 2, 0, 2, 2)
-        healthy = {
-            "earliest_possible_trigger": None,
-            "gate_closed_at": None,
-            "round": 0,
-            "out_of_order": False,
-        }
-        for name, value in (healthy | how).items():
-            assert getattr(hook, name) == value
+    assert [counted(hook) for hook in hooks] == [(2, 2, 0, 2, 2)] * 3
+    assert list(backoffs.all()) == before
 
 
-def test_large_response_is_merged_fully_and_stored_up_to_64_kib() -> None:
-    catalog = platform()
+def test_large_response_is_merged_fully_and_stored_up_to_64_kib(
+    catalog: Catalog, row: Request
+) -> None:
     large = json.dumps(
         {"filler": "x" * 3 * 2**20, "asset": {"params": [{"id": "plan", "value_error": "No"}]}}
     ).encode()
-    with handler((200, large)) as served:
-        validator(catalog, served.url)
-        row = draft(catalog)
+    with called_validator(catalog, (200, large)):
         assert validate(catalog, row)
     tried = Attempt.objects.get()
     assert (bytes(tried.response_body), tried.truncated) == (large[:65536], True)
     assert tried.outcome == "success" and value_errors(row) == {"plan": "No"}
 
 
-def test_response_over_4_mib_is_failure() -> None:
-    catalog = platform()
-    with handler((200, b"{" + b" " * 4 * 2**20 + b"}")) as served:
-        validator(catalog, served.url)
+def test_response_over_4_mib_is_failure(catalog: Catalog) -> None:
+    with called_validator(catalog, (200, b"{" + b" " * 4 * 2**20 + b"}")):
         [error] = refused(catalog, draft(catalog))
     assert error == "Handler returned HTTP 200, but the body is longer than 4 MiB."
     tried = Attempt.objects.get()
     assert (len(tried.response_body), tried.truncated) == (65536, True)
 
 
-def test_error_of_invalid_response_is_short() -> None:
-    catalog = platform()
+def test_error_of_invalid_response_is_short(catalog: Catalog, row: Request) -> None:
     many = [{"id": f"unknown-{n}"} for n in range(20_000)]
     twice = [{"id": "plan"}] * 20_000
     bodies = iter([many, twice])
-    with handler(
+    with called_validator(
+        catalog,
         lambda request: (
             200,
             json.dumps({"params": [], "asset": {"params": next(bodies)}}).encode(),
-        )
-    ) as served:
-        validator(catalog, served.url)
-        row = draft(catalog)
+        ),
+    ):
         validate(catalog, row)
         [error] = refused(catalog, row)
     right, wrong = Attempt.objects.order_by("pk")
@@ -252,8 +211,7 @@ def test_error_of_invalid_response_is_short() -> None:
 # -- which validators are called
 
 
-def test_nothing_is_sent_without_a_validator() -> None:
-    catalog = platform()
+def test_nothing_is_sent_without_a_validator(catalog: Catalog, row: Request) -> None:
     with handler(500) as served:
         hooks = [
             validator(catalog, served.url, 1, active=False),
@@ -262,7 +220,6 @@ def test_nothing_is_sent_without_a_validator() -> None:
             validator(catalog, served.url, 4, object_class="tier_config_request"),
             validator(catalog, served.url, 5, account=catalog.provider),
         ]
-        row = draft(catalog)
         assert not validate(catalog, row)
         catalog.product.capabilities = {"cart": {"validation": False}}
         catalog.product.save()
@@ -272,8 +229,7 @@ def test_nothing_is_sent_without_a_validator() -> None:
     assert [counted(hook)[0] for hook in hooks] == [0] * 5
 
 
-def test_two_validators_run_concurrently_and_merge_in_order() -> None:
-    catalog = platform()
+def test_two_validators_run_concurrently_and_merge_in_order(catalog: Catalog, row: Request) -> None:
     both = threading.Barrier(2)
 
     def responding(text: str) -> Any:
@@ -287,18 +243,14 @@ def test_two_validators_run_concurrently_and_merge_in_order() -> None:
         # The younger one has the lower id.
         younger = validator(catalog, two.url, 1, created_at=AT + timedelta(seconds=1))
         older = validator(catalog, one.url, 2)
-        row = draft(catalog)
         assert validate(catalog, row)
     assert value_errors(row) == {"region": "Second", "plan": "Same"}
     assert counted(older) == counted(younger) == (1, 1, 1, 0, 0)
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_failure_of_one_validator_merges_nothing() -> None:
-    catalog = platform()
+def test_failure_of_one_validator_merges_nothing(catalog: Catalog, row: Request) -> None:
     with handler(validator_response(region={"value_error": "No"})) as good, handler(503) as bad:
         hooks = validator(catalog, good.url, 1), validator(catalog, bad.url, 2)
-        row = draft(catalog)
         assert refused(catalog, row) == ["Handler returned HTTP 503 (expected 2xx)."]
     assert value_errors(row) == {}
     assert [counted(hook) for hook in hooks] == [(1, 1, 1, 0, 0), (1, 1, 0, 1, 1)]
@@ -310,36 +262,25 @@ def test_failure_of_one_validator_merges_nothing() -> None:
 # -- changes during a validation
 
 
-def test_no_transaction_or_connection_is_held_during_the_request() -> None:
-    catalog = platform()
-    with handler(lambda request: None) as served:
-        validator(catalog, served.url)
-        row = draft(catalog)
-        connected: list[bool] = []
-
-        def ask() -> bool:
-            try:
-                return validate(catalog, row)
-            finally:
-                connected.append(connection.connection is not None)
-
-        asking = Background(ask)
-        served.next()
+def test_no_transaction_is_held_during_the_request(catalog: Catalog, row: Request) -> None:
+    with called_validator(catalog, None) as (served, _):
+        background = asking(served, catalog, row)
         # Another writer: on SQLite it would wait for an open transaction.
         with transaction.atomic():
             assert Webhook.objects.update(description="written meanwhile") == 1
             assert Request.objects.filter(pk=row.pk).update(note="and this") == 1
         assert states() == ["calling"]
-        assert not asking.ended.is_set()
+        assert not background.ended.is_set()
         served.release.set()
-        assert asking.result() is True
+        assert background.result() is True
     assert Request.objects.get(pk=row.pk).note == "and this"
 
 
-def test_connection_is_closed_before_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_is_closed_before_the_request(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from webhooks.delivery import validators
 
-    catalog = platform()
     real, connections = validators.send, []
 
     def send(calls: Any) -> Any:
@@ -347,88 +288,68 @@ def test_connection_is_closed_before_the_request(monkeypatch: pytest.MonkeyPatch
         return real(calls)
 
     monkeypatch.setattr(validators, "send", send)
-    with handler(validator_response()) as served:
-        validator(catalog, served.url)
+    with called_validator(catalog, validator_response()):
         validate(catalog, draft(catalog))
     assert connections == [(None, False)]
 
 
-def test_validation_inside_a_transaction_is_refused() -> None:
-    catalog = platform()
-    with handler() as served:
-        validator(catalog, served.url)
-        row = draft(catalog)
-        with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
-            validate(catalog, row)
+def test_validation_inside_a_transaction_is_refused(catalog: Catalog, row: Request) -> None:
+    with (
+        called_validator(catalog) as (served, _),
+        pytest.raises(RuntimeError, match="durable"),
+        transaction.atomic(),
+    ):
+        validate(catalog, row)
     assert served.received == [] and states() == []
 
 
-@pytest.mark.parametrize("outcome", ["success", "failure"])
-def test_disabled_during_validation(outcome: str) -> None:
-    catalog = platform()
-    with handler(lambda request: None if outcome == "success" else held(served)) as served:
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
-        asking = Background(lambda: validate(catalog, row))
-        served.next()
+@pytest.mark.parametrize(
+    ("response", "counts"),
+    [(validator_response(), (1, 1, 1, 0, 0)), (500, (1, 1, 0, 1, 1))],
+    ids=["success", "failure"],
+)
+def test_disabled_during_validation(
+    catalog: Catalog, row: Request, response: Response, counts: tuple[int, ...]
+) -> None:
+    with hanging_validator(catalog, response) as (served, hook):
+        background = asking(served, catalog, row)
         actions.edit(hook.pk, catalog.vendor_user, {"active": False})
         served.release.set()
-        until(asking.ended.is_set, "the validation")
-    success = outcome == "success"
-    assert counted(hook) == (1, 1, int(success), int(not success), int(not success))
+        until(background.ended.is_set, "the validation")
+    assert counted(hook) == counts
     assert states() == ["cancelled"]
-    assert webhook_health.counter_discrepancies() == []
 
 
-def held(served: Any) -> Response:
-    served.release.wait(30)
-    return 500
-
-
-def test_deleted_during_validation() -> None:
-    catalog = platform()
-    with handler(lambda request: None) as served:
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
-        asking = Background(lambda: validate(catalog, row))
-        served.next()
+def test_deleted_during_validation(catalog: Catalog, row: Request) -> None:
+    with called_validator(catalog, None) as (served, hook):
+        background = asking(served, catalog, row)
         actions.delete(hook.pk)
         served.release.set()
-        assert asking.result() is True
+        assert background.result() is True
     assert not Attempt.objects.exists() and not Delivery.objects.exists()
 
 
-def test_edited_during_validation() -> None:
-    catalog = platform()
-    with handler(lambda request: None) as served:
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
-        asking = Background(lambda: validate(catalog, row))
-        served.next()
+def test_edited_during_validation(catalog: Catalog, row: Request) -> None:
+    with called_validator(catalog, None) as (served, hook):
+        background = asking(served, catalog, row)
         actions.edit(hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
         served.release.set()
-        assert asking.result() is True
+        assert background.result() is True
     assert counted(hook) == (1, 1, 1, 0, 0)
     assert Attempt.objects.get().url == served.url
-    assert settled() and webhook_health.counter_discrepancies() == []
+    assert settled()
 
 
-def test_late_response_is_noted_in_its_attempt() -> None:
-    catalog = platform()
-
-    def slow(request: ReceivedRequest) -> Response:
-        served.release.wait(30)
-        return validator_response(region={"value_error": "No"})
-
-    with handler(slow) as served:
-        validator(catalog, served.url)
-        row = draft(catalog)
-        asking = Background(lambda: validate(catalog, row))
-        served.next()
+def test_late_response_is_noted_in_its_attempt(catalog: Catalog, row: Request) -> None:
+    with hanging_validator(catalog, validator_response(region={"value_error": "No"})) as (
+        served,
+        _,
+    ):
+        background = asking(served, catalog, row)
         Request.objects.filter(pk=row.pk).update(status="pending")
         served.release.set()
         with pytest.raises(ActionNotAllowed, match="was too late"):
-            asking.result()
+            background.result()
     assert value_errors(row) == {}
     tried = Attempt.objects.get()
     assert tried.outcome == "success"

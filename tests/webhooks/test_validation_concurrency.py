@@ -11,55 +11,44 @@ import pytest
 
 from requests_queue import clock
 from requests_queue.errors import Refused
-from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from sandbox.clock import moves, settling
 from tests import make
 from tests.background import Background
 from tests.engines import lost_results, move_clock, settled, until
-from tests.handlers import Handler, ReceivedRequest, Response, handler
+from tests.handlers import handler
 from tests.make import Catalog
-from tests.webhooks.validating import (
-    counted,
+from tests.webhooks.claimed import counted
+from tests.webhooks.validating import (  # noqa: F401  (fixtures)
+    asking,
+    called_validator,
+    catalog,
     draft,
+    hanging_validator,
     platform,
     recorded,
     refused,
+    row,
     states,
     validate,
     validator,
     validator_response,
     value_errors,
 )
-from webhooks import webhook_health
 from webhooks.delivery import claim, fan_out, record, validators
 from webhooks.delivery.engine import Engine
 from webhooks.models import Attempt, Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sound_counters"),
+]
 
 REJECTED = (
     "Not sent: too many requests to this validator are in flight, because its handler is slow."
 )
 STOPPED = "Sandbox stopped during the request: the outcome is unknown."
 COMPLAINS = validator_response(region={"value_error": "No"})
-
-
-def hangs(served: Handler) -> Any:
-    """Return a behavior that hangs until it is released, and responds with an error then."""
-
-    def think(request: ReceivedRequest) -> Response:
-        served.release.wait(60)
-        return COMPLAINS
-
-    return think
-
-
-def asking(served: Handler, catalog: Catalog, row: Request) -> Background:
-    """Validate in the background, and wait until the handler has the request."""
-    background = Background(lambda: validate(catalog, row))
-    served.next()
-    return background
 
 
 # -- slots and time
@@ -83,15 +72,12 @@ def test_hanging_validator_gets_half_of_the_slots(settings: Any) -> None:
     tried = Attempt.objects.get(outcome="failure")
     assert (tried.error, tried.status_code, tried.duration) == (REJECTED, None, 0)
     assert not validators._in_flight
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_only_the_slow_validator_is_rejected(settings: Any) -> None:
+def test_only_the_slow_validator_is_rejected(catalog: Catalog, row: Request, settings: Any) -> None:
     settings.SIM_VALIDATIONS = 2
-    catalog = platform()
     with handler(None) as slow, handler(COMPLAINS) as quick:
         one = validator(catalog, slow.url, 1)
-        row = draft(catalog)
         waiting = asking(slow, catalog, row)
         two = validator(catalog, quick.url, 2)
         assert refused(catalog, row) == [REJECTED]
@@ -104,12 +90,12 @@ def test_only_the_slow_validator_is_rejected(settings: Any) -> None:
 
 
 @pytest.mark.parametrize(("slots", "most"), [(1, 1), (2, 1), (3, 1), (4, 2), (100, 50)])
-def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int) -> None:
+def test_half_of_the_slots_is_at_least_one(
+    catalog: Catalog, settings: Any, slots: int, most: int
+) -> None:
     settings.SIM_VALIDATIONS, settings.SIM_MAX_IN_FLIGHT = slots, slots + 1
-    catalog = platform()
     make.webhook(catalog)
-    for _ in range(most + 1):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
+    make.order(catalog, most + 1)
     claimed = claim.claim(1000).claims
     with ExitStack() as held:
         free = [held.enter_context(validators._slots([one])) for one in claimed]
@@ -117,12 +103,9 @@ def test_half_of_the_slots_is_at_least_one(settings: Any, slots: int, most: int)
     assert not validators._in_flight
 
 
-def test_validation_times_out(settings: Any) -> None:
+def test_validation_times_out(catalog: Catalog, row: Request, settings: Any) -> None:
     settings.SIM_VALIDATION_TIMEOUT = 0.4
-    catalog = platform()
-    with handler(None) as served:
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
+    with called_validator(catalog, None) as (_, hook):
         began = real_time.monotonic()
         assert refused(catalog, row) == ["Timed out after 0.4 s."]
         assert 0.4 <= real_time.monotonic() - began < 3
@@ -133,11 +116,8 @@ def test_validation_times_out(settings: Any) -> None:
 # -- stopping
 
 
-def test_stop_ends_requests_in_flight_with_message() -> None:
-    catalog = platform()
-    with handler(None) as served:
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
+def test_stop_ends_requests_in_flight_with_message(catalog: Catalog, row: Request) -> None:
+    with called_validator(catalog, None) as (served, hook):
         waiting = Background(lambda: refused(catalog, row))
         served.next()
         began = real_time.monotonic()
@@ -152,14 +132,10 @@ def test_stop_ends_requests_in_flight_with_message() -> None:
         validators.start()
         served.respond = lambda request: COMPLAINS
         assert validate(catalog, row)
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_stop_at_any_time_leaves_no_caller_waiting() -> None:
-    catalog = platform()
-    with handler(COMPLAINS) as served:
-        validator(catalog, served.url)
-        row = draft(catalog)
+def test_stop_at_any_time_leaves_no_caller_waiting(catalog: Catalog, row: Request) -> None:
+    with called_validator(catalog, COMPLAINS) as (served, _):
         for n in range(6):
             waiting = [Background(lambda: refusals(catalog, row)) for _ in range(3)]
             if n % 2:
@@ -169,7 +145,6 @@ def test_stop_at_any_time_leaves_no_caller_waiting() -> None:
                 assert one.result() in ([], [STOPPED])
             validators.start()
     assert settled() and "calling" not in states()
-    assert webhook_health.counter_discrepancies() == []
 
 
 def refusals(catalog: Catalog, row: Request) -> list[str]:
@@ -183,12 +158,10 @@ def refusals(catalog: Catalog, row: Request) -> list[str]:
 # -- lost
 
 
-def test_validation_of_killed_process_is_recorded_and_not_repeated(engine: Engine) -> None:
-    catalog = platform()
-    with handler() as served:
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
-        served.respond = hangs(served)
+def test_validation_of_killed_process_is_recorded_and_not_repeated(
+    catalog: Catalog, row: Request, engine: Engine
+) -> None:
+    with hanging_validator(catalog, COMPLAINS) as (served, hook):
         waiting = asking(served, catalog, row)
         lease = Delivery.objects.values_list("lease", flat=True).get()
         assert lease is not None and 55 < lease - real_time.time() < 65
@@ -212,15 +185,10 @@ def test_validation_of_killed_process_is_recorded_and_not_repeated(engine: Engin
     late = Attempt.objects.get(outcome="success")
     assert late.why == "Nothing is merged: a response came after its lease had expired."
     assert (len(served.received), Attempt.objects.count()) == (1, 2)
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_restart_expires_leases() -> None:
-    catalog = platform()
-    with handler() as served:
-        served.respond = hangs(served)
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
+def test_restart_expires_leases(catalog: Catalog, row: Request) -> None:
+    with hanging_validator(catalog, COMPLAINS) as (served, hook):
         waiting = asking(served, catalog, row)
         assert claim.lost_claims() == []
         claim.expire_leases()
@@ -231,12 +199,9 @@ def test_restart_expires_leases() -> None:
     assert recorded(hook)[0][:2] == ("validated in draft", "failed")
 
 
-def test_engine_does_not_claim_validations(engine: Engine) -> None:
-    catalog = platform()
-    with handler() as served:
-        served.respond = hangs(served)
-        validator(catalog, served.url)
-        waiting = asking(served, catalog, draft(catalog))
+def test_engine_does_not_claim_validations(catalog: Catalog, row: Request, engine: Engine) -> None:
+    with hanging_validator(catalog, COMPLAINS) as (served, _):
+        waiting = asking(served, catalog, row)
         engine.wake()
         with handler() as other:
             fan_out.trigger(make.webhook(catalog, other.url, n=2))
@@ -252,14 +217,10 @@ def test_engine_does_not_claim_validations(engine: Engine) -> None:
 
 
 def test_move_of_clock_does_not_time_out_validation(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, row: Request, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moves, "PATIENCE", 0.1)
-    catalog = platform()
-    with handler() as served:
-        served.respond = hangs(served)
-        hook = validator(catalog, served.url)
-        row = draft(catalog)
+    with hanging_validator(catalog, COMPLAINS) as (served, hook):
         waiting = asking(served, catalog, row)
         pk = Delivery.objects.get().pk
         began = real_time.monotonic()
@@ -283,10 +244,10 @@ def test_move_of_clock_does_not_time_out_validation(
 
 
 @pytest.mark.parametrize(("status", "state"), [(200, "delivered"), (500, "failed")])
-def test_trigger_now_sends_the_payload_once(engine: Engine, status: int, state: str) -> None:
-    catalog = platform()
-    with handler(status) as served:
-        hook = validator(catalog, served.url, data={"n": 1})
+def test_trigger_now_sends_the_payload_once(
+    catalog: Catalog, engine: Engine, status: int, state: str
+) -> None:
+    with called_validator(catalog, status, data={"n": 1}) as (served, hook):
         fan_out.trigger(hook)
         request = served.next()
         until(settled, "the call")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
+from tests.background import Background
+from tests.handlers import Handler, ReceivedRequest, Response, handler
 from tests.make import Catalog
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
@@ -25,6 +29,12 @@ def platform(digit: str = "1") -> Catalog:
     return catalog
 
 
+@pytest.fixture
+def catalog(db: None) -> Catalog:
+    """Return the platform of a test of validators."""
+    return platform()
+
+
 def draft(catalog: Catalog, **params: str) -> Request:
     """Make a draft of a purchase."""
     entries = [{"id": name, "value": value} for name, value in params.items()]
@@ -33,14 +43,51 @@ def draft(catalog: Catalog, **params: str) -> Request:
     return row
 
 
+@pytest.fixture
+def row(catalog: Catalog) -> Request:
+    """Return a draft of a purchase."""
+    return draft(catalog)
+
+
 def validator(catalog: Catalog, url: str, n: int = 1, **more: Any) -> Webhook:
     """Make a validator of drafts."""
     return make.webhook(catalog, url, n=n, **{"type": "validator", **more})
 
 
+@contextmanager
+def called_validator(
+    catalog: Catalog,
+    response: Callable[[ReceivedRequest], Response] | Response = 200,
+    **fields: Any,
+) -> Iterator[tuple[Handler, Webhook]]:
+    """Run a handler, and make a validator that calls it."""
+    with handler(response) as served:
+        yield served, validator(catalog, served.url, **fields)
+
+
+@contextmanager
+def hanging_validator(catalog: Catalog, response: Response) -> Iterator[tuple[Handler, Webhook]]:
+    """Run a handler that responds when the test releases it, and make a validator that calls it."""
+    with called_validator(catalog) as (served, hook):
+
+        def think(request: ReceivedRequest) -> Response:
+            served.release.wait(60)
+            return response
+
+        served.respond = think
+        yield served, hook
+
+
 def validate(catalog: Catalog, row: Request, data: dict[str, Any] | None = None) -> bool:
     """Validate as the distributor, outside any transaction."""
     return validation.validate(VALIDATED, row.pk, data or {}, catalog.as_distributor)
+
+
+def asking(served: Handler, catalog: Catalog, row: Request) -> Background:
+    """Validate in the background, and wait until the handler has the request."""
+    background = Background(lambda: validate(catalog, row))
+    served.next()
+    return background
 
 
 def refused(catalog: Catalog, row: Request, data: dict[str, Any] | None = None) -> list[str]:
@@ -63,18 +110,6 @@ def value_errors(row: Request) -> dict[str, str]:
     """Return the errors of the request's parameters."""
     row.refresh_from_db()
     return {param["id"]: param["value_error"] for param in row.params if param["value_error"]}
-
-
-def counted(hook: Webhook) -> tuple[int, int, int, int, int]:
-    """Return events, triggers, successes, failures, failures since the last success."""
-    hook.refresh_from_db()
-    return (
-        hook.events,
-        hook.triggers,
-        hook.success_triggers,
-        hook.failure_triggers,
-        hook.failure_since_last_success,
-    )
 
 
 def recorded(hook: Webhook) -> list[tuple[str, str, str]]:
