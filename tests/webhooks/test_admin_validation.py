@@ -8,9 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 
 from tests import make
 from tests.make import AT, Catalog
@@ -246,22 +244,6 @@ def test_lists_and_deliveries_show_validations(vendor: Client, catalog: Catalog)
         assert "PR-1: validated in draft" in html and state in html
     rows = vendor.get("/admin/webhooks/delivery/?state__exact=failed").context["cl"]
     assert [row.pk for row in rows.result_list] == [bad.delivery_id]
-
-
-@pytest.mark.parametrize("name", ["delivery", "attempt", "event"])
-def test_number_of_statements_is_independent_of_number_of_validations(
-    vendor: Client, catalog: Catalog, name: str
-) -> None:
-    def statements() -> int:
-        with CaptureQueriesContext(connection) as captured:
-            assert vendor.get(f"/admin/webhooks/{name}/").status_code == 200
-        return len(captured)
-
-    attempt(catalog, SENT)
-    few = statements()
-    for _ in range(6):
-        attempt(catalog, SENT)
-    assert statements() == few
 
 
 # -- the form

@@ -8,7 +8,6 @@ import json
 import pytest
 from aiohttp import ClientRequest
 
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import move_clock, running, until
 from tests.handlers import handler
@@ -27,8 +26,7 @@ def orders(count: int) -> None:
     catalog = make.catalog()
     make.webhook(catalog, n=1, data={"tenant": "a"})
     make.webhook(catalog, n=2, http_method="GET")
-    for _ in range(count):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
+    make.order(catalog, count)
 
 
 def record_results(outcome: str = states.SUCCESS) -> dict[str, list[PreparedRequest]]:
@@ -95,8 +93,7 @@ def test_nothing_keeps_a_request_once_its_attempts_are_stored(status: int) -> No
     with handler(status) as served:
         catalog = make.catalog()
         make.webhook(catalog, served.url)
-        for _ in range(3):
-            creation.create(make.purchase(catalog), catalog.as_distributor)
+        make.order(catalog, 3)
 
         def kept() -> list[object]:
             gc.collect()

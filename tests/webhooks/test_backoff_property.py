@@ -11,10 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     precondition,
     rule,
@@ -22,11 +20,11 @@ from hypothesis.stateful import (
 )
 
 from portal.deliveries import changes_form
-from requests_queue.models import Clock
 from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
+from tests.webhooks.machines import DeliveryMachine
 from webhooks import actions, next_attempt, states, webhook_health
 from webhooks.delivery import claim, fan_out, record, resend, wakeup
 from webhooks.delivery.attempt import AttemptResult
@@ -36,35 +34,25 @@ from webhooks.models import Attempt, ClearedBackoff, Delivery, Webhook
 pytestmark = pytest.mark.django_db
 
 LIMIT, BASE = 4, timedelta(seconds=300)
-START = make.AT + timedelta(days=30)
 PICK = st.integers(0, 10**6)
 OUTCOMES = st.sampled_from([states.SUCCESS, states.FAILURE, states.FAILURE])
 CLAIMS = {"webhook_id": "WH-1", "processing_timeout": 600, "exp": 1}
 COUNTED = re.compile(rf"\((\d+) of {LIMIT}\)")
 
 
-class Backoffs(RuleBasedStateMachine):
+class Backoffs(DeliveryMachine):
     """One webhook, its handler and its users."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.block = transaction.atomic()
-        self.block.__enter__()
         self.catalog = make.catalog()
         self.hook = make.webhook(self.catalog)
-        Clock.objects.create(pk=1, frozen_at=START)
-        self.now = START
         self.in_flight: list[Claim] = []
         # Attempts during which a setting was edited: repeated immediately with the new settings.
         self.outdated: set[tuple[int, int]] = set()
 
-    def teardown(self) -> None:
-        transaction.set_rollback(True)
-        self.block.__exit__(None, None, None)
-
     def tick(self, seconds: float = 0.4) -> None:
-        self.now += timedelta(seconds=seconds)
-        Clock.objects.update(frozen_at=self.now)
+        super().tick(seconds)
 
     # Users.
 

@@ -15,7 +15,6 @@ from django.conf import settings
 from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     invariant,
     rule,
     run_state_machine_as_test,
@@ -24,7 +23,6 @@ from hypothesis.stateful import (
 from portal.deliveries import changes_form
 from requests_queue.catalog.actors import Actor
 from requests_queue.errors import Refused
-from requests_queue.models import Clock
 from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation, rules
 from requests_queue.queues.fulfillment.models import Request
@@ -32,6 +30,8 @@ from tests import make
 from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
 from tests.pruned import prune
+from tests.webhooks.claimed import counted
+from tests.webhooks.machines import DeliveryMachine
 from webhooks import actions, states, webhook_health
 from webhooks.delivery import claim, fan_out, record, resend
 from webhooks.delivery.attempt import AttemptResult
@@ -42,27 +42,22 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 pytestmark = pytest.mark.django_db
 
 CAP, LIMIT = 3, 3
-START = make.AT + timedelta(days=30)
 OUTCOMES = st.sampled_from([states.SUCCESS, states.SUCCESS, states.FAILURE, states.UNKNOWN])
 MOVES = sorted(rules.QUEUE.by_name)
 PICK = st.integers(0, 10**6)
 CLAIMS = {"webhook_id": "WH-1", "processing_timeout": 600, "exp": 1}
 
 
-class Emitter(RuleBasedStateMachine):
+class Emitter(DeliveryMachine):
     """Three webhooks of both parties, one of them often disabled, and two workers."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.block = transaction.atomic()
-        self.block.__enter__()
         self.catalog = make.catalog(capabilities={"cart": {"validation": True}})
         for n, account in enumerate(
             (self.catalog.vendor, self.catalog.vendor, self.catalog.provider), 1
         ):
             make.webhook(self.catalog, n=n, account=account)
-        Clock.objects.create(pk=1, frozen_at=START)
-        self.now = START
         # The model: what was counted, what is in flight, what was lost, what may be cancelled.
         self.events: Counter[str] = Counter()
         self.calls: Counter[tuple[str, str]] = Counter()
@@ -73,18 +68,6 @@ class Emitter(RuleBasedStateMachine):
         # Late results of lost workers, with their outcome.
         self.recorded: set[Any] = set()
         self.disabled_at: dict[str, Any] = {}
-
-    def teardown(self) -> None:
-        try:
-            self.everything_comes_to_its_end()
-        finally:
-            transaction.set_rollback(True)
-            self.block.__exit__(None, None, None)
-
-    def tick(self, seconds: float = 1) -> None:
-        # No two steps at the same time, so that their order is known.
-        self.now += timedelta(seconds=seconds)
-        Clock.objects.update(frozen_at=self.now)
 
     def hook(self, pick: int) -> Webhook:
         rows: list[Webhook] = list(Webhook.objects.order_by("pk"))
@@ -292,11 +275,13 @@ class Emitter(RuleBasedStateMachine):
         assert webhook_health.counter_discrepancies() == []
         for hook in Webhook.objects.all():
             calls = {outcome: self.calls[hook.pk, outcome] for _, outcome in self.calls}
-            assert hook.events == self.events[hook.pk]
-            assert hook.triggers == sum(calls.values())
-            assert hook.success_triggers == calls.get(states.SUCCESS, 0)
-            assert hook.failure_triggers == calls.get(states.FAILURE, 0)
-            assert hook.failure_since_last_success == self.since[hook.pk]
+            assert counted(hook) == (
+                self.events[hook.pk],
+                sum(calls.values()),
+                calls.get(states.SUCCESS, 0),
+                calls.get(states.FAILURE, 0),
+                self.since[hook.pk],
+            )
             assert hook.responds == self.responding.get(hook.pk, False)
 
     @invariant()
@@ -355,7 +340,7 @@ class Emitter(RuleBasedStateMachine):
             else:
                 assert state in (Delivery.WAITING, Delivery.CALLING)
 
-    def everything_comes_to_its_end(self) -> None:
+    def finish(self) -> None:
         """With working handlers, all pending deliveries are delivered within a few hours."""
         while self.in_flight:
             self.record([0] * 5, states.SUCCESS, 0, responds=True)

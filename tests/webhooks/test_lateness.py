@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from requests_queue import clock
-from requests_queue.models import Clock
 from tests import make
 from tests.engines import lost_results, running, settled, until
-from tests.handlers import handler
+from tests.webhooks.calling import called_webhook
+from tests.webhooks.frozen import advance, catalog, ordered_hook  # noqa: F401  (fixtures)
 from tests.webhooks.hostile import Server, polite
 from tests.webhooks.loopback import Run, once, run  # noqa: F401  (a fixture)
 from webhooks import actions, states
@@ -23,9 +23,7 @@ from webhooks.delivery.claim import Claim
 from webhooks.models import Delivery, Webhook
 from webhooks.signals import request_sent
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-START = make.AT + timedelta(days=9)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("sent")]
 
 
 @pytest.fixture
@@ -41,18 +39,6 @@ def sent() -> Iterator[list[tuple[Claim, float]]]:
     request_sent.disconnect(note)
 
 
-@pytest.fixture
-def catalog() -> make.Catalog:
-    Clock.objects.update_or_create(pk=1, defaults={"frozen_at": START})
-    return make.catalog()
-
-
-def advance(seconds: float) -> datetime:
-    now = clock.now() + timedelta(seconds=seconds)
-    Clock.objects.update(frozen_at=now)
-    return now
-
-
 def take_claims() -> Claim:
     [claimed] = claim.claim(1).claims
     return claimed
@@ -64,24 +50,24 @@ def late(claimed: Claim) -> float:
     return round(time.monotonic() - claimed.due, 1)
 
 
-def fail() -> Webhook:
+def fail() -> datetime:
+    """Let the first attempt fail, and return the end of its backoff."""
     record.record([AttemptResult(take_claims(), states.FAILURE, 1)])
-    return Webhook.objects.get()
+    until_ = Webhook.objects.get().earliest_possible_trigger
+    assert until_ is not None
+    return until_
 
 
-def test_delivery_is_late_since_its_creation(catalog: make.Catalog, sent: Any) -> None:
-    make.webhook(catalog)
-    make.order(catalog)
+def test_delivery_is_late_since_its_creation(ordered_hook: Webhook) -> None:
     advance(7)
     assert 7 <= late(take_claims()) < 9
 
 
-def test_delivery_is_not_late_because_of_a_backoff(catalog: make.Catalog, sent: Any) -> None:
-    make.webhook(catalog)
+def test_delivery_is_not_late_because_of_a_backoff(
+    catalog: make.Catalog, ordered_hook: Webhook
+) -> None:
     make.order(catalog)
-    make.order(catalog)
-    hook = fail()
-    advance((hook.earliest_possible_trigger - clock.now()).total_seconds() + 3)
+    advance((fail() - clock.now()).total_seconds() + 3)
     repeated = take_claims()
     assert (repeated.number, 3 <= late(repeated) < 5) == (2, True)
     record.record([AttemptResult(repeated, states.SUCCESS, 1)])
@@ -91,46 +77,34 @@ def test_delivery_is_not_late_because_of_a_backoff(catalog: make.Catalog, sent: 
 
 
 def test_delivery_is_late_since_a_user_cleared_the_backoff(
-    catalog: make.Catalog, sent: Any
+    catalog: make.Catalog, ordered_hook: Webhook
 ) -> None:
-    make.webhook(catalog)
-    make.order(catalog)
-    hook = fail()
+    fail()
     advance(100)
-    actions.edit(hook.pk, catalog.vendor_user, {"data": {"a": 1}})
+    actions.edit(ordered_hook.pk, catalog.vendor_user, {"data": {"a": 1}})
     advance(4)
     assert 4 <= late(take_claims()) < 6
 
 
-def test_trigger_now_during_a_backoff_is_late_since_its_creation(
-    catalog: make.Catalog, sent: Any
-) -> None:
-    make.webhook(catalog)
-    make.order(catalog)
-    hook = fail()
+def test_trigger_now_during_a_backoff_is_late_since_its_creation(ordered_hook: Webhook) -> None:
+    fail()
     advance(100)
-    fan_out.trigger(hook)
+    fan_out.trigger(ordered_hook)
     advance(1)
     assert 1 <= late(take_claims()) < 3
 
 
-def test_repeat_after_an_unknown_outcome_has_no_due_time(catalog: make.Catalog, sent: Any) -> None:
-    make.webhook(catalog)
-    make.order(catalog)
+def test_repeat_after_an_unknown_outcome_has_no_due_time(ordered_hook: Webhook) -> None:
     record.record([AttemptResult(take_claims(), states.UNKNOWN, 0, stopped=True)])
     advance(50)
     repeated = take_claims()
     assert (repeated.number, repeated.due) == (2, None)
 
 
-def test_first_byte_is_reported_once_for_each_delivery(sent: Any) -> None:
-    catalog = make.catalog()
-    with handler() as served, running() as [engine]:
-        make.webhook(catalog, served.url)
-        for _ in range(2):
-            make.order(catalog)
-        engine.wake()
-        served.next(), served.next()
+def test_first_byte_is_reported_once_for_each_delivery(
+    catalog: make.Catalog, sent: list[tuple[Claim, float]]
+) -> None:
+    with called_webhook(catalog, orders=2), running():
         until(settled, "both delivered")
     assert sorted(c.delivery_id for c, _ in sent) == list(
         Delivery.objects.order_by("pk").values_list("pk", flat=True)
@@ -152,11 +126,7 @@ def test_transport_reports_a_first_byte_only_with_a_connection(
     assert (len(calls), outcome.failure is not None) == (count, is_closed)
 
 
-def test_delivery_that_waits_alone_is_late_since_its_due_date(
-    catalog: make.Catalog, sent: Any
-) -> None:
-    make.webhook(catalog)
-    make.order(catalog)
+def test_delivery_that_waits_alone_is_late_since_its_due_date(ordered_hook: Webhook) -> None:
     for _ in range(2):
         take_claims()
         claim.expire_leases()

@@ -18,7 +18,6 @@ from django.db import (
 )
 
 from requests_queue import clock
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import lost_results
 from webhooks import actions, states, webhook_health
@@ -73,8 +72,7 @@ def claimed(count: int = 5) -> list[Claim]:
     """Return claimed deliveries of one webhook, in the order of their ids."""
     catalog = make.catalog()
     make.webhook(catalog)
-    for _ in range(count):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
+    make.order(catalog, count)
     calls = claim.claim(100).claims
     assert len(calls) == count
     return calls

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jwt
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
-from tests.engines import move_clock, running, settled, until
+from tests.engines import running, settled, until
 from tests.handlers import ReceivedRequest, handler
-from webhooks import actions, states, webhook_health
+from tests.webhooks.calling import called_webhook
+from tests.webhooks.claimed import counted, finish
+from webhooks import actions, states
 from webhooks.delivery import claim, fan_out, record
-from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery.attempt import AttemptResult, prepare
 from webhooks.delivery.request import format_timestamp
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sound_counters"),
+]
 
 
 def one_call(catalog: make.Catalog, **webhook: Any) -> tuple[Webhook, ReceivedRequest]:
@@ -49,54 +55,38 @@ def delivery_states() -> list[tuple[str, int]]:
     return [(row.state, row.events.count()) for row in rows]
 
 
-def test_each_event_has_its_own_delivery() -> None:
-    catalog = make.catalog()
-    with handler() as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog, 5)
-        assert delivery_states() == [("waiting", 1)] * 5
-        with running():
-            until(settled, "delivered")
-        assert len(served.received) == 5
+def test_each_event_has_its_own_delivery(catalog: make.Catalog, hook: Webhook) -> None:
+    make.order(catalog, 5)
+    assert delivery_states() == [("waiting", 1)] * 5
+    assert len(finish()) == 5
 
 
-def test_coalesce_joins_events_to_one_pending_delivery(settings: Any) -> None:
+def test_coalesce_joins_events_to_one_pending_delivery(
+    catalog: make.Catalog, hook: Webhook, settings: Any
+) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
-    catalog = make.catalog()
-    with handler() as served:
-        hook = make.webhook(catalog, served.url)
-        make.order(catalog, 5)
-        assert delivery_states() == [("waiting", 5)]
-        with running():
-            until(settled, "delivered")
-        assert len(served.received) == 1
-    hook.refresh_from_db()
-    assert (hook.events, hook.triggers) == (5, 1)
-    assert webhook_health.counter_discrepancies() == []
+    make.order(catalog, 5)
+    assert delivery_states() == [("waiting", 5)]
+    assert len(finish()) == 1
+    assert counted(hook) == (5, 1, 1, 0, 0)
 
 
-def test_coalesce_joins_events_during_a_request_to_one_more_delivery(settings: Any) -> None:
+def test_coalesce_joins_events_during_a_request_to_one_more_delivery(
+    catalog: make.Catalog, hook: Webhook, settings: Any
+) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
-    settings.SIM_MAX_IN_FLIGHT = 1
-    catalog = make.catalog()
-    with handler(None) as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog)
-        with running() as [engine]:
-            served.next()
-            make.order(catalog, 4)
-            engine.wake()
-            assert delivery_states() == [("calling", 1), ("waiting", 4)]
-            served.release.set()
-            until(settled, "delivered")
-        assert len(served.received) == 2
-    assert webhook_health.counter_discrepancies() == []
+    make.order(catalog)
+    claimed = claim.claim(10).claims
+    make.order(catalog, 4)
+    assert delivery_states() == [("calling", 1), ("waiting", 4)]
+    record.record([AttemptResult(one, states.SUCCESS, 1) for one in claimed])
+    assert [len(finish()) for _ in range(2)] == [1, 0]
 
 
-def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
+def test_coalesce_merges_failed_and_pending_deliveries(
+    catalog: make.Catalog, hook: Webhook, settings: Any
+) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
-    catalog = make.catalog()
-    hook = make.webhook(catalog)
     make.order(catalog)
     [first] = claim.claim(10).claims
     make.order(catalog, 2)
@@ -111,12 +101,10 @@ def test_coalesce_merges_failed_and_pending_deliveries(settings: Any) -> None:
     [second] = claim.claim(10).claims
     record.record([AttemptResult(c, states.FAILURE, 1) for c in (again, second)])
     assert delivery_states() == [("waiting", 4), ("cancelled", 0)]
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_coalesce_keeps_webhooks_apart(settings: Any) -> None:
+def test_coalesce_keeps_webhooks_apart(catalog: make.Catalog, settings: Any) -> None:
     settings.SIM_EVENT_MODE = "coalesce"
-    catalog = make.catalog()
     for n in (1, 2, 3):
         make.webhook(catalog, n=n)
     make.order(catalog, 2)
@@ -159,96 +147,73 @@ def test_object_class_has_the_configured_form(form: str, expected: str, settings
     assert request.json["object_class"] == token_claims(hook, request)["object_class"] == expected
 
 
-def test_body_equals_claims_without_exp(settings: Any) -> None:
+def test_purchase_sends_a_signed_request(catalog: make.Catalog, settings: Any) -> None:
     settings.SIM_PROCESSING_TIMEOUT = 450
     data = {"tenant": "lab-1", "nested": {"ü": [1, None, "☃"]}}
-    catalog = make.catalog()
     hook, request = one_call(catalog, data=data)
-    signed = token_claims(hook, request)
-    exp = signed.pop("exp")
-    assert request.json == signed
-    assert (
-        list(request.json)
-        == list(signed)
-        == [
-            "webhook_id",
-            "webhook_name",
-            "object_class",
-            "account_id",
-            "product_id",
-            "api_url",
-            "triggered_at",
-            "last_success_at",
-            "last_failure_at",
-            "processing_timeout",
-            "data",
-        ]
-    )
-    assert request.json["data"] == data
-    assert (request.json["account_id"], request.json["product_id"]) == (
-        catalog.vendor.pk,
-        catalog.product.pk,
-    )
-    assert request.json["webhook_name"] == hook.label
     attempt = Attempt.objects.get()
-    assert request.json["triggered_at"] == format_timestamp(attempt.started_at)
-    assert exp == int(attempt.started_at.timestamp()) + 450
+    signed = token_claims(hook, request)
     assert jwt.get_unverified_header(request.token) == {"typ": "JWT", "alg": "HS256"}
-    assert attempt.claims == {**signed, "exp": exp}
+    assert attempt.claims == signed
+    assert signed.pop("exp") == int(attempt.started_at.timestamp()) + 450
     assert attempt.request_body.encode() == request.body
+    # In Connect's order.
+    assert list(request.json.items()) == list(signed.items())
+    assert list(signed.items()) == [
+        ("webhook_id", hook.pk),
+        ("webhook_name", hook.label),
+        ("object_class", "fulfillment_requests"),
+        ("account_id", catalog.vendor.pk),
+        ("product_id", catalog.product.pk),
+        ("api_url", settings.SIM_PUBLIC_URL + "/public/v1"),
+        ("triggered_at", format_timestamp(attempt.started_at)),
+        ("last_success_at", None),
+        ("last_failure_at", None),
+        ("processing_timeout", 450),
+        ("data", data),
+    ]
+    assert request.headers["User-Agent"] == attempt.request_headers["User-Agent"] == "Connect-Sim"
     assert "jwt_secret" not in request.body.decode() and hook.jwt_secret not in str(attempt.claims)
+    assert (attempt.status_code, attempt.delivery.state) == (200, "delivered")
+    assert Event.objects.get().object_id == Request.objects.get().pk
+    assert counted(hook) == (1, 1, 1, 0, 0)
 
 
-def test_get_has_same_headers_without_body_and_data() -> None:
-    catalog = make.catalog()
+QUERY = "a/b?x=1+2&y=%2F%2f&empty=&flag&z=a%20b,c;d"
+
+
+def test_get_has_same_headers_without_body_and_data(catalog: make.Catalog) -> None:
     more = {"headers": {"X-Env": "lab"}, "data": {"tenant": "lab-1"}}
-    hook, request = one_call(catalog, http_method="GET", path="hook", **more)
-    assert (request.method, request.path, request.body) == ("GET", "/hook", b"")
-    assert "Content-Length" not in request.headers and "Content-Type" not in request.headers
+    hook, request = one_call(catalog, http_method="GET", path=QUERY, **more)
+    assert (request.method, request.path, request.body) == ("GET", f"/{QUERY}", b"")
+    assert not {"Content-Length", "Content-Type"} & request.headers.keys()
     assert request.headers["X-Env"] == "lab"
     assert request.headers["Authorization"] == request.headers["Authentication"]
     signed = token_claims(hook, request)
-    assert signed["data"] == {}
-    assert signed["webhook_id"] == hook.pk and signed["exp"]
-    attempt = Attempt.objects.get()
-    assert (attempt.method, attempt.request_body) == ("GET", "")
+    assert (signed["data"], signed["webhook_id"]) == ({}, hook.pk) and signed["exp"]
+    assert Attempt.objects.values_list("method", "request_body").get() == ("GET", "")
 
 
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_query_string_is_sent_unchanged(method: str) -> None:
-    query = "a/b?x=1+2&y=%2F%2f&empty=&flag&z=a%20b,c;d"
-    _, request = one_call(make.catalog(), http_method=method, path=query)
-    assert request.path == f"/{query}"
-
-
-def test_custom_headers_are_sent_except_reserved_ones() -> None:
+def test_custom_headers_are_sent_except_reserved_ones(catalog: make.Catalog) -> None:
     custom = {"X-Env": "lab", "Content-Type": "application/x-lab", "authorization": "Basic eA=="}
-    hook, request = one_call(make.catalog(), headers=custom)
+    hook, request = one_call(catalog, path=QUERY, headers=custom)
+    assert request.path == f"/{QUERY}"
     assert request.headers["X-Env"] == "lab"
     assert request.headers["Content-Type"] == "application/x-lab"
-    names = [name for name in request.headers if name.lower() == "authorization"]
-    assert len(names) == 1
-    assert token_claims(hook, request, names[0])["webhook_id"] == hook.pk
+    [name] = [name for name in request.headers if name.lower() == "authorization"]
+    assert token_claims(hook, request, name)["webhook_id"] == hook.pk
 
 
-def test_payload_has_times_of_last_success_and_failure() -> None:
-    catalog = make.catalog()
-    responses = iter([200, 500, 200, 200])
-    with handler(lambda request: next(responses)) as served:
-        hook = make.webhook(catalog, served.url)
-        with running() as [engine]:
-            for n in range(4):
-                if n:
-                    move_clock(400)
-                if n != 2:
-                    make.order(catalog)
-                engine.wake()
-                served.next()
-                until(lambda n=n: Attempt.objects.count() == n + 1, f"call {n + 1}")
-        times = [
-            (one.json["last_success_at"], one.json["last_failure_at"]) for one in served.received
-        ]
-    ended = [format_timestamp(a.finished_at) for a in Attempt.objects.order_by("pk")]
+def test_payload_has_times_of_last_success_and_failure(hook: Webhook) -> None:
+    times = []
+    for outcome in (states.SUCCESS, states.FAILURE, states.SUCCESS, states.SUCCESS):
+        fan_out.trigger(hook)
+        [one] = claim.claim(1).claims
+        payload = json.loads(prepare(one).claims)
+        times.append((payload["last_success_at"], payload["last_failure_at"]))
+        record.record([AttemptResult(one, outcome, 1)])
+    first, second, third, last = Attempt.objects.order_by("pk")
+    ended = [format_timestamp(each.finished_at) for each in (first, second, third)]
     assert times == [
         (None, None),
         (ended[0], None),
@@ -256,66 +221,40 @@ def test_payload_has_times_of_last_success_and_failure() -> None:
         (ended[2], ended[1]),
     ]
     hook.refresh_from_db()
-    assert (hook.last_success_id, hook.last_failure_id) == tuple(
-        Attempt.objects.order_by("pk").values_list("pk", flat=True)[i] for i in (3, 1)
-    )
+    assert (hook.last_success, hook.last_failure) == (last, second)
 
 
-def test_each_request_is_signed_with_the_current_secret() -> None:
-    catalog = make.catalog()
-    responses = iter([500, 200])
-    with handler(lambda request: next(responses)) as served:
-        hook = make.webhook(catalog, served.url)
-        make.order(catalog)
-        with running() as [engine]:
-            first = served.next()
-            until(lambda: Attempt.objects.exists(), "the failure")
-            actions.edit(hook.pk, catalog.vendor_user, {"jwt_secret": "JWT-" + "new" * 12})
-            engine.wake()
-            second = served.next()
-            until(settled, "delivered")
-    assert token_claims(hook, first)["webhook_id"] == hook.pk
-    with pytest.raises(jwt.InvalidSignatureError):
-        token_claims(hook, second)
-    hook.refresh_from_db()
-    assert token_claims(hook, second)["webhook_id"] == hook.pk
+def test_each_request_is_signed_with_the_current_secret(
+    catalog: make.Catalog, hook: Webhook
+) -> None:
+    for secret in (hook.jwt_secret, "JWT-" + "new" * 12):
+        actions.edit(hook.pk, catalog.vendor_user, {"jwt_secret": secret})
+        fan_out.trigger(hook)
+        [one] = claim.claim(10).claims
+        token = prepare(one).request.headers["Authentication"].removeprefix("Bearer ")
+        assert jwt.decode(token, secret, algorithms=["HS256"])["webhook_id"] == hook.pk
 
 
-def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy() -> None:
-    catalog = make.catalog()
-    with handler() as served:
-        hook = make.webhook(catalog, served.url)
-        make.order(catalog, 2)
-        actions.edit(hook.pk, catalog.vendor_user, {"active": False})
-        assert delivery_states() == [("cancelled", 1), ("cancelled", 1)]
-        make.order(catalog, 2)
-        hook.refresh_from_db()
-        assert hook.events == Event.objects.count() == 2
-        actions.edit(hook.pk, catalog.vendor_user, {"active": True})
-        make.order(catalog)
-        with running():
-            until(settled, "delivered")
-        assert len(served.received) == 1
-    assert webhook_health.counter_discrepancies() == []
-
-
-def test_disabling_and_enabling_clears_backoff_and_cancels_pending_deliveries() -> None:
-    catalog = make.catalog()
-    hook = make.webhook(catalog)
+def test_disabled_webhook_counts_nothing_and_enabling_starts_healthy(
+    catalog: make.Catalog, hook: Webhook
+) -> None:
     make.order(catalog, 2)
-    record.record([AttemptResult(c, states.FAILURE, 1) for c in claim.claim(10).claims])
-    Webhook.objects.update(out_of_order=True, earliest_possible_trigger=None, round=10)
-    for active in (False, True):
-        actions.edit(hook.pk, catalog.vendor_user, {"active": active})
-    hook.refresh_from_db()
-    assert (hook.round, hook.out_of_order, hook.earliest_possible_trigger) == (0, False, None)
-    assert [state for state, _ in delivery_states()] == ["cancelled", "cancelled"]
+    actions.edit(hook.pk, catalog.vendor_user, {"active": False})
+    make.order(catalog, 2)
+    assert delivery_states() == [("cancelled", 1), ("cancelled", 1)]
+    assert counted(hook)[0] == Event.objects.count() == 2
+    actions.edit(hook.pk, catalog.vendor_user, {"active": True})
+    make.order(catalog)
+    assert len(finish()) == 1
 
 
-def test_event_reaches_webhooks_of_both_parties() -> None:
-    catalog, stranger = make.catalog(), make.catalog("2")
-    vendors = [make.webhook(catalog, n=n) for n in (1, 2)]
-    providers = [make.webhook(catalog, n=3, account=catalog.provider)]
+def test_event_reaches_webhooks_of_both_parties(catalog: make.Catalog) -> None:
+    stranger = make.catalog("2")
+    listening = [
+        make.webhook(catalog, n=1),
+        make.webhook(catalog, n=2),
+        make.webhook(catalog, n=3, account=catalog.provider),
+    ]
     others = [
         make.webhook(catalog, n=4, account=stranger.vendor),
         make.webhook(catalog, n=5, account=stranger.provider),
@@ -327,10 +266,10 @@ def test_event_reaches_webhooks_of_both_parties() -> None:
     ]
     row = make.order(catalog)
     transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
-    for hook in Webhook.objects.all():
-        assert hook.events == hook.deliveries.count() == (2 if hook in vendors + providers else 0)
-    assert len(others) == 7
-    moves = Event.objects.filter(webhook=providers[0]).order_by("pk")
+    for count, hooks in ((2, listening), (0, others)):
+        for hook in hooks:
+            assert counted(hook)[0] == hook.deliveries.count() == count
+    moves = Event.objects.filter(webhook=listening[2]).order_by("pk")
     assert list(moves.values_list("object_id", "status_from", "status_to")) == [
         (row.pk, "", "pending"),
         (row.pk, "pending", "approved"),
@@ -338,9 +277,9 @@ def test_event_reaches_webhooks_of_both_parties() -> None:
 
 
 def test_number_of_statements_is_independent_of_number_of_webhooks(
+    catalog: make.Catalog,
     django_assert_max_num_queries: Any,
 ) -> None:
-    catalog = make.catalog()
     one = make.webhook(catalog)
     change = transitions.Change(
         "fulfillment_request",
@@ -382,9 +321,7 @@ def test_drafts_create_no_events() -> None:
     assert (event.status_from, event.status_to) == ("draft", "pending")
 
 
-def test_rolled_back_change_creates_no_event() -> None:
-    catalog = make.catalog()
-    hook = make.webhook(catalog)
+def test_rolled_back_change_creates_no_event(catalog: make.Catalog, hook: Webhook) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         make.order(catalog)
         _ = 1 / 0
@@ -393,26 +330,18 @@ def test_rolled_back_change_creates_no_event() -> None:
     assert not Request.objects.exists() and not Delivery.objects.exists()
 
 
-def test_response_is_stored() -> None:
-    catalog = make.catalog()
-    with handler((503, b"x" * 70_000 + b"\x00")) as served:
-        hook = make.webhook(catalog, served.url)
-        make.order(catalog)
-        with running():
-            until(lambda: Attempt.objects.exists(), "recorded")
+def test_response_is_stored(catalog: make.Catalog) -> None:
+    with called_webhook(catalog, (503, b"x" * 70000 + b"\x00")) as (_, hook), running():
+        until(lambda: Attempt.objects.exists(), "recorded")
     attempt = Attempt.objects.get()
-    assert (attempt.status_code, len(attempt.response_body), attempt.truncated) == (
-        503,
-        65536,
-        True,
-    )
+    assert (attempt.status_code, attempt.truncated) == (503, True)
+    assert bytes(attempt.response_body) == b"x" * 65536
     assert ["Content-Length", "70001"] in attempt.response_headers
     hook.refresh_from_db()
     assert hook.last_failure == attempt
 
 
-def test_secret_that_cannot_sign_fails_only_its_own_attempt() -> None:
-    catalog = make.catalog()
+def test_secret_that_cannot_sign_fails_only_its_own_attempt(catalog: make.Catalog) -> None:
     with handler() as served:
         broken = make.webhook(catalog, served.url, jwt_secret="ssh-rsa AAAAB3NzaC1yc2EAAAADAQAB")
         make.webhook(catalog, served.url, n=2)
@@ -422,3 +351,23 @@ def test_secret_that_cannot_sign_fails_only_its_own_attempt() -> None:
         assert len(served.received) == 1
     attempt = Attempt.objects.get(webhook=broken)
     assert attempt.outcome == "failure" and "cannot sign" in attempt.error
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")
+def test_webhooks_of_a_change_are_found_by_their_index(catalog: make.Catalog) -> None:
+    executed: list[tuple[str, Any]] = []
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        executed.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        make.order(catalog)
+    [(sql, params)] = [
+        each for each in executed if '"webhooks_webhook"."object_class" = ' in each[0]
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+        plan = " ".join(row[3] for row in cursor.fetchall())
+    index = "webhook_listening (object_class=? AND product_id=? AND type=? AND account_id=?)"
+    assert f"USING INDEX {index}" in plan

@@ -9,20 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
+from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portal.models import BulkResend
 from requests_queue import clock
 from requests_queue.db import retention
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.background import Background, concurrently
 from tests.engines import running, until
@@ -30,9 +31,9 @@ from tests.handlers import handler
 from tests.hypothesis_profiles import examples
 from tests.old_deliveries import count_rows, fill
 from tests.pruned import prune, prune_all, small_steps
+from tests.webhooks.claimed import finish
 from webhooks import cleanup, pruning, states, webhook_health
-from webhooks.delivery import claim, fan_out, record
-from webhooks.delivery.attempt import AttemptResult
+from webhooks.delivery import fan_out
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
 DAY = 24 * 3600
@@ -161,8 +162,29 @@ def expected(
     return kept
 
 
+by_age = partial(example, days=30, count=0, step=7, read=5)
+OLD, NEWER = 40 * DAY, 10 * DAY
+
+
 @pytest.mark.django_db
 @examples(25)
+# The last success and the last failure of a webhook are kept, that of a cancelled delivery too.
+@by_age(rows=[Made(0, "delivered", OLD, ((OLD, states.SUCCESS),), 1, False)])
+@by_age(
+    rows=[
+        Made(0, "cancelled", OLD, ((OLD, states.FAILURE),), 1, False),
+        Made(0, "delivered", NEWER, ((NEWER, states.SUCCESS),), 1, False),
+    ]
+)
+# Deliveries that are not finished are kept, and cancelled ones without attempts removed.
+@by_age(rows=[Made(0, state, OLD, (), 1, False) for state in states.STATES])
+# The age counts from the last attempt.
+@by_age(
+    rows=[
+        Made(0, "delivered", OLD, ((OLD, states.FAILURE), (NEWER, states.SUCCESS)), 1, False),
+        Made(0, "delivered", NEWER, ((NEWER, states.FAILURE), (60, states.SUCCESS)), 1, False),
+    ]
+)
 @given(
     rows=made(),
     days=st.sampled_from([0, 1, 30]),
@@ -173,7 +195,11 @@ def expected(
 def test_exactly_what_the_policy_keeps_remains(
     rows: list[Made], days: int, count: int, step: int, read: int
 ) -> None:
-    with rolled_back(), pytest.MonkeyPatch.context() as patch, policy(days, count):
+    with (
+        rolled_back(),
+        pytest.MonkeyPatch.context() as patch,
+        override_settings(SIM_KEEP_DAYS=days, SIM_KEEP_DELIVERIES=count),
+    ):
         small_steps(patch, step)
         patch.setattr(pruning, "READ", read)
         patch.setattr(pruning, "_COUNTED", 2)
@@ -215,14 +241,6 @@ def rolled_back() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
-@contextmanager
-def policy(days: int, count: int) -> Iterator[None]:
-    from django.test import override_settings
-
-    with override_settings(SIM_KEEP_DAYS=days, SIM_KEEP_DELIVERIES=count):
-        yield
-
-
 @pytest.fixture
 def catalog(transactional_db: None) -> make.Catalog:
     return make.catalog()
@@ -232,8 +250,9 @@ def remaining() -> list[int]:
     return [model.objects.count() for model in (Delivery, Attempt, Event)]
 
 
-def test_running_job_keeps_what_it_is_to_send(catalog: make.Catalog, settings: Any) -> None:
-    hook = make.webhook(catalog)
+def test_running_job_keeps_what_it_is_to_send(
+    hook: Webhook, catalog: make.Catalog, settings: Any
+) -> None:
     fill([hook], 3)
     first, second, third = Delivery.objects.order_by("pk").values_list("pk", flat=True)
     job = running_job(hook, [first, second], position=1)
@@ -244,10 +263,9 @@ def test_running_job_keeps_what_it_is_to_send(catalog: make.Catalog, settings: A
 
 
 def test_killed_run_leaves_nothing_half_done(
-    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_steps(monkeypatch, 9)
-    hook = make.webhook(catalog)
     fill([hook], 10)
 
     def crash(*_: Any, **__: Any) -> Any:
@@ -300,30 +318,26 @@ def test_run_continues_where_its_time_ended(
     assert removed == 60 and runs > 6
 
 
-def test_requests_are_sent_and_recorded_during_a_step(catalog: make.Catalog) -> None:
+def test_requests_are_sent_and_recorded_during_a_step(
+    catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if connection.vendor != "postgresql":
         # SQLite has one writer at a time: there the others run between two steps.
         return
-    hook = make.webhook(catalog)
     fill([hook], 50)
-    recorded: list[Any] = []
+    ended: list[Any] = []
 
     def deliver() -> list[Any]:
-        creation.create(make.purchase(catalog), catalog.as_distributor)
-        claimed = claim.claim(10).claims
-        return record.record([AttemptResult(c, states.SUCCESS, 1) for c in claimed])
+        make.order(catalog)
+        return finish()
 
     def meanwhile(ids: Sequence[int], dry_run: bool) -> dict[str, int]:
-        recorded.extend(Background(deliver).result())
+        ended.extend(Background(deliver).result())
         return {}
 
-    pruning.DEPENDENTS.append(meanwhile)
-    try:
-        assert prune() == 50
-    finally:
-        pruning.DEPENDENTS.remove(meanwhile)
-    assert set(recorded) == {"settled"}
-    assert webhook_health.counter_discrepancies() == []
+    monkeypatch.setattr(pruning, "DEPENDENTS", [*pruning.DEPENDENTS, meanwhile])
+    assert prune() == 50
+    assert ended and webhook_health.counter_discrepancies() == []
 
 
 def test_deliveries_go_on_between_steps(
@@ -345,10 +359,10 @@ def test_deliveries_go_on_between_steps(
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_locked_rows_are_left_for_the_next_run(catalog: make.Catalog) -> None:
+def test_locked_rows_are_left_for_the_next_run(hook: Webhook) -> None:
     if connection.vendor != "postgresql":
         return
-    fill([make.webhook(catalog)], 3)
+    fill([hook], 3)
     with transaction.atomic():
         second = Delivery.objects.order_by("pk")[1].pk
         held = Delivery.objects.select_for_update().get(pk=second)
@@ -359,8 +373,7 @@ def test_locked_rows_are_left_for_the_next_run(catalog: make.Catalog) -> None:
     assert prune() == 1
 
 
-def test_deleted_webhook_is_left_to_its_removal(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
+def test_deleted_webhook_is_left_to_its_removal(hook: Webhook, catalog: make.Catalog) -> None:
     fill([hook], 3)
     Webhook.objects.update(deleted_at=make.AT)
     assert prune() == 0
@@ -369,9 +382,8 @@ def test_deleted_webhook_is_left_to_its_removal(catalog: make.Catalog) -> None:
 
 
 def test_old_cleared_backoffs_are_pruned_with_what_they_explain(
-    catalog: make.Catalog, settings: Any
+    hook: Webhook, catalog: make.Catalog, settings: Any
 ) -> None:
-    hook = make.webhook(catalog)
     fill([hook], 2)
     attempt = Attempt.objects.earliest("delivery_id")
     for days in (301, 299):
@@ -421,10 +433,9 @@ def scans(sql: str) -> list[str]:
     return [line for line in lines if pattern.search(line)]
 
 
-def test_file_of_sqlite_does_not_grow(catalog: make.Catalog) -> None:
+def test_file_of_sqlite_does_not_grow(hook: Webhook) -> None:
     if connection.vendor != "sqlite":
         return
-    hook = make.webhook(catalog)
     pages = []
     for _ in range(4):
         fill([hook], 300, body=2000)
@@ -436,8 +447,10 @@ def test_file_of_sqlite_does_not_grow(catalog: make.Catalog) -> None:
     assert pages[3] <= pages[1] * 1.02
 
 
-def test_command_counts_and_then_removes(catalog: make.Catalog, settings: Any) -> None:
-    fill([make.webhook(catalog)], 12)
+def test_command_counts_and_then_removes(
+    catalog: make.Catalog, hook: Webhook, settings: Any
+) -> None:
+    fill([hook], 12)
 
     def printed(*arguments: str) -> list[str]:
         output = StringIO()
@@ -454,16 +467,19 @@ def test_command_counts_and_then_removes(catalog: make.Catalog, settings: Any) -
     assert printed() == ["Nothing to remove."]
 
 
+class Failing:
+    """A kind of rows whose removal fails."""
+
+    name = "failing rows"
+
+    def step(self, position: str, rows: int, *, dry_run: bool) -> retention.Step:
+        raise DatabaseError("database is locked")
+
+
 def test_kind_that_fails_doesnt_keep_others(
-    catalog: make.Catalog, caplog: pytest.LogCaptureFixture
+    hook: Webhook, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Failing:
-        name = "failing rows"
-
-        def step(self, position: str, rows: int, *, dry_run: bool) -> retention.Step:
-            raise DatabaseError("out of order")
-
-    fill([make.webhook(catalog)], 2)
+    fill([hook], 2)
     retention.KINDS.insert(0, Failing())
     try:
         with pytest.raises(CommandError, match=r"Not finished: failing rows\."):
@@ -478,13 +494,6 @@ def test_step_that_fails_until_the_time_is_over_is_reported(
     catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(retention, "_PAUSE", 1e12)
-
-    class Failing:
-        name = "failing rows"
-
-        def step(self, position: str, rows: int, *, dry_run: bool) -> retention.Step:
-            raise DatabaseError("database is locked")
-
     pauses: list[float] = []
     result = retention.run(60, kinds=[Failing()], pause=pauses.append)
     assert (result.failed, pauses) == (["failing rows"], [])
@@ -492,10 +501,10 @@ def test_step_that_fails_until_the_time_is_over_is_reported(
 
 
 def test_step_that_cannot_get_a_lock_is_repeated(
-    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_steps(monkeypatch, 9)
-    fill([make.webhook(catalog)], 6)
+    fill([hook], 6)
     errors = iter([True, True, False, True, False])
 
     def locked(ids: Sequence[int], dry_run: bool) -> dict[str, int]:

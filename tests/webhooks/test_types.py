@@ -78,10 +78,13 @@ def needed(row: Case) -> list[tuple[str, Any]]:
     return [*more, (row.capability, True)]
 
 
-def fires(row: Case) -> types.ValidatorTrigger:
-    trigger = types.find(row.type, row.object_class)
-    assert trigger is not None and trigger.trigger is not None
-    return trigger.trigger
+each_type = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.type)
+
+
+def trigger_of(type_: str, object_class: str) -> types.ValidatorTrigger:
+    found = types.find(type_, object_class)
+    assert found is not None and found.trigger is not None
+    return found.trigger
 
 
 def test_types_are_these_and_six_queue_changes() -> None:
@@ -103,65 +106,64 @@ def test_types_are_these_and_six_queue_changes() -> None:
     assert len(types.type_choices()) == 17
 
 
-def test_trigger_of_type() -> None:
-    for row in TABLE:
-        trigger = fires(row)
-        assert (trigger.kind, trigger.level, trigger.status, trigger.capability) == row[2:]
-        found_type = types.find_validator(row.object_class, row.kind, row.status, row.level)
-        assert found_type is not None and found_type.type == row.type
+@each_type
+def test_trigger_of_type(row: Case) -> None:
+    trigger = trigger_of(row.type, row.object_class)
+    assert (trigger.kind, trigger.level, trigger.status, trigger.capability) == row[2:]
+    found_type = types.find_validator(row.object_class, row.kind, row.status, row.level)
+    assert found_type is not None and found_type.type == row.type
 
 
-def test_label_matches_trigger() -> None:
-    for row in TABLE:
-        trigger = types.find(row.type, row.object_class)
-        assert trigger is not None
-        for word in (row.kind, row.status, f"Tier {row.level}" if row.level else "Subscription"):
-            assert word.lower() in trigger.label.lower()
+@each_type
+def test_label_matches_trigger(row: Case) -> None:
+    found = types.find(row.type, row.object_class)
+    assert found is not None
+    for word in (row.kind, row.status, f"Tier {row.level}" if row.level else "Subscription"):
+        assert word.lower() in found.label.lower()
 
 
-def test_no_other_request_is_validated() -> None:
-    for row in TABLE:
-        for status in ("pending", "approved", "tiers_setup", ""):
-            assert types.find_validator(row.object_class, row.kind, status, row.level) is None
-        for kind in ("cancel", "suspend", "resume", "adjustment"):
-            assert types.find_validator(row.object_class, kind, row.status, row.level) is None
-        for level in {None, 0, 1, 2, 3} - ({1, 2} if row.level else {None}):
-            assert types.find_validator(row.object_class, row.kind, row.status, level) is None
-        other = ORDER if row.object_class == CONFIG else CONFIG
-        assert types.find(row.type, other) is None
-        assert types.find_validator("usage_file", row.kind, row.status, row.level) is None
+@each_type
+def test_no_other_request_is_validated(row: Case) -> None:
+    others = [
+        *((row.kind, status, row.level) for status in ("pending", "approved", "tiers_setup", "")),
+        *((kind, row.status, row.level) for kind in ("cancel", "suspend", "resume", "adjustment")),
+        *(
+            (row.kind, row.status, level)
+            for level in {None, 0, 1, 2, 3} - ({1, 2} if row.level else {None})
+        ),
+    ]
+    for other in others:
+        assert types.find_validator(row.object_class, *other) is None
+    assert types.find(row.type, ORDER if row.object_class == CONFIG else CONFIG) is None
+    assert types.find_validator("usage_file", row.kind, row.status, row.level) is None
 
 
-def test_no_capability_is_missing_with_all_required() -> None:
-    for row in TABLE:
-        assert fires(row).missing_capability(product(*needed(row))) is None
+def missing(row: Case, *switches: tuple[str, Any]) -> str | None:
+    """Return the capability that a product with these lacks."""
+    return trigger_of(row.type, row.object_class).missing_capability(product(*switches))
 
 
-def test_missing_capability_is_named() -> None:
-    for row in TABLE:
-        everything = needed(row)
-        # Levels have their own test.
-        for path in {path for path, _ in everything} - {"tiers.configs.level"}:
-            rest = [switch for switch in everything if switch[0] != path]
-            for off in (rest, [*rest, (path, False)], [*rest, (path, None)]):
-                assert fires(row).missing_capability(product(*off)) == path
+@each_type
+def test_missing_capability_is_named(row: Case) -> None:
+    everything = needed(row)
+    assert missing(row, *everything) is None
+    # Levels have their own test.
+    for path in {path for path, _ in everything} - {"tiers.configs.level"}:
+        rest = [switch for switch in everything if switch[0] != path]
+        for off in (rest, [*rest, (path, False)], [*rest, (path, None)]):
+            assert missing(row, *off) == path
 
 
-def test_product_without_capabilities_is_never_validated() -> None:
-    for row in TABLE:
-        assert fires(row).missing_capability(product()) is not None
-        assert fires(row).missing_capability(
-            Product(id="PRD-1", capabilities={"tiers": None, "cart": 1})
-        )
+@each_type
+def test_product_without_capabilities_is_never_validated(row: Case) -> None:
+    assert missing(row) is not None
+    assert missing(row, ("tiers", None), ("cart", 1)) is not None
 
 
-def test_capabilities_of_other_type_are_not_enough() -> None:
-    for row in TABLE:
-        switches = [s for other in TABLE for s in needed(other) if s[0] != row.capability]
-        assert (
-            fires(row).missing_capability(product(*switches, ("tiers.configs.level", 2)))
-            == row.capability
-        )
+@each_type
+def test_capabilities_of_other_type_are_not_enough(row: Case) -> None:
+    switches = [s for other in TABLE for s in needed(other) if s[0] != row.capability]
+    assert missing(row, *switches, ("tiers.configs.level", 2)) == row.capability
 
 
 @pytest.mark.parametrize(
@@ -181,23 +183,4 @@ def test_capabilities_of_other_type_are_not_enough() -> None:
 def test_tier_levels(configs: Any, first: str | None, second: str | None) -> None:
     subject = Product(id="PRD-1", capabilities={"tiers": {"validation": True, "configs": configs}})
     for type_, expected in (("draft_tcr_t1_val", first), ("draft_tcr_t2_val", second)):
-        trigger = types.find(type_, CONFIG)
-        assert trigger is not None and trigger.trigger is not None
-        assert trigger.trigger.missing_capability(subject) == expected
-
-
-@pytest.mark.parametrize("kind", ["renew", "transfer"])
-@pytest.mark.parametrize("switch", [True, False, None])
-def test_renewals_and_transfers_need_their_own_capability(kind: str, switch: bool | None) -> None:
-    branch = {"validation": True, "inquiring_validation": True, f"enable_{kind}": switch}
-    subject = Product(id="PRD-1", capabilities={"subscription": {kind: branch}})
-    for type_ in (f"{kind}_validator", f"{kind}_inquiring_validator"):
-        trigger = types.find(type_, ORDER)
-        assert trigger is not None and trigger.trigger is not None
-        expected = None if switch else f"subscription.{kind}.enable_{kind}"
-        assert trigger.trigger.missing_capability(subject) == expected
-
-
-def test_no_pair_has_two_types() -> None:
-    pairs = [(t.type, t.object_class) for t in types.registered()]
-    assert len(pairs) == len(set(pairs))
+        assert trigger_of(type_, CONFIG).missing_capability(subject) == expected

@@ -13,12 +13,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from requests_queue.errors import Refused
-from requests_queue.models import Clock
 from requests_queue.queues import validation as queues
 from requests_queue.queues.fulfillment.api import VALIDATED
 from requests_queue.queues.validation import ValidationRequest
@@ -26,6 +24,8 @@ from tests import make
 from tests.engines import lost_results
 from tests.hypothesis_profiles import sequences
 from tests.pruned import prune
+from tests.webhooks.claimed import counted
+from tests.webhooks.machines import DeliveryMachine
 from tests.webhooks.validating import draft, platform
 from webhooks import account_secrets, actions, states, webhook_health
 from webhooks.delivery import claim, fan_out, record, validators
@@ -36,7 +36,6 @@ from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = pytest.mark.django_db
 
-START = make.AT + timedelta(days=30)
 PICK = st.integers(0, 10**6)
 COMPLAINS = {"asset": {"params": [{"id": "region", "value_error": "No"}]}}
 # The end of a request: the result of the client, and how it is counted.
@@ -59,22 +58,18 @@ class Asking:
     calls: list[Claim]
 
 
-class Validators(RuleBasedStateMachine):
+class Validators(DeliveryMachine):
     """Three validators of a product, one of them older than its id suggests, and their callers."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.block = transaction.atomic()
         # Like Django's own test cases: durable blocks are allowed inside.
         self.block._from_testcase = True  # type: ignore[attr-defined]
-        self.block.__enter__()
         self.catalog = platform()
         for n in (1, 2, 3):
             at = make.AT + timedelta(hours=n % 3)
             make.webhook(self.catalog, n=n, type="validator", created_at=at)
         self.order = list(Webhook.objects.order_by("created_at").values_list("pk", flat=True))
-        Clock.objects.create(pk=1, frozen_at=START)
-        self.now = START
         self.row = draft(self.catalog)
         self.asking: list[Asking] = []
         self.lost: set[int] = set()
@@ -83,23 +78,12 @@ class Validators(RuleBasedStateMachine):
         self.calls: Counter[tuple[str, str]] = Counter()
         self.since: Counter[str] = Counter()
 
-    def teardown(self) -> None:
-        try:
-            while self.asking:
-                self.respond(0, ["right", "silent", "wrong"])
-            self.counters_are_what_happened()
-            assert (
-                not Delivery.objects.filter(state="calling")
-                .exclude(pk__in=[c.delivery_id for c in self.forced])
-                .exists()
-            )
-        finally:
-            transaction.set_rollback(True)
-            self.block.__exit__(None, None, None)
-
-    def tick(self, seconds: float = 1) -> None:
-        self.now += timedelta(seconds=seconds)
-        Clock.objects.update(frozen_at=self.now)
+    def finish(self) -> None:
+        while self.asking:
+            self.respond(0, ["right", "silent", "wrong"])
+        self.counters_are_what_happened()
+        calling = Delivery.objects.filter(state="calling")
+        assert not calling.exclude(pk__in=[c.delivery_id for c in self.forced]).exists()
 
     def hook(self, pick: int) -> Webhook:
         return Webhook.objects.get(pk=self.order[pick % len(self.order)])
@@ -210,11 +194,13 @@ class Validators(RuleBasedStateMachine):
         assert webhook_health.counter_discrepancies() == []
         for hook in Webhook.objects.all():
             calls = {counts: self.calls[hook.pk, counts] for _, counts in self.calls}
-            assert hook.events == self.events[hook.pk]
-            assert hook.triggers == sum(calls.values())
-            assert hook.success_triggers == calls.get("success", 0)
-            assert hook.failure_triggers == calls.get("failure", 0)
-            assert hook.failure_since_last_success == self.since[hook.pk]
+            assert counted(hook) == (
+                self.events[hook.pk],
+                sum(calls.values()),
+                calls.get("success", 0),
+                calls.get("failure", 0),
+                self.since[hook.pk],
+            )
             assert (hook.last_success is None) == (not calls.get("success"))
             assert (hook.last_failure is None) == (not calls.get("failure"))
 
