@@ -47,6 +47,7 @@ class Peer:
             body += self.sock.recv(65536)
         whole = head + b"\r\n\r\n" + body
         self.server.requests.append(whole)
+        self.server.asked.set()
         return whole
 
     def send(self, data: bytes) -> None:
@@ -83,6 +84,7 @@ class Server:
         self.requests: list[bytes] = []
         self.connections = 0
         self.over = threading.Event()
+        self.asked = threading.Event()
         self.disconnected = threading.Event()
         self._behavior = behavior
         self._tls = tls

@@ -19,6 +19,7 @@ from webhooks.http.addresses import AddressPolicy, parse_networks
 from webhooks.http.client import Request, RequestFailed, Response, Transport
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
+Main = Callable[[Transport], Coroutine[Any, Any, Any]]
 
 LOOPBACK = AddressPolicy(parse_networks("loopback"))
 # A request ends at most half a second after its deadline.
@@ -45,6 +46,11 @@ class Outcome:
     def sentence(self) -> str:
         assert self.failure is not None, f"the call succeeded: {self.response}"
         return str(self.failure)
+
+    @property
+    def partial(self) -> Response | None:
+        assert self.failure is not None, f"the call succeeded: {self.response}"
+        return self.failure.response
 
     @property
     def success(self) -> Response:
@@ -88,6 +94,29 @@ async def once(
         return await attempt(transport, url, **options)
     finally:
         await transport.close()
+
+
+def with_transport(run: Run, main: Main) -> Any:
+    """Run a coroutine with a transport, and close it."""
+
+    async def framed() -> Any:
+        transport = Transport(LOOPBACK)
+        try:
+            return await main(transport)
+        finally:
+            await transport.close()
+
+    return run(framed())
+
+
+def twice(run: Run, url: str, **options: Any) -> tuple[Outcome, Outcome]:
+    """Send two requests by one transport."""
+
+    async def main(transport: Transport) -> tuple[Outcome, Outcome]:
+        return await attempt(transport, url, **options), await attempt(transport, url, **options)
+
+    both: tuple[Outcome, Outcome] = with_transport(run, main)
+    return both
 
 
 def in_time(deadline: float, send: Callable[[], Outcome]) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,21 +71,15 @@ def met(run: Run, behavior: Behavior, **options: Any) -> Outcome:
 
 def test_handler_that_never_responds(run: Run) -> None:
     outcome = met(run, hangs, timeout=DEADLINE)
-    assert outcome.sentence == LATE
-    assert outcome.failure is not None
-    assert outcome.failure.response is None
+    assert (outcome.sentence, outcome.partial) == (LATE, None)
 
 
 def test_dripped_body(run: Run) -> None:
     outcome = met(run, drips(HEAD + b"Content-Length: 1000\r\n\r\n"), timeout=DEADLINE)
     assert outcome.sentence == LATE
-    assert outcome.failure is not None
-    partial = outcome.failure.response
-    assert partial is not None
-    assert partial.status == 200
-    assert partial.truncated
-    assert 0 < len(partial.body) < 1000
-    assert set(partial.body) == set(b"x")
+    partial = outcome.partial
+    assert partial is not None and (partial.status, partial.truncated) == (200, True)
+    assert 0 < len(partial.body) < 1000 and set(partial.body) == set(b"x")
 
 
 @pytest.mark.parametrize(
@@ -93,9 +88,7 @@ def test_dripped_body(run: Run) -> None:
 def test_dripped_headers(run: Run, head: bytes) -> None:
     drop = {b"": b"\r\n", b"HTTP": b"", HEAD: b"X"}.get(head, b"x")
     outcome = met(run, drips(head, drop), timeout=DEADLINE)
-    assert outcome.sentence == LATE
-    assert outcome.failure is not None
-    assert outcome.failure.response is None
+    assert (outcome.sentence, outcome.partial) == (LATE, None)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +99,7 @@ def test_dripped_chunks(run: Run, chunk: bytes) -> None:
 
 
 def test_handler_that_accepts_connection_and_reads_nothing(run: Run) -> None:
-    def behavior(peer: Peer) -> None:
-        peer.wait()
-
-    outcome = met(run, behavior, body=b"x" * 8_000_000, timeout=DEADLINE)
+    outcome = met(run, lambda peer: peer.wait(), body=b"x" * 8_000_000, timeout=DEADLINE)
     assert outcome.sentence == LATE
 
 
@@ -136,16 +126,14 @@ def test_deadline_includes_connecting(run: Run, tmp_path: Path) -> None:
 )
 def test_endless_body(run: Run, head: bytes, piece: bytes) -> None:
     response = met(run, floods(head, piece)).success
-    assert response.body == b"x" * 65536
-    assert response.truncated
+    assert (response.body, response.truncated) == (b"x" * 65536, True)
 
 
 @pytest.mark.parametrize(("size", "truncated"), [(99, False), (100, False), (101, True)])
 def test_read_cap_is_exact(run: Run, size: int, truncated: bool) -> None:
     text = HEAD + f"Content-Length: {size}\r\n\r\n".encode() + b"x" * size
     response = met(run, responds_and_stays(text), read_cap=100).success
-    assert response.body == b"x" * min(size, 100)
-    assert response.truncated is truncated
+    assert (response.body, response.truncated) == (b"x" * min(size, 100), truncated)
 
 
 def test_gzip_bomb_is_not_decompressed(run: Run) -> None:
@@ -211,9 +199,7 @@ BROKEN_HEADS: list[tuple[str, Behavior, str]] = [
 )
 def test_broken_head(run: Run, behavior: Behavior, words: str) -> None:
     outcome = met(run, behavior)
-    assert words in outcome.sentence
-    assert outcome.failure is not None
-    assert outcome.failure.response is None
+    assert words in outcome.sentence and outcome.partial is None
 
 
 BROKEN_BODIES: list[tuple[str, Behavior, str, bytes]] = [
@@ -245,8 +231,7 @@ def test_broken_body(
 ) -> None:
     outcome = met(run, behavior)
     assert words in outcome.sentence
-    assert outcome.failure is not None
-    partial = outcome.failure.response
+    partial = outcome.partial
     assert partial is not None
     assert (partial.status, partial.body, partial.truncated) == (200, body, True)
 
@@ -255,9 +240,7 @@ def test_switching_protocols_is_a_failure(run: Run) -> None:
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
     outcome = met(run, responds_and_stays(head))
     assert "101" in outcome.sentence
-    assert outcome.failure is not None
-    assert outcome.failure.response is not None
-    assert outcome.failure.response.status == 101
+    assert outcome.partial is not None and outcome.partial.status == 101
 
 
 def test_few_interim_responses_are_ignored(run: Run) -> None:
@@ -290,27 +273,27 @@ def test_headers_split_between_two_segments(run: Run, cut: int) -> None:
 # --- C8: no connection ------------------------------------------------------------------------
 
 
-def test_connection_refused(run: Run) -> None:
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port where nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        outcome = run(once(f"http://127.0.0.1:{port}/"))
-    assert outcome.sentence == (
-        f"127.0.0.1:{port} refused the connection: nothing listens there. "
+        yield taken.getsockname()[1]
+
+
+def test_connection_refused(run: Run, closed_port: int) -> None:
+    assert run(once(f"http://127.0.0.1:{closed_port}/")).sentence == (
+        f"127.0.0.1:{closed_port} refused the connection: nothing listens there. "
         f"Start the handler, or correct the URL."
     )
 
 
 def test_all_addresses_of_a_name_refuse(
-    run: Run,
-    monkeypatch: pytest.MonkeyPatch,
+    run: Run, closed_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names(monkeypatch, {"handler.example": ["::1", "127.0.0.1"]})
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        outcome = run(once(f"http://handler.example:{port}/"))
-    assert outcome.sentence.startswith(f"handler.example:{port} refused the connection")
+    sentence = run(once(f"http://handler.example:{closed_port}/")).sentence
+    assert sentence.startswith(f"handler.example:{closed_port} refused the connection")
 
 
 def test_one_address_that_responds_is_enough(
@@ -340,8 +323,7 @@ def test_unknown_host(
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     sentence = run(once("http://handler.example/")).sentence
-    assert words in sentence
-    assert "inside" not in sentence
+    assert words in sentence and "inside" not in sentence
 
 
 def test_each_bad_certificate_has_its_message(run: Run, tmp_path: Path) -> None:
@@ -371,10 +353,7 @@ def test_certificate_for_another_name(
     assert "certificate of handler.example was refused: it is for another host" in outcome.sentence
 
 
-def test_tls_to_plain_port_and_plain_to_tls_port(
-    run: Run,
-    tmp_path: Path,
-) -> None:
+def test_tls_to_plain_port_and_plain_to_tls_port(run: Run, tmp_path: Path) -> None:
     server_tls, client = certificate(tmp_path)
 
     def puzzled(peer: Peer) -> None:
@@ -383,14 +362,13 @@ def test_tls_to_plain_port_and_plain_to_tls_port(
         peer.gone()
 
     with Server(puzzled) as plain:
-        outcome = run(once(plain.url.replace("http:", "https:"), tls=client))
-        assert "does not speak TLS: use http://" in outcome.sentence
+        sentence = run(once(plain.url.replace("http:", "https:"), tls=client)).sentence
+        assert "does not speak TLS: use http://" in sentence
     with Server(polite, tls=server_tls) as secure:
-        outcome = run(once(secure.url.replace("https:", "http:")))
+        sentence = run(once(secure.url.replace("https:", "http:"))).sentence
         assert secure.requests == []
-    assert (
-        "speaks TLS: use https://" in outcome.sentence
-        or "closed the connection without a response" in outcome.sentence
+    assert "speaks TLS: use https://" in sentence or (
+        "closed the connection without a response" in sentence
     )
 
 
