@@ -15,9 +15,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_deliveries_of_a_change_are_one_notice_to_both_parties(
+    catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = make.catalog()
     hooks = [make.webhook(catalog, n=n) for n in range(1, 4)]
     heard: list[Notice] = []
     monkeypatch.setattr(topics, "LISTENERS", [heard.append])

@@ -7,25 +7,13 @@ import threading
 import pytest
 
 from requests_queue import heartbeats
-from requests_queue.heartbeats import WORKER, Problems
+from requests_queue.heartbeats import Problems
 from tests import make
-from tests.engines import running, until
 from webhooks.delivery import engine
 from webhooks.delivery.engine import Poll, Poller, Window
 from webhooks.models import Delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def test_engine_has_heartbeat_until_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeats, "_next", {})
-    assert heartbeats.by_kind() == {}
-    with running():
-        until(
-            lambda: WORKER in heartbeats.by_kind() and heartbeats.by_kind()[WORKER].alive,
-            "a sign of life",
-        )
-    assert heartbeats.by_kind() == {}
 
 
 def test_claimed_requests_do_not_wait_for_the_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,10 +35,6 @@ def worker(frozen: None) -> Any:
     heartbeats.delete(heartbeats.WORKER)
 
 
-def hook(catalog: make.Catalog, **more: Any) -> Webhook:
-    return make.webhook(catalog, **more)
-
-
 def delivery(row: Webhook, **more: Any) -> Delivery:
     return Delivery.objects.create(webhook=row, created_at=NOW, **more)
 
@@ -64,7 +60,7 @@ def test_next_attempt_as_text(at: datetime, now: datetime, text: str) -> None:
 
 
 def test_delivery_waits_for_end_of_backoff() -> None:
-    row = delivery(hook(make.catalog(), earliest_possible_trigger=NOW + 300 * S, round=1))
+    row = delivery(make.webhook(make.catalog(), earliest_possible_trigger=NOW + 300 * S, round=1))
     result = next_attempt.of_delivery(row, NOW)
     assert result.at == NOW + 300 * S
     # Trigger now ignores the backoff.
@@ -74,7 +70,7 @@ def test_delivery_waits_for_end_of_backoff() -> None:
 
 
 def test_delivery_waits_for_its_own_due_date(worker: None) -> None:
-    row = delivery(hook(make.catalog()), due_at=NOW + 300 * S, losses=2)
+    row = delivery(make.webhook(make.catalog()), due_at=NOW + 300 * S, losses=2)
     result = next_attempt.of_delivery(row, NOW)
     assert result.at == NOW + 300 * S
     assert result.why == "It has lost its workers, so others pass it."
@@ -90,16 +86,16 @@ def test_delivery_waits_for_its_own_due_date(worker: None) -> None:
     assert next_attempt.of_delivery(row, NOW) == next_attempt.NextAttempt(NOW + 600 * S, "")
 
 
-def test_due_without_a_worker() -> None:
-    assert why(delivery(hook(make.catalog()))) == "Due now, but no worker is running."
+def test_due_without_a_worker(hook: Webhook) -> None:
+    assert why(delivery(hook)) == "Due now, but no worker is running."
 
 
-def test_due_with_a_worker(worker: None) -> None:
-    assert why(delivery(hook(make.catalog()))) == "Due now. A worker sends it within a second."
+def test_due_with_a_worker(hook: Webhook, worker: None) -> None:
+    assert why(delivery(hook)) == "Due now. A worker sends it within a second."
 
 
 def test_due_after_first_request_of_a_backoff(worker: None) -> None:
-    row = hook(make.catalog(), earliest_possible_trigger=NOW, round=1)
+    row = make.webhook(make.catalog(), earliest_possible_trigger=NOW, round=1)
     waits = delivery(row)
     assert "within a second" in why(waits)
     delivery(row, state="calling", started_at=NOW)
@@ -108,7 +104,7 @@ def test_due_after_first_request_of_a_backoff(worker: None) -> None:
 
 def test_due_beyond_the_webhooks_limit(worker: None, settings: Any) -> None:
     settings.SIM_MAX_IN_FLIGHT = 2
-    row = hook(make.catalog())
+    row = make.webhook(make.catalog())
     waits, forced = delivery(row), delivery(row, forced=True)
     for _ in range(2):
         assert "within a second" in why(waits)
@@ -119,10 +115,9 @@ def test_due_beyond_the_webhooks_limit(worker: None, settings: Any) -> None:
     assert "within a second" in why(forced)
 
 
-def test_due_while_slots_are_short(worker: None, settings: Any) -> None:
+def test_due_while_slots_are_short(catalog: make.Catalog, worker: None, settings: Any) -> None:
     settings.SIM_CALLS = 20
-    catalog = make.catalog()
-    row, other = hook(catalog), hook(catalog, n=2)
+    row, other = make.webhook(catalog), make.webhook(catalog, n=2)
     waits = delivery(row)
     delivery(row, state="calling", started_at=NOW)
     for _ in range(4):
@@ -136,11 +131,10 @@ def test_due_while_slots_are_short(worker: None, settings: Any) -> None:
     )
 
 
-def test_due_while_all_slots_are_full(worker: None, settings: Any) -> None:
+def test_due_while_all_slots_are_full(catalog: make.Catalog, worker: None, settings: Any) -> None:
     settings.SIM_CALLS = 3
-    catalog = make.catalog()
-    waits, other = delivery(hook(catalog)), hook(catalog, n=2)
-    validator = hook(catalog, n=3, type="validator")
+    waits, other = delivery(make.webhook(catalog)), make.webhook(catalog, n=2)
+    validator = make.webhook(catalog, n=3, type="validator")
     for _ in range(3):
         assert "within a second" in why(waits)
         delivery(other, state="calling", started_at=NOW)
@@ -149,11 +143,10 @@ def test_due_while_all_slots_are_full(worker: None, settings: Any) -> None:
     assert why(waits) == ("Due now, but all slots are full: 3 requests are in flight (SIM_CALLS).")
 
 
-def test_next_attempt_of_webhook(worker: None) -> None:
-    catalog = make.catalog()
+def test_next_attempt_of_webhook(catalog: make.Catalog, worker: None) -> None:
 
     def sentence(pending: int, **fields: Any) -> str:
-        row = hook(catalog, **fields)
+        row = make.webhook(catalog, **fields)
         try:
             result = next_attempt.of_webhook(row, NOW, pending=pending, load=WorkerLoad())
             return result.sentence(NOW)
@@ -180,12 +173,11 @@ def listed(caller: Caller, query: str = "") -> list[tuple[str, str | None]]:
     return [(row["id"][-1], row["earliest_possible_trigger"]) for row in response.json]
 
 
-def test_api_neither_shows_nor_filters_by_past_time() -> None:
-    catalog = make.catalog()
+def test_api_neither_shows_nor_filters_by_past_time(catalog: make.Catalog) -> None:
     vendor = caller(catalog.vendor)
     for n, seconds in enumerate((None, -60, 0, 1, 300), 1):
         at = None if seconds is None else NOW + seconds * S
-        hook(catalog, n=n, earliest_possible_trigger=at, round=n > 1)
+        make.webhook(catalog, n=n, earliest_possible_trigger=at, round=n > 1)
     soon, later = ((NOW + n * S).isoformat() for n in (1, 300))
     assert listed(vendor, "?ordering(id)") == [
         ("1", None),

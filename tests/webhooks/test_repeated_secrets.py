@@ -13,7 +13,6 @@ import pytest
 from django.db import connection
 
 from requests_queue.errors import Refused
-from requests_queue.queues.fulfillment import creation
 from requests_queue.redaction import MASK
 from tests import make
 from tests.api import caller
@@ -51,17 +50,17 @@ def deliver(catalog: make.Catalog, served: Handler, engine: Any, **webhook: Any)
     """Deliver an event to a webhook with secrets, and return the attempt."""
     fields = {"jwt_secret": SECRET, "headers": {"X-Api-Key": HEADER}, **webhook}
     make.webhook(catalog, served.url, **fields)
-    creation.create(make.purchase(catalog), catalog.as_distributor)
+    make.order(catalog)
     engine.wake()
     until(lambda: Attempt.objects.count() == 1, "the attempt")
     return Attempt.objects.get()
 
 
 def test_response_that_repeats_all_secrets_is_stored_without_them(
+    catalog: make.Catalog,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    catalog = make.catalog()
     make.webhook(catalog, n=2, jwt_secret=OTHER, active=False)
     with handler(repeating) as served, running() as [engine]:
         attempt = deliver(catalog, served, engine)
@@ -78,9 +77,10 @@ def test_response_that_repeats_all_secrets_is_stored_without_them(
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-def test_secret_in_headers_and_at_the_cut_of_a_body_is_not_stored(compressed: bool) -> None:
+def test_secret_in_headers_and_at_the_cut_of_a_body_is_not_stored(
+    catalog: make.Catalog, compressed: bool
+) -> None:
     """The first half of a secret is at the end of what is read."""
-    catalog = make.catalog()
     body = ("x" * (65536 - 12) + OTHER).encode()
     hook = make.webhook(catalog, jwt_secret=OTHER)
     fan_out.trigger(hook)
@@ -99,8 +99,7 @@ def test_secret_in_headers_and_at_the_cut_of_a_body_is_not_stored(compressed: bo
     assert row.response_headers[1] == ["Set-Cookie", MASK]
 
 
-def test_attempt_without_secrets_is_unchanged() -> None:
-    catalog = make.catalog()
+def test_attempt_without_secrets_is_unchanged(catalog: make.Catalog) -> None:
     with handler((200, b'{"ok": "eyJ SU-100"}')) as served, running() as [engine]:
         attempt = deliver(catalog, served, engine, jwt_secret="short")
     assert not attempt.redacted
@@ -108,8 +107,7 @@ def test_attempt_without_secrets_is_unchanged() -> None:
     assert resend.sent_request(attempt).url == served.url
 
 
-def test_secret_in_url_and_additional_data_is_sent_and_not_stored() -> None:
-    catalog = make.catalog()
+def test_secret_in_url_and_additional_data_is_sent_and_not_stored(catalog: make.Catalog) -> None:
     with handler(200) as served, running() as [engine]:
         attempt = deliver(
             catalog,
@@ -142,8 +140,7 @@ def test_error_of_a_validator_does_not_show_secrets_to_the_distributor() -> None
         params = [{"id": "country", "value": shown}, {"id": "country", "value": 1}]
         return 200, json.dumps({"asset": {"params": params}}).encode()
 
-    with handler(respond) as served:
-        validating.validator(catalog, served.url, jwt_secret=SECRET)
+    with validating.called_validator(catalog, respond, jwt_secret=SECRET) as (served, _):
         [message] = validating.refused(catalog, row)
     assert "is not one of" in message and MASK in message
     assert not leaks(message + everything_stored(), served)
@@ -153,8 +150,9 @@ def test_quotation_of_a_response_has_no_part_of_a_secret() -> None:
     """Quotations have 40 characters, fewer than this secret."""
     catalog, secret = validating.platform(), "JWT-" + 10 * "canary"
     row = validating.draft(catalog)
-    with handler((200, f"<p>{secret}".encode())) as served:
-        validating.validator(catalog, served.url, jwt_secret=secret)
+    with validating.called_validator(
+        catalog, (200, f"<p>{secret}".encode()), jwt_secret=secret
+    ) as (served, _):
         [message] = validating.refused(catalog, row)
     assert f"begins with '<p>{MASK}'" in message
     assert not leaks(message + everything_stored(), served)
@@ -164,8 +162,7 @@ def test_response_of_a_validator_is_merged_as_it_was_sent() -> None:
     catalog = validating.platform()
     row = validating.draft(catalog)
     response = validating.validator_response(region={"value": "staging", "value_error": "staging?"})
-    with handler(response) as served:
-        validating.validator(catalog, served.url, headers={"X-Environment": "staging"})
+    with validating.called_validator(catalog, response, headers={"X-Environment": "staging"}):
         assert validating.validate(catalog, row)
     row.refresh_from_db()
     assert validating.value_errors(row) == {"region": "staging?"}
@@ -173,8 +170,7 @@ def test_response_of_a_validator_is_merged_as_it_was_sent() -> None:
     assert attempt.redacted and b"staging" not in bytes(attempt.response_body)
 
 
-def test_old_secret_of_a_request_in_flight_is_redacted() -> None:
-    catalog = make.catalog()
+def test_old_secret_of_a_request_in_flight_is_redacted(catalog: make.Catalog) -> None:
     hook = make.webhook(catalog, jwt_secret=SECRET)
     fan_out.trigger(hook)
     [claimed] = claim.claim(1).claims

@@ -11,8 +11,7 @@ pytestmark = pytest.mark.django_db
 OPERATORS = ("eq", "ne", "gt", "le", "like", "ilike")
 
 
-def test_secret_fields_are_no_filters_and_errors_repeat_no_value() -> None:
-    catalog = make.catalog()
+def test_secret_fields_are_no_filters_and_errors_repeat_no_value(catalog: make.Catalog) -> None:
     make.webhook(catalog, jwt_secret="canary-secret", headers={"a": "canary-secret"})
     vendor = caller(catalog.vendor)
     for form in [

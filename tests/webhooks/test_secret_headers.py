@@ -10,59 +10,51 @@ import pytest
 from django.db import connection
 
 from portal.deliveries import changes_form
-from requests_queue.queues.fulfillment import creation
 from tests import make
 from tests.engines import running, until
-from tests.handlers import handler
+from tests.webhooks.calling import called_webhook
 from tests.webhooks.test_secrets import everything_stored
-from webhooks.delivery import attempt, claim, fan_out, resend
+from webhooks.delivery import fan_out, resend
 from webhooks.models import Attempt, Resend, Webhook
 
 CANARY = "canary-9f2b1c77-key-of-a-handler"
+JWT = "JWT-canary-5b0c2f64-7d1e-4a0f-9e55-0c6a1d6a7f10"
 HEADERS = {"X-Api-Key": CANARY, "Accept": "application/json"}
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_header_value_is_sent_and_neither_stored_nor_logged(
-    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+def test_secrets_are_sent_and_neither_stored_nor_logged(
+    catalog: make.Catalog, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    catalog = make.catalog()
-    with handler(lambda request: 500) as served, running() as [engine]:
-        make.webhook(catalog, served.url, headers=HEADERS)
-        creation.create(make.purchase(catalog), catalog.as_distributor)
-        engine.wake()
-        assert served.next().headers["X-Api-Key"] == CANARY
+    with (
+        called_webhook(catalog, 500, headers=HEADERS, jwt_secret=JWT) as (served, hook),
+        running() as [engine],
+    ):
         until(lambda: Attempt.objects.count() == 1, "the attempt")
         # Resend the stored request.
-        changes_form.send_changed(Attempt.objects.get(), {"headers": {**HEADERS, "X-More": CANARY}})
+        more = {"headers": {**HEADERS, "X-More": CANARY}}
+        changes_form.send_changed(Attempt.objects.get(), more)
         resend.create_resend(Attempt.objects.get())
         engine.wake()
-        again = [served.next().headers for _ in range(2)]
         until(lambda: Attempt.objects.count() == 3, "the attempts of what is sent again")
-        assert sorted(headers.get("X-More", "") for headers in again) == ["", CANARY]
-        assert {headers["X-Api-Key"] for headers in again} == {CANARY}
-    printed = caplog.text + "".join(capfd.readouterr())
-    assert CANARY not in everything_stored() + printed
-    assert {row.request_headers["X-Api-Key"] for row in Attempt.objects.all()} == {CANARY}
+    received = [request.headers for request in served.received]
+    assert [headers["X-Api-Key"] for headers in received] == [CANARY] * 3
+    assert sorted(headers.get("X-More", "") for headers in received) == ["", "", CANARY]
+    written = everything_stored() + caplog.text + "".join(capfd.readouterr())
+    tokens = [request.token for request in served.received]
+    assert not [each for each in (CANARY, JWT, *tokens) if each in written]
+    stored = [row.request_headers for row in Attempt.objects.all()]
+    assert {headers["X-Api-Key"] for headers in stored} == {CANARY}
+    assert {headers["Authentication"] for headers in stored} == {"Bearer (decoded below)"}
     assert {row.headers["X-Api-Key"] for row in Resend.objects.all()} == {CANARY}
+    hook.refresh_from_db()
+    assert hook.jwt_secret == JWT
 
 
-def test_no_repr_has_a_header_value() -> None:
-    catalog = make.catalog()
-    hook = make.webhook(catalog, headers=HEADERS)
-    fan_out.trigger(hook)
-    [claimed] = claim.claim(1).claims
-    prepared = attempt.prepare(claimed)
-    assert prepared.request.headers["X-Api-Key"] == CANARY
-    shown = [hook, claimed, prepared, prepared.request]
-    assert not [each for each in shown if CANARY in repr(each) + str(each)]
-
-
-def test_api_returns_headers() -> None:
+def test_api_returns_headers(catalog: make.Catalog) -> None:
     from tests.api import caller
 
-    catalog = make.catalog()
     hook = make.webhook(catalog, headers=HEADERS)
     path = f"/notifications/webhooks/{hook.pk}"
     vendor = caller(catalog.vendor)
