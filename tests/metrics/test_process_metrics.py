@@ -38,8 +38,7 @@ def scrape(metrics: ProcessMetrics) -> Samples:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_deliveries_are_counted(metrics: ProcessMetrics) -> None:
-    catalog = make.catalog()
+def test_deliveries_are_counted(catalog: make.Catalog, metrics: ProcessMetrics) -> None:
     statuses = {"/ok": 200, "/gone": 410, "/down": 503, "/moved": 302}
     with handler(lambda request: statuses[request.path]) as served, running() as [one]:
         for n, path in enumerate(statuses, 1):
@@ -75,11 +74,10 @@ def test_deliveries_are_counted(metrics: ProcessMetrics) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_attempts_of_a_rolled_back_flush_are_not_counted(
-    metrics: ProcessMetrics, monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog, metrics: ProcessMetrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from webhooks.delivery import claim, record
 
-    catalog = make.catalog()
     make.webhook(catalog)
     make.order(catalog)
     result = AttemptResult(claim.claim(1).claims[0], states.SUCCESS, 12)

@@ -20,14 +20,16 @@ from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
 from tests import make, pruned
 from tests.background import Background
-from tests.engines import running, until
-from tests.handlers import handler
-from webhooks import actions, cleanup, states, webhook_health
-from webhooks.delivery import claim, fan_out, record, resend
-from webhooks.delivery.attempt import AttemptResult
+from tests.old_deliveries import fill
+from tests.webhooks.claimed import finish
+from webhooks import actions, cleanup
+from webhooks.delivery import claim, fan_out, resend
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sound_counters"),
+]
 ROWS = (Event, Attempt, Delivery)
 
 
@@ -41,13 +43,13 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     pruned.small_steps(monkeypatch, 10)
 
 
-def used(catalog: make.Catalog, times: int = 12, waiting: int = 3) -> Webhook:
-    """Make a webhook with finished deliveries, a resend and pending deliveries."""
-    hook = make.webhook(catalog)
-    for n in range(times):
+@pytest.fixture
+def used_hook(catalog: make.Catalog, hook: Webhook) -> Webhook:
+    """Return a webhook with nine finished deliveries, a resend and three pending deliveries."""
+    for n in range(12):
         make.order(catalog)
-        if n < times - waiting:
-            record.record([AttemptResult(c, states.SUCCESS, 1) for c in claim.claim(10).claims])
+        if n < 9:
+            finish()
     Attempt.objects.update(claims={"webhook_id": hook.pk, "processing_timeout": 600})
     resend.create_resend(Attempt.objects.earliest("pk"))
     return hook
@@ -64,14 +66,14 @@ def remove_all() -> list[list[int]]:
     return after
 
 
-def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
-    catalog = make.catalog()
-    hook = used(catalog)
-    actions.delete(hook.pk)
+def test_deleted_webhook_is_hidden_while_it_has_rows(
+    catalog: make.Catalog, used_hook: Webhook
+) -> None:
+    actions.delete(used_hook.pk)
     assert sum(remaining_rows()) > 10
     client = APIClient()
     client.force_authenticate(catalog.vendor_user)
-    path = f"/public/v1/notifications/webhooks/{hook.pk}"
+    path = f"/public/v1/notifications/webhooks/{used_hook.pk}"
     assert client.get("/public/v1/notifications/webhooks").json() == []
     for method, url in (
         ("get", path),
@@ -85,52 +87,51 @@ def test_deleted_webhook_is_hidden_while_it_has_rows() -> None:
     row = Request.objects.earliest("created")
     assert [entry for entry in history.of(row, catalog.vendor) if entry.deliveries] == []
     assert sum(m.total for m in last_hour.last_hour(catalog.vendor, clock.now())) == 0
-    assert webhook_health.counter_discrepancies() == []
     assert claim.claim(10).claims == []
 
 
-def test_admin_and_portal_hide_rows_of_deleted_webhook() -> None:
-    catalog = make.catalog()
-    hook = used(catalog)
+def test_admin_and_portal_hide_rows_of_deleted_webhook(
+    catalog: make.Catalog, used_hook: Webhook
+) -> None:
     catalog.vendor_user.is_superuser = catalog.vendor_user.is_staff = True
     catalog.vendor_user.save()
     client = Client()
     client.force_login(catalog.vendor_user)
     rows = [Delivery.objects.latest("pk").pk, Attempt.objects.latest("pk").pk]
-    body = {"action": "delete_selected", "_selected_action": [hook.pk], "post": "yes"}
+    body = {"action": "delete_selected", "_selected_action": [used_hook.pk], "post": "yes"}
     client.post("/admin/webhooks/webhook/", body)
     assert sum(remaining_rows()) > 10
     for page in ("webhook", "delivery", "attempt", "event"):
         response = client.get(f"/admin/webhooks/{page}/")
-        assert hook.pk.encode() not in response.content and b"0 " in response.content
+        assert used_hook.pk.encode() not in response.content and b"0 " in response.content
     for page, pk in zip(("delivery", "attempt"), rows, strict=True):
         assert client.get(f"/admin/webhooks/{page}/{pk}/change/").status_code == 302
-    assert client.get(f"/webhooks/{hook.pk}/").status_code == 404
+    assert client.get(f"/webhooks/{used_hook.pk}/").status_code == 404
     assert client.get(f"/deliveries/{rows[0]}/").status_code == 404
-    assert hook.pk.encode() not in client.get("/deliveries/").content
+    assert used_hook.pk.encode() not in client.get("/deliveries/").content
 
 
-def test_rows_are_removed_in_steps_and_the_webhook_last() -> None:
-    catalog = make.catalog()
-    hook = used(catalog)
+def test_rows_are_removed_in_steps_and_the_webhook_last(used_hook: Webhook) -> None:
     total = sum(remaining_rows())
-    actions.delete(hook.pk)
+    actions.delete(used_hook.pk)
     sums = [total, sum(remaining_rows()), *map(sum, remove_all())]
     assert all(0 <= before - after <= 10 for before, after in itertools.pairwise(sums))
     assert len(sums) > 4 and sums[-1] == 0
     assert not Webhook.with_deleted.exists() and not Resend.objects.exists()
 
 
-def test_small_webhook_is_removed_by_the_deletion_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_webhook_is_removed_by_the_deletion_itself(
+    used_hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cleanup, "STEP", 1000)
-    actions.delete(used(make.catalog()).pk)
+    actions.delete(used_hook.pk)
     assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
-def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
-    catalog = make.catalog()
-    hook = used(catalog)
-    actions.delete(hook.pk)
+def test_removal_continues_after_crash_and_webhook_stays_deleted(
+    catalog: make.Catalog, used_hook: Webhook
+) -> None:
+    actions.delete(used_hook.pk)
 
     def crash(seconds: float) -> None:
         raise Crash
@@ -139,20 +140,20 @@ def test_removal_continues_after_crash_and_webhook_stays_deleted() -> None:
         cleanup.remove_deleted(pause=crash)
     assert sum(remaining_rows()) > 0
     with pytest.raises(Missing):
-        actions.edit(hook.pk, catalog.vendor_user, {"active": True})
+        actions.edit(used_hook.pk, catalog.vendor_user, {"active": True})
     with pytest.raises(Missing):
-        fan_out.trigger(hook)
+        fan_out.trigger(used_hook)
     with pytest.raises(Missing):
         resend.create_resend(Attempt.objects.latest("pk"))
-    assert not actions.recover(hook.pk)
+    assert not actions.recover(used_hook.pk)
     # An interrupted run doesn't block the next one, and deleting twice is harmless.
-    actions.delete(hook.pk)
+    actions.delete(used_hook.pk)
     remove_all()
     assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
-def test_one_run_at_a_time_removes_rows() -> None:
-    actions.delete(used(make.catalog()).pk)
+def test_one_run_at_a_time_removes_rows(used_hook: Webhook) -> None:
+    actions.delete(used_hook.pk)
     before = []
 
     def meanwhile(seconds: float) -> None:
@@ -164,9 +165,8 @@ def test_one_run_at_a_time_removes_rows() -> None:
     assert before and remaining_rows() == [0, 0, 0]
 
 
-def test_other_transactions_run_between_steps() -> None:
-    catalog = make.catalog()
-    actions.delete(used(catalog).pk)
+def test_other_transactions_run_between_steps(catalog: make.Catalog, used_hook: Webhook) -> None:
+    actions.delete(used_hook.pk)
     other = make.webhook(catalog, n=2)
     claimed = []
 
@@ -180,14 +180,15 @@ def test_other_transactions_run_between_steps() -> None:
     assert {c.webhook.id for c in claimed} == {other.pk}
     assert set(Delivery.objects.values_list("webhook", flat=True)) == {other.pk}
     assert not Webhook.with_deleted.exclude(pk=other.pk).exists()
-    assert webhook_health.counter_discrepancies() == []
 
 
 def test_webhook_whose_removal_fails_does_not_keep_others(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    catalog: make.Catalog,
+    used_hook: Webhook,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    catalog = make.catalog()
-    failing, other = used(catalog), make.webhook(catalog, n=2)
+    failing, other = used_hook, make.webhook(catalog, n=2)
     make.order(catalog)
     Webhook.objects.update(deleted_at=make.AT)
     remove = cleanup._remove
@@ -206,11 +207,10 @@ def test_webhook_whose_removal_fails_does_not_keep_others(
     assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
 
 
-def test_locked_rows_are_left_for_the_next_run() -> None:
+def test_locked_rows_are_left_for_the_next_run(used_hook: Webhook) -> None:
     if connection.vendor != "postgresql":
         return
-    hook = used(make.catalog())
-    actions.delete(hook.pk)
+    actions.delete(used_hook.pk)
     with transaction.atomic():
         held = Delivery.objects.select_for_update().latest("pk")
         began = time.monotonic()
@@ -222,9 +222,9 @@ def test_locked_rows_are_left_for_the_next_run() -> None:
 
 
 def test_change_is_made_if_its_webhooks_are_deleted_meanwhile(
+    catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = make.catalog()
     webhook = make.webhook(catalog)
     insert = fan_out.insert_deliveries
 
@@ -238,27 +238,10 @@ def test_change_is_made_if_its_webhooks_are_deleted_meanwhile(
     assert not Delivery.objects.exists() and not Event.objects.exists()
 
 
-def test_request_in_flight_ends_and_is_not_recorded() -> None:
-    catalog = make.catalog()
-    with handler(None) as served:
-        hook = make.webhook(catalog, served.url)
-        for _ in range(12):
-            make.order(catalog)
-        with running() as [engine]:
-            served.next()
-            actions.delete(hook.pk)
-            served.release.set()
-            until(lambda: engine.in_flight == 0, "the requests end")
-            until(
-                lambda: remove_all() is not None and remaining_rows() == [0, 0, 0],
-                "nothing is left",
-            )
-    assert remaining_rows() == [0, 0, 0] and not Webhook.with_deleted.exists()
-
-
-def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deletion_of_many_webhooks_marks_them_immediately(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cleanup, "AT_ONCE", 1)
-    catalog = make.catalog()
     hooks = [make.webhook(catalog, n=n) for n in range(1, 6)]
     make.order(catalog)
     actions.delete(*[hook.pk for hook in hooks])
@@ -269,39 +252,13 @@ def test_deletion_of_many_webhooks_marks_them_immediately(monkeypatch: pytest.Mo
 
 
 @pytest.mark.nightly(reason="stores 100,000 deliveries")
-def test_removal_of_100000_deliveries_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removal_of_100000_deliveries_does_not_block(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cleanup, "STEP", 1000)
     pruned.small_steps(monkeypatch, 1000)
-    catalog = make.catalog()
-    hook, count = make.webhook(catalog), 100_000
-    fields = {"webhook": hook, "created_at": make.AT}
-    rows = Delivery.objects.bulk_create(
-        (Delivery(state="delivered", attempts=1, **fields) for _ in range(count)), batch_size=2000
-    )
-    body = b"x" * 500
-    Attempt.objects.bulk_create(
-        (
-            Attempt(
-                webhook=hook,
-                delivery=row,
-                number=1,
-                outcome="success",
-                started_at=make.AT,
-                finished_at=make.AT,
-                duration=1,
-                method="POST",
-                url="http://127.0.0.1/",
-                response_body=body,
-                request_body=body.decode(),
-            )
-            for row in rows
-        ),
-        batch_size=2000,
-    )
-    Event.objects.bulk_create(
-        (Event(webhook=hook, delivery=row, object_id="PR-1", at=make.AT) for row in rows),
-        batch_size=2000,
-    )
+    hook = make.webhook(catalog)
+    fill([hook], 100_000, body=500)
     make.webhook(catalog, n=2)
     client = APIClient()
     client.force_authenticate(catalog.vendor_user)

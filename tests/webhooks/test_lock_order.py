@@ -83,9 +83,9 @@ def test_order_and_its_set_up_requests_lock_once(locks: list[set[str]]) -> None:
     assert locks == [{"fulfillment_request", "tier_config_request"}]
 
 
-def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
-    catalog = make.catalog()
-    make.webhook(catalog)
+def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded(
+    catalog: make.Catalog, hook: Webhook
+) -> None:
     saved, dropped = make.order(catalog).pk, make.order(catalog).pk
     Event.objects.all().delete()
     with transitions.atomic():
@@ -104,8 +104,7 @@ def test_changes_of_a_savepoint_that_is_rolled_back_are_not_recorded() -> None:
     assert Event.objects.count() == 3
 
 
-def test_events_of_one_transaction_are_counted_by_webhook() -> None:
-    catalog = make.catalog()
+def test_events_of_one_transaction_are_counted_by_webhook(catalog: make.Catalog) -> None:
     one, two = make.webhook(catalog), make.webhook(catalog, n=2, account=catalog.provider)
     first, second = make.order(catalog).pk, make.order(catalog).pk
     Webhook.objects.filter(pk=two.pk).update(active=False)
@@ -116,10 +115,9 @@ def test_events_of_one_transaction_are_counted_by_webhook() -> None:
     assert webhook_health.counter_discrepancies() == []
 
 
-def test_claims_and_deletions_during_a_transaction_do_not_wait() -> None:
+def test_claims_and_deletions_during_a_transaction_do_not_wait(catalog: make.Catalog) -> None:
     if connection.vendor != "postgresql":
         return
-    catalog = make.catalog()
     hook, other = make.webhook(catalog), make.webhook(catalog, n=2)
     pk = make.order(catalog).pk
     with transaction.atomic():

@@ -20,12 +20,16 @@ from tests.handlers import ReceivedRequest, handler
 from tests.make import Catalog
 from tests.pruned import prune
 from tests.webhooks import validating
+from tests.webhooks.claimed import counted
 from webhooks import actions, states, webhook_health
 from webhooks.delivery import claim, fan_out, record, resend
 from webhooks.delivery.attempt import AttemptResult, prepare
 from webhooks.models import Attempt, Delivery, Event, Resend, Webhook
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sound_counters"),
+]
 
 
 def verified_claims(request: ReceivedRequest, hook: Webhook) -> dict[str, Any]:
@@ -48,18 +52,18 @@ def triggered(catalog: Catalog, outcome: str = states.SUCCESS, **fields: Any) ->
     return call(outcome)
 
 
+@pytest.fixture
+def attempt(catalog: Catalog) -> Attempt:
+    """Return the first attempt of a webhook."""
+    return triggered(catalog)
+
+
 def standing(hook: Webhook) -> tuple[Any, ...]:
     hook.refresh_from_db()
     return (hook.earliest_possible_trigger, hook.round, hook.out_of_order, hook.revision)
 
 
-def counted(hook: Webhook) -> tuple[int, int, int, int]:
-    hook.refresh_from_db()
-    return (hook.events, hook.triggers, hook.success_triggers, hook.failure_triggers)
-
-
-def test_resend_sends_same_content_signed_anew() -> None:
-    catalog = make.catalog()
+def test_resend_sends_same_content_signed_anew(catalog: make.Catalog) -> None:
     with handler() as served, running() as [engine]:
         hook = make.webhook(catalog, served.url, data={"tenant": "lab-1"}, headers={"X-Env": "lab"})
         creation.create(make.purchase(catalog), catalog.as_distributor)
@@ -81,15 +85,13 @@ def test_resend_sends_same_content_signed_anew() -> None:
     for name in ("X-Env", "Content-Type", "User-Agent"):
         assert second.headers[name] == first.headers[name]
     # An attempt is counted, but no event.
-    assert counted(hook) == (1, 2, 2, 0)
+    assert counted(hook) == (1, 2, 2, 0, 0)
     assert Event.objects.count() == 1
     repeat.refresh_from_db()
     assert (repeat.state, repeat.resend.repeats_id) == ("delivered", attempt.delivery_id)
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_changes_apply_to_that_request_only() -> None:
-    catalog = make.catalog()
+def test_changes_apply_to_that_request_only(catalog: make.Catalog) -> None:
     with handler() as served, handler() as other, running() as [engine]:
         hook = make.webhook(catalog, served.url, data={"tenant": "lab-1"})
         fan_out.trigger(hook)
@@ -119,8 +121,7 @@ def test_changes_apply_to_that_request_only() -> None:
     assert served.calls.empty()
 
 
-def test_get_has_payload_in_token_without_data() -> None:
-    catalog = make.catalog()
+def test_get_has_payload_in_token_without_data(catalog: make.Catalog) -> None:
     attempt = triggered(catalog, data={"n": 1})
     changes_form.send_changed(attempt, {"http_method": "GET"})
     [claimed] = claim.claim(1).claims
@@ -131,8 +132,9 @@ def test_get_has_payload_in_token_without_data() -> None:
 
 
 @pytest.mark.parametrize("healthy", [True, False])
-def test_failed_resend_changes_backoff_like_trigger_now(healthy: bool) -> None:
-    catalog = make.catalog()
+def test_failed_resend_changes_backoff_like_trigger_now(
+    catalog: make.Catalog, healthy: bool
+) -> None:
     attempt = triggered(catalog, states.SUCCESS if healthy else states.FAILURE)
     twin = triggered(catalog, states.SUCCESS if healthy else states.FAILURE, n=2)
     move_clock(1)
@@ -146,9 +148,7 @@ def test_failed_resend_changes_backoff_like_trigger_now(healthy: bool) -> None:
     assert (again.state, again.forced) == ("waiting", False)
 
 
-def test_retry_of_resend_is_an_ordinary_request() -> None:
-    catalog = make.catalog()
-    attempt = triggered(catalog)
+def test_retry_of_resend_is_an_ordinary_request(catalog: make.Catalog, attempt: Attempt) -> None:
     resend.create_resend(attempt)
     call(states.FAILURE)
     actions.edit(attempt.webhook_id, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/n"})
@@ -157,8 +157,9 @@ def test_retry_of_resend_is_an_ordinary_request() -> None:
 
 @pytest.mark.parametrize("edited", [True, False])
 @pytest.mark.parametrize("outcome", [states.SUCCESS, states.FAILURE, states.UNKNOWN])
-def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) -> None:
-    catalog = make.catalog()
+def test_altered_resend_does_not_change_the_backoff(
+    catalog: make.Catalog, edited: bool, outcome: str
+) -> None:
     attempt = triggered(catalog, states.FAILURE)
     hook = attempt.webhook
     changes = {"external_url": "http://127.0.0.1:9/other"}
@@ -183,8 +184,7 @@ def test_altered_resend_does_not_change_the_backoff(edited: bool, outcome: str) 
     assert standing(hook) == before
 
 
-def test_attempt_of_lost_worker_records_its_url() -> None:
-    attempt = triggered(make.catalog())
+def test_attempt_of_lost_worker_records_its_url(attempt: Attempt) -> None:
     repeat = changes_form.send_changed(attempt, {"external_url": "http://127.0.0.1:9/other"})
     assert len(claim.claim(1).claims) == 1
     Delivery.objects.filter(pk=repeat.pk).update(lease=1.0)
@@ -195,9 +195,7 @@ def test_attempt_of_lost_worker_records_its_url() -> None:
         resend.create_resend(lost)
 
 
-def test_resend_is_refused_for_disabled_webhook() -> None:
-    catalog = make.catalog()
-    attempt = triggered(catalog)
+def test_resend_is_refused_for_disabled_webhook(catalog: make.Catalog, attempt: Attempt) -> None:
     actions.edit(attempt.webhook_id, catalog.vendor_user, {"active": False})
     with pytest.raises(Refused, match="is disabled: enable it to send again"):
         resend.create_resend(attempt)
@@ -223,9 +221,8 @@ def test_changes_are_validated_like_webhook_fields(changes: dict[str, Any], sent
         check_changes(changes, "event", "")
 
 
-def test_resend_to_forbidden_address_fails() -> None:
+def test_resend_to_forbidden_address_fails(attempt: Attempt) -> None:
     metadata = "http://169.254.169.254/latest/meta-data/"
-    attempt = triggered(make.catalog())
     with pytest.raises(Invalid, match=r"external_url: .*link-local address"):
         check_changes({"external_url": metadata}, "event", attempt.url)
     # A stored URL that is forbidden now is refused when the request is sent.
@@ -268,9 +265,7 @@ def test_resend_to_validator_repeats_object_and_merges_nothing() -> None:
     assert Attempt.objects.latest("pk").response_body == before.response_body
 
 
-def test_resend_is_pruned_with_its_own_delivery_only() -> None:
-    catalog = make.catalog()
-    attempt = triggered(catalog)
+def test_resend_is_pruned_with_its_own_delivery_only(attempt: Attempt) -> None:
     resend.create_resend(attempt), call()
     # The last success of the webhook is kept: the last of these.
     fan_out.trigger(attempt.webhook), call()
@@ -284,14 +279,12 @@ def test_resend_is_pruned_with_its_own_delivery_only() -> None:
     assert prune() == 1
     assert not Resend.objects.exists()
     assert Delivery.objects.get() == third
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_claims_of_events_read_no_resends(django_assert_num_queries: Any) -> None:
-    catalog = make.catalog()
-    hook = make.webhook(catalog)
-    for _ in range(5):
-        creation.create(make.purchase(catalog), catalog.as_distributor)
+def test_claims_of_events_read_no_resends(
+    catalog: make.Catalog, hook: Webhook, django_assert_num_queries: Any
+) -> None:
+    make.order(catalog, 5)
     count = 5
     with django_assert_num_queries(count) as queries:
         pks = list(Delivery.objects.values_list("pk", flat=True))
@@ -312,8 +305,7 @@ def test_sent_request_can_be_shown() -> None:
     assert "exp" not in request.payload and request.body == ""
 
 
-def test_trace_context_is_of_one_request_only() -> None:
-    catalog = make.catalog()
+def test_trace_context_is_of_one_request_only(catalog: make.Catalog) -> None:
     # In place of a header that the webhook has configured.
     fan_out.trigger(make.webhook(catalog, headers={"Traceparent": "own", "X-Env": "lab"}))
     [claimed] = claim.claim(1).claims
@@ -326,9 +318,9 @@ def test_trace_context_is_of_one_request_only() -> None:
     assert resend.sent_request(attempt).headers == {"X-Env": "lab"}
 
 
-def test_disabling_during_resend_leaves_nothing_pending() -> None:
-    catalog = make.catalog()
-    attempt = triggered(catalog)
+def test_disabling_during_resend_leaves_nothing_pending(
+    catalog: make.Catalog, attempt: Attempt
+) -> None:
     concurrently(
         lambda: resend.create_resend(attempt),
         lambda: changes_form.send_changed(attempt, {"headers": {"X-Try": "1"}}),

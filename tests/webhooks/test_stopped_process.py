@@ -28,7 +28,10 @@ from tests.processes import ROOT, environment
 from webhooks import webhook_health
 from webhooks.models import Attempt, Webhook
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sound_counters"),
+]
 TIMEOUT = 1.0
 # For statements that wait for the locks, on a busy machine.
 AT_MOST = TIMEOUT + 1.0
@@ -74,9 +77,8 @@ def worker(folder: Path, where: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.parametrize("where", [stopping.IN_CLAIM, stopping.IN_FLUSH])
 def test_process_stopped_in_transaction_blocks_others_until_timeout(
-    where: str, tmp_path: Path
+    catalog: make.Catalog, where: str, tmp_path: Path
 ) -> None:
-    catalog = make.catalog()
     with handler() as served, worker(tmp_path, where) as stopped:
         make.webhook(catalog, served.url)
         make.order(catalog)
@@ -118,10 +120,10 @@ with transaction.atomic(), connection.cursor() as cursor:
 
 
 def test_process_stopped_while_reading_blocks_others_until_timeout(
+    catalog: make.Catalog,
+    hook: Webhook,
     tmp_path: Path,
 ) -> None:
-    catalog = make.catalog()
-    make.webhook(catalog)
     env = {**_environment(tmp_path), "DJANGO_SETTINGS_MODULE": "connect_sim.settings"}
     process = subprocess.Popen([sys.executable, "-c", _READING], cwd=ROOT, env=env)
     try:
