@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from connect_sim.metrics import database
 from requests_queue import clock, heartbeats
 from requests_queue.db import sql
-from requests_queue.models import Clock
 from tests import make
 from tests.metrics.scraping import Samples, flat, samples
+from tests.webhooks.frozen import START, advance, catalog, ordered_hook  # noqa: F401  (fixtures)
 from webhooks import actions, states
 from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult
@@ -24,19 +24,8 @@ from webhooks.models import Delivery, Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-START = make.AT + timedelta(days=9)
 TABLES = ("webhooks_delivery", "webhooks_webhook", "webhooks_attempt", "webhooks_event",
           "webhooks_clearedbackoff")  # fmt: skip
-
-
-@pytest.fixture
-def catalog() -> make.Catalog:
-    Clock.objects.update_or_create(pk=1, defaults={"frozen_at": START})
-    return make.catalog()
-
-
-def advance(seconds: float) -> None:
-    Clock.objects.update(frozen_at=clock.now() + timedelta(seconds=seconds))
 
 
 def read() -> Samples:
@@ -48,14 +37,11 @@ def read() -> Samples:
 def state() -> tuple[float, ...]:
     """Return pending, in backoff, out of order, and the age of the oldest that is due."""
     values = read()
-    return tuple(
-        values[name]
-        for name in (
-            "deliveries_pending",
-            "deliveries_in_backoff",
-            "webhooks_out_of_order",
-            "delivery_oldest_due_seconds",
-        )
+    return (
+        values["deliveries_pending"],
+        values["deliveries_in_backoff"],
+        values["webhooks_out_of_order"],
+        values["delivery_oldest_due_seconds"],
     )
 
 
@@ -68,15 +54,15 @@ def test_empty_database() -> None:
     assert state() == (0, 0, 0, 0)
 
 
-def test_delivery_that_nobody_starts_becomes_older(catalog: make.Catalog) -> None:
-    make.webhook(catalog)
+def test_delivery_that_nobody_starts_becomes_older(catalog: make.Catalog, hook: Webhook) -> None:
     make.order(catalog, 2)
     advance(40)
     assert state() == (2, 0, 0, 40)
 
 
-def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -> None:
-    make.webhook(catalog)
+def test_backoff_is_neither_due_nor_late(
+    catalog: make.Catalog, hook: Webhook, settings: Any
+) -> None:
     make.order(catalog, 3)
     finish(states.FAILURE)
     advance(299)
@@ -93,19 +79,18 @@ def test_backoff_is_neither_due_nor_late(catalog: make.Catalog, settings: Any) -
     assert state() == (2, 0, 0, 5)
 
 
-def test_backoff_that_a_user_clears_ends_then(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
+def test_backoff_that_a_user_clears_ends_then(catalog: make.Catalog, ordered_hook: Webhook) -> None:
     finish(states.FAILURE)
     advance(100)
-    actions.edit(hook.pk, catalog.vendor_user, {"data": {"a": 1}})
+    actions.edit(ordered_hook.pk, catalog.vendor_user, {"data": {"a": 1}})
     advance(8)
     assert state() == (1, 0, 0, 8)
 
 
-def test_out_of_order_is_counted_and_not_due(catalog: make.Catalog, settings: Any) -> None:
+def test_out_of_order_is_counted_and_not_due(
+    catalog: make.Catalog, hook: Webhook, settings: Any
+) -> None:
     settings.SIM_FAILURE_LIMIT = 1
-    make.webhook(catalog)
     make.order(catalog, 2)
     finish(states.FAILURE)
     advance(60)
@@ -113,21 +98,18 @@ def test_out_of_order_is_counted_and_not_due(catalog: make.Catalog, settings: An
 
 
 def test_webhook_with_all_its_requests_in_flight_is_not_due(
-    catalog: make.Catalog, settings: Any
+    catalog: make.Catalog, hook: Webhook, settings: Any
 ) -> None:
     settings.SIM_MAX_IN_FLIGHT = 2
-    make.webhook(catalog)
     make.order(catalog, 3)
     assert len(claim.claim(10).claims) == 2
     advance(60)
     assert state() == (1, 0, 0, 0)
 
 
-def test_trigger_now_is_due_in_spite_of_a_backoff(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
+def test_trigger_now_is_due_in_spite_of_a_backoff(ordered_hook: Webhook) -> None:
     finish(states.FAILURE)
-    fan_out.trigger(hook)
+    fan_out.trigger(ordered_hook)
     advance(9)
     assert state() == (2, 1, 0, 9)
 
@@ -253,9 +235,9 @@ def test_numbers_are_limited(catalog: make.Catalog, monkeypatch: pytest.MonkeyPa
     assert Delivery.objects.filter(state="waiting").count() == 40
 
 
-def test_delivery_that_waits_alone_is_due_by_its_own_date(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
+def test_delivery_that_waits_alone_is_due_by_its_own_date(
+    catalog: make.Catalog, ordered_hook: Webhook
+) -> None:
     at = clock.now() + timedelta(seconds=300)
     Delivery.objects.update(due_at=at, losses=2)
     advance(299)
@@ -264,5 +246,5 @@ def test_delivery_that_waits_alone_is_due_by_its_own_date(catalog: make.Catalog)
     assert state() == (2, 0, 0, 0)
     advance(8)
     assert state() == (2, 0, 0, 7)
-    Webhook.objects.filter(pk=hook.pk).update(earliest_possible_trigger=at + timedelta(seconds=5))
+    Webhook.objects.update(earliest_possible_trigger=at + timedelta(seconds=5))
     assert state() == (2, 0, 0, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,13 +20,19 @@ from tests import make
 from tests.engines import lost_results, move_clock, running, settled, until
 from tests.handlers import handler
 from tests.marks import nightly
-from webhooks import conf, webhook_health
+from tests.webhooks.breaking import ALWAYS, Failing, break_
+from tests.webhooks.calling import called_webhook
+from tests.webhooks.claimed import counted
+from webhooks import conf
 from webhooks.delivery import attempt, claim, record, wakeup
 from webhooks.delivery import engine as engine_module
 from webhooks.delivery.engine import Engine, Window
 from webhooks.models import Attempt, Delivery
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sound_counters"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -37,30 +43,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "PATIENCE", 0.05)
     monkeypatch.setattr(engine_module, "PAUSES", (0.02,))
     monkeypatch.setattr(heartbeats, "_next", {})
-
-
-class Failing:
-    """A function that raises an error a number of times, and then works."""
-
-    def __init__(self, real: Callable[..., Any], error: BaseException, times: int) -> None:
-        self.real, self.error, self.remaining = real, error, times
-        self.over = threading.Event()
-
-    def __call__(self, *args: Any, **more: Any) -> Any:
-        if self.remaining > 0:
-            self.remaining -= 1
-            raise self.error
-        self.over.set()
-        return self.real(*args, **more)
-
-
-def break_(
-    monkeypatch: pytest.MonkeyPatch, where: Any, name: str, error: BaseException, times: int = 3
-) -> Failing:
-    failing = Failing(getattr(where, name), error, times)
-    # A function in place of a method takes the object as its first argument.
-    monkeypatch.setattr(where, name, lambda *args, **more: failing(*args, **more))
-    return failing
 
 
 def outcomes() -> list[str]:
@@ -99,12 +81,9 @@ def of(error: BaseException) -> str:
 @pytest.mark.parametrize("error", ERRORS, ids=of)
 @pytest.mark.parametrize("seam", SQL_SEAMS)
 def test_error_at_seam_to_the_database_loses_no_result(
-    seam: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog, seam: str, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalog = make.catalog()
-    with handler() as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog, 2)
+    with called_webhook(catalog, orders=2) as (served, _):
         where, name = SQL_SEAMS[seam]
         is_row_error = seam in ("record", "attempts", "row of an attempt") and (
             isinstance(error, RuntimeError)
@@ -129,28 +108,25 @@ def test_error_at_seam_to_the_database_loses_no_result(
     else:
         assert len(served.received) == 2
         assert outcomes() == ["success", "success"]
-    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize("error", [*ERRORS, SystemExit("no thread ends by it")], ids=of)
 @pytest.mark.parametrize("seam", LOOP_SEAMS, ids=lambda seam: seam[1])
 def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
-    seam: tuple[Any, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog,
+    seam: tuple[Any, str],
+    error: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = make.catalog()
-    release = threading.Event()
-    with handler(lambda request: (release.wait(10), 200)[1]) as served:
-        make.webhook(catalog, served.url)
+    with called_webhook(catalog, None) as (served, _), running() as [engine]:
+        served.next()
+        failing = break_(monkeypatch, *seam, error)
+        engine.wake()
+        assert failing.over.wait(10)
+        served.release.set()
         make.order(catalog)
-        with running() as [engine]:
-            served.next()
-            failing = break_(monkeypatch, *seam, error)
-            engine.wake()
-            assert failing.over.wait(10)
-            release.set()
-            make.order(catalog)
-            engine.wake()
-            drain(engine)
+        engine.wake()
+        drain(engine)
     if isinstance(error, Exception):
         assert outcomes() == ["success", "success"]
         assert len(served.received) == 2
@@ -158,7 +134,6 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
         # The loop ended together with the requests in flight: their outcome is unknown.
         # After the second loss in a row it backs off, and the second order joins it.
         assert set(outcomes()) == {"success", "unknown"}
-    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a defect"), ValueError("x"), SystemExit()], ids=of)
@@ -168,9 +143,11 @@ def test_error_in_the_loop_leaves_requests_in_flight_and_results_alone(
     ids=lambda seam: seam[1],
 )
 def test_loop_that_ends_is_started_again(
-    seam: tuple[Any, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog,
+    seam: tuple[Any, str],
+    error: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = make.catalog()
     with handler() as served, running() as [engine]:
         with monkeypatch.context() as patch:
             failing = break_(patch, *seam, error)
@@ -183,7 +160,9 @@ def test_loop_that_ends_is_started_again(
     assert outcomes() == ["success"]
 
 
-def test_claims_of_a_poll_whose_loop_ended_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_claims_of_a_poll_whose_loop_ended_are_not_lost(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, ended = SqlThread.run, threading.Event()
 
     async def run(self: SqlThread, work: Any, *args: Any) -> Any:
@@ -194,10 +173,7 @@ def test_claims_of_a_poll_whose_loop_ended_are_not_lost(monkeypatch: pytest.Monk
         return result
 
     monkeypatch.setattr(SqlThread, "run", run)
-    catalog = make.catalog()
-    with handler() as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog, 3)
+    with called_webhook(catalog, orders=3) as (served, _):
         with running():
             assert ended.wait(10)
             until(settled, "delivered by the new loop")
@@ -227,7 +203,7 @@ def end_loop(engine: Engine, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("x"), asyncio.CancelledError()])
 def test_request_that_fails_in_the_program_is_recorded_as_failure(
-    error: BaseException, monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = Failing(attempt.InFlight.run, error, times=1)
 
@@ -235,22 +211,12 @@ def test_request_that_fails_in_the_program_is_recorded_as_failure(
         return await failing(*args)
 
     monkeypatch.setattr(attempt.InFlight, "run", run)
-    catalog = make.catalog()
-    with handler() as served:
-        hook = make.webhook(catalog, served.url)
-        with running() as [engine]:
-            make.order(catalog)
-            engine.wake()
-            until(lambda: Attempt.objects.exists(), "the attempt is recorded")
-            # After a failure it backs off: move the clock for the next attempt.
-            drain(engine)
-            assert failing.over.wait(10)
+    with called_webhook(catalog), running() as [engine]:
+        until(lambda: Attempt.objects.exists(), "the attempt is recorded")
+        # After a failure it backs off: move the clock for the next attempt.
+        drain(engine)
+        assert failing.over.wait(10)
     assert "success" in outcomes()
-    assert webhook_health.counter_discrepancies() == []
-    hook.refresh_from_db()
-    assert hook.triggers == hook.success_triggers + hook.failure_triggers + (
-        outcomes().count("unknown")
-    )
 
 
 def test_failing_loop_is_logged_once_and_shown_until_it_works(
@@ -260,7 +226,7 @@ def test_failing_loop_is_logged_once_and_shown_until_it_works(
     with running() as [engine]:
         until(lambda: worker().alive, "a sign of life")
         assert light().state == "good"
-        failing = break_(monkeypatch, Engine, "_time_out", RuntimeError("secret text"), 10**6)
+        failing = break_(monkeypatch, Engine, "_time_out", RuntimeError("secret text"), ALWAYS)
         until(lambda: worker().failing, "the page shows it")
         assert (light().state, light().label) == ("bad", "Failing")
         assert "The delivery engine's loop (RuntimeError)" in light().text
@@ -275,23 +241,16 @@ def test_failing_loop_is_logged_once_and_shown_until_it_works(
     assert heartbeats.by_kind() == {}
 
 
-def test_dead_loop_is_shown_while_it_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    with running() as [engine]:
-        with monkeypatch.context() as patch:
-            patch.setattr(engine_module, "PAUSES", (0.05,))
-            break_(patch, conf, "open_transport", RuntimeError("x"), times=10**6)
-            end_loop(engine, patch)
-            until(lambda: worker().failing, "the page shows it")
-            # `stop` and `wake` work without a loop.
-            engine.wake()
-        until(lambda: worker().alive, "it lives")
-
-
-def test_stop_ends_an_engine_whose_loop_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_engine_whose_loop_cannot_start_is_shown_and_can_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     engine = Engine()
     engine.start()
-    break_(monkeypatch, conf, "open_transport", RuntimeError("x"), times=10**6)
+    break_(monkeypatch, conf, "open_transport", RuntimeError("x"), times=ALWAYS)
     end_loop(engine, monkeypatch)
+    until(lambda: worker().failing, "the page shows it")
+    # Both work without a loop.
+    engine.wake()
     engine.stop()
     assert not engine._thread.is_alive()
     assert heartbeats.by_kind() == {}
@@ -309,45 +268,45 @@ def light() -> home.Component:
 
 
 def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
+    catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(claim, "LEASE", 0.01)
-    catalog = make.catalog()
     done: list[str] = []
     # The response is held until the database is down.
-    with handler(None) as served:
-        make.webhook(catalog, served.url)
+    with (
+        called_webhook(catalog, None) as (served, _),
+        monkeypatch.context() as patch,
+        running() as [engine],
+    ):
+        served.next()
+        away = OperationalError("away")
+        failing = break_(patch, record, "record", away, times=ALWAYS)
+        heartbeat = break_(patch, heartbeats, "record", away, times=ALWAYS)
+        served.release.set()
+        until(lambda: engine._poller._kept, "the result is kept")
+        for where, name in ((claim, "claim"), (claim, "lost_claims")):
+            real = getattr(where, name)
+
+            def noted(*a: Any, real: Any = real, name: str = name, **more: Any) -> Any:
+                done.append(name)
+                return real(*a, **more)
+
+            patch.setattr(where, name, noted)
         make.order(catalog)
-        with monkeypatch.context() as patch, running() as [engine]:
-            served.next()
-            away = OperationalError("away")
-            failing = break_(patch, record, "record", away, times=10**6)
-            heartbeat = break_(patch, heartbeats, "record", away, times=10**6)
-            served.release.set()
-            until(lambda: engine._poller._kept, "the result is kept")
-            for where, name in ((claim, "claim"), (claim, "lost_claims")):
-                real = getattr(where, name)
-
-                def noted(*a: Any, real: Any = real, name: str = name, **more: Any) -> Any:
-                    done.append(name)
-                    return real(*a, **more)
-
-                patch.setattr(where, name, noted)
-            make.order(catalog)
-            tries = failing.remaining
-            until(lambda: failing.remaining < tries - 3, "the flush is tried")
-            assert done == []
-            failing.remaining = heartbeat.remaining = 0
-            until(settled, "all delivered")
-            until(lambda: set(done) == {"claim", "lost_claims"}, "both are done again")
+        tries = failing.remaining
+        until(lambda: failing.remaining < tries - 3, "the flush is tried")
+        assert done == []
+        failing.remaining = heartbeat.remaining = 0
+        until(settled, "all delivered")
+        until(lambda: set(done) == {"claim", "lost_claims"}, "both are done again")
     assert outcomes() == ["success", "success"]
     assert len(served.received) == 2
 
 
 def test_slots_are_held_by_results_that_are_not_stored(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    catalog = make.catalog()
     with handler() as served:
         # One delivery each: a single webhook doesn't get the last slots.
         for n in range(1, 11):
@@ -355,7 +314,7 @@ def test_slots_are_held_by_results_that_are_not_stored(
         make.order(catalog)
         with monkeypatch.context() as patch, running(slots=3) as [engine]:
             # They count as errors of the rows, so claims continue.
-            failing = break_(patch, record, "insert_attempts", ProgrammingError("x"), times=10**6)
+            failing = break_(patch, record, "insert_attempts", ProgrammingError("x"), times=ALWAYS)
             for _ in range(3):
                 served.next()
             until(lambda: engine_module.SLOTS in caplog.text, "the bound is reached")
@@ -370,13 +329,12 @@ def test_slots_are_held_by_results_that_are_not_stored(
     assert outcomes() == ["success"] * 10
     assert len(served.received) == 10
     assert caplog.text.count(f"{engine_module.STORING}: failing") == 1
-    assert webhook_health.counter_discrepancies() == []
 
 
 def test_failing_row_does_not_block_other_webhooks(
+    catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = make.catalog()
     real = attempt.attempt_row
     with handler() as served:
         bad = make.webhook(catalog, f"{served.url}bad")
@@ -398,17 +356,14 @@ def test_failing_row_does_not_block_other_webhooks(
             until(settled, "all delivered")
     assert outcomes() == ["success"] * 6
     assert len(served.received) == 6
-    assert webhook_health.counter_discrepancies() == []
 
 
 def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
+    catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = make.catalog()
-    with handler() as served:
-        hook = make.webhook(catalog, served.url)
-        make.order(catalog)
-        failing = break_(monkeypatch, record, "record", OperationalError("away"), times=10**6)
+    with called_webhook(catalog) as (served, hook):
+        failing = break_(monkeypatch, record, "record", OperationalError("away"), times=ALWAYS)
         with running() as [engine]:
             served.next()
             until(lambda: engine._poller._kept, "the result is kept")
@@ -419,18 +374,15 @@ def test_result_whose_claim_was_taken_over_is_recorded_as_extra_attempt(
             until(lambda: settled() and len(outcomes()) == 3, "all recorded")
     assert sorted(outcomes()) == ["success", "success", "unknown"]
     assert Delivery.objects.values_list("state", "attempts").get() == ("delivered", 3)
-    hook.refresh_from_db()
-    assert (hook.triggers, hook.success_triggers, hook.failure_triggers) == (3, 2, 0)
+    assert counted(hook) == (1, 3, 2, 0, 0)
     assert hook.earliest_possible_trigger is None
-    assert webhook_health.counter_discrepancies() == []
 
 
-def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog = make.catalog()
-    with handler() as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog)
-        failing = break_(monkeypatch, record, "record", OperationalError("away"), times=10**6)
+def test_stop_stores_results_that_were_kept(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with called_webhook(catalog) as (served, _):
+        failing = break_(monkeypatch, record, "record", OperationalError("away"), times=ALWAYS)
         with running() as [engine]:
             served.next()
             until(lambda: engine._poller._kept, "the result is kept")
@@ -444,18 +396,13 @@ def test_stop_stores_results_that_were_kept(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_stop_logs_how_many_results_are_lost(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(engine_module, "STORE", 0.1)
-    catalog = make.catalog()
-    with handler() as served:
-        make.webhook(catalog, served.url)
-        make.order(catalog)
-        with monkeypatch.context() as patch:
-            break_(patch, record, "record", OperationalError("away"), times=10**6)
-            with running() as [engine]:
-                served.next()
-                until(lambda: engine._poller._kept, "the result is kept")
+    break_(monkeypatch, record, "record", OperationalError("away"), times=ALWAYS)
+    with called_webhook(catalog) as (served, _), running() as [engine]:
+        served.next()
+        until(lambda: engine._poller._kept, "the result is kept")
     assert "1 results could not be stored before the stop" in caplog.text
 
 

@@ -8,29 +8,22 @@ from typing import Any
 import pytest
 
 from requests_queue import clock, jobs
-from requests_queue.models import Clock
 from tests import make
 from tests.engines import lost_results, running, until
-from tests.handlers import handler
-from webhooks import actions, states, webhook_health
+from tests.webhooks.breaking import ALWAYS, break_
+from tests.webhooks.calling import called_webhook
+from tests.webhooks.claimed import counted
+from tests.webhooks.frozen import advance, catalog, ordered_hook  # noqa: F401  (fixtures)
+from webhooks import actions, states
 from webhooks.delivery import claim, engine, fan_out, record, wakeup
 from webhooks.delivery.attempt import AttemptResult
 from webhooks.delivery.claim import Claim
 from webhooks.models import Attempt, ClearedBackoff, Delivery, Event, Webhook
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-START = make.AT + timedelta(days=9)
-
-
-@pytest.fixture
-def catalog(settings: Any) -> make.Catalog:
-    Clock.objects.update_or_create(pk=1, defaults={"frozen_at": START})
-    return make.catalog()
-
-
-def advance(seconds: float) -> None:
-    Clock.objects.update(frozen_at=clock.now() + timedelta(seconds=seconds))
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("sound_counters"),
+]
 
 
 def take_claims(count: int) -> list[Claim]:
@@ -40,12 +33,32 @@ def take_claims(count: int) -> list[Claim]:
     return claimed
 
 
-def lose(count: int = 1) -> None:
-    """Claim deliveries and lose their worker."""
-    take_claims(count)
+def attempt(outcome: str = states.SUCCESS, count: int = 1, **more: Any) -> list[Claim]:
+    """Let the attempts of the deliveries that are due end with an outcome; return the claims."""
+    claims = take_claims(count)
+    record.record([AttemptResult(one, outcome, 1, **more) for one in claims])
+    return claims
+
+
+def lose_workers() -> None:
+    """Lose the workers of the deliveries that are claimed."""
     advance(1)
     claim.expire_leases()
     record.record(lost_results())
+
+
+def lose(count: int = 1) -> None:
+    """Claim deliveries and lose their worker."""
+    take_claims(count)
+    lose_workers()
+
+
+@pytest.fixture
+def poison(ordered_hook: Webhook) -> Delivery:
+    """Return a delivery that has lost two workers in a row, so that it waits alone."""
+    lose()
+    lose()
+    return Delivery.objects.get()
 
 
 def backoff(hook: Webhook) -> tuple[int, Any, bool]:
@@ -53,48 +66,30 @@ def backoff(hook: Webhook) -> tuple[int, Any, bool]:
     return (hook.round, hook.earliest_possible_trigger, hook.out_of_order)
 
 
-def test_first_lost_worker_is_not_a_failure(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
-    lose()
-    assert backoff(hook) == (0, None, False)
-    [again] = take_claims(1)
-    record.record([AttemptResult(again, states.SUCCESS, 1)])
-    first = Attempt.objects.get(number=1)
-    assert (first.outcome, first.next_attempt_at) == ("unknown", None)
-    assert first.why == "Outcome unknown. Repeated, so the handler may receive the request twice."
-    assert Delivery.objects.get().losses == 0
-    assert webhook_health.counter_discrepancies() == []
-
-
-def test_request_that_loses_its_workers_waits_alone_ever_longer(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
+def test_request_that_loses_its_workers_waits_alone_ever_longer(
+    ordered_hook: Webhook, catalog: make.Catalog
+) -> None:
     poison = Delivery.objects.get()
     lose()
     for losses, minutes in enumerate((5, 10, 20), 2):
         lose()
         poison.refresh_from_db()
-        assert backoff(hook) == (0, None, False)
+        assert backoff(ordered_hook) == (0, None, False)
         assert (poison.losses, poison.due_at) == (losses, clock.now() + timedelta(minutes=minutes))
         last = Attempt.objects.latest("pk")
         assert last.why.startswith(f"Worker lost {losses} times in a row")
         assert last.next_attempt_at == poison.due_at == wakeup.next_due(clock.now())
         # Others pass it.
         make.order(catalog)
-        [other] = take_claims(1)
+        [other] = attempt()
         assert other.delivery_id > poison.pk
-        record.record([AttemptResult(other, states.SUCCESS, 1)])
         assert jobs.busy(clock.now()) == set()
         advance((poison.due_at - clock.now()).total_seconds() - 2)
         take_claims(0)
-    [again] = take_claims(1)
-    record.record([AttemptResult(again, states.SUCCESS, 1)])
+    attempt()
     poison.refresh_from_db()
     assert (poison.state, poison.losses, poison.due_at) == ("delivered", 0, None)
-    hook.refresh_from_db()
-    assert (hook.triggers, hook.failure_triggers, hook.success_triggers) == (8, 0, 4)
-    assert webhook_health.counter_discrepancies() == []
+    assert counted(ordered_hook) == (4, 8, 4, 0, 0)
 
 
 def test_two_kills_put_no_webhook_into_backoff(catalog: make.Catalog, settings: Any) -> None:
@@ -105,28 +100,25 @@ def test_two_kills_put_no_webhook_into_backoff(catalog: make.Catalog, settings: 
     lose(60)
     assert backoff(hook) == backoff(other) == (0, None, False)
     make.order(catalog, 30)
-    new = take_claims(60)
-    record.record([AttemptResult(one, states.SUCCESS, 1) for one in new])
+    attempt(count=60)
     assert Delivery.objects.filter(state="delivered").count() == 60
     take_claims(0)
     advance(300)
-    record.record([AttemptResult(one, states.SUCCESS, 1) for one in take_claims(60)])
+    attempt(count=60)
     assert set(Delivery.objects.values_list("state", flat=True)) == {"delivered"}
     assert backoff(hook) == backoff(other) == (0, None, False)
 
 
-def test_backoff_of_a_webhook_is_the_same_after_a_lost_worker(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
+def test_backoff_of_a_webhook_is_the_same_after_a_lost_worker(
+    ordered_hook: Webhook, catalog: make.Catalog
+) -> None:
     lose()
     make.order(catalog)
     [first, second] = take_claims(2)
     record.record([AttemptResult(second, states.FAILURE, 1)])
-    before = backoff(hook)
-    advance(1)
-    claim.expire_leases()
-    record.record(lost_results())
-    assert backoff(hook) == before and before[0] == 1
+    before = backoff(ordered_hook)
+    lose_workers()
+    assert backoff(ordered_hook) == before and before[0] == 1
     # It is due a second after the backoff ends, and then the other one is sent first.
     own = Delivery.objects.get(pk=first.delivery_id).due_at
     assert own is not None and before[1] < own
@@ -137,32 +129,27 @@ def test_backoff_of_a_webhook_is_the_same_after_a_lost_worker(catalog: make.Cata
 
 
 def test_out_of_order_webhook_keeps_a_delivery_that_loses_its_workers(
+    ordered_hook: Webhook,
     catalog: make.Catalog,
 ) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
     lose()
     take_claims(1)
     Webhook.objects.update(out_of_order=True, round=10)
-    advance(1)
-    claim.expire_leases()
-    record.record(lost_results())
+    lose_workers()
     last = Attempt.objects.latest("pk")
     assert last.next_attempt_at is None and "out of order" in last.why
     assert wakeup.next_due(clock.now()) is None
     advance(86400)
     take_claims(0)
-    assert actions.recover(hook.pk, catalog.vendor_user)
+    assert actions.recover(ordered_hook.pk, catalog.vendor_user)
     take_claims(1)
 
 
 @pytest.mark.parametrize("how", ["edit", "recover", "disable"])
-def test_users_decide_about_a_delivery_that_waits_alone(catalog: make.Catalog, how: str) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
-    lose()
-    lose()
-    user = catalog.vendor_user
+def test_users_decide_about_a_delivery_that_waits_alone(
+    catalog: make.Catalog, poison: Delivery, how: str
+) -> None:
+    hook, user = poison.webhook, catalog.vendor_user
     if how == "edit":
         actions.edit(hook.pk, user, {"label": "Other"})
         take_claims(0)
@@ -173,8 +160,8 @@ def test_users_decide_about_a_delivery_that_waits_alone(catalog: make.Catalog, h
         Webhook.objects.update(out_of_order=True, round=10)
         actions.recover(hook.pk, user)
     else:
-        actions.edit(hook.pk, user, {"active": False})
-        actions.edit(hook.pk, user, {"active": True})
+        for active in (False, True):
+            actions.edit(hook.pk, user, {"active": active})
         assert Delivery.objects.get().state == "cancelled"
         take_claims(0)
         return
@@ -185,39 +172,29 @@ def test_users_decide_about_a_delivery_that_waits_alone(catalog: make.Catalog, h
     take_claims(1)
 
 
-def test_edit_of_a_delivery_that_lost_one_worker_clears_no_backoff(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
+def test_edit_of_a_delivery_that_lost_one_worker_clears_no_backoff(
+    ordered_hook: Webhook, catalog: make.Catalog
+) -> None:
     lose()
-    actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 1}})
+    actions.edit(ordered_hook.pk, catalog.vendor_user, {"data": {"n": 1}})
     assert not ClearedBackoff.objects.exists()
     lose()
     take_claims(1)
 
 
-def test_trigger_now_passes_a_delivery_that_waits_alone(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
-    lose()
-    lose()
-    triggered = fan_out.trigger(hook)
-    [one] = take_claims(1)
+def test_trigger_now_passes_a_delivery_that_waits_alone(poison: Delivery) -> None:
+    triggered = fan_out.trigger(poison.webhook)
+    [one] = attempt()
     assert one.delivery_id == triggered.pk
-    record.record([AttemptResult(one, states.SUCCESS, 1)])
     assert Delivery.objects.get(state="waiting").due_at is not None
     assert not ClearedBackoff.objects.exists()
 
 
 @pytest.mark.parametrize("mode", ["each", "coalesce"])
 def test_event_does_not_join_a_delivery_that_waits_alone(
-    catalog: make.Catalog, settings: Any, mode: str
+    catalog: make.Catalog, poison: Delivery, settings: Any, mode: str
 ) -> None:
     settings.SIM_EVENT_MODE = mode
-    hook = make.webhook(catalog)
-    make.order(catalog)
-    lose()
-    lose()
-    poison = Delivery.objects.get()
     # In a backoff, events join a pending delivery.
     until_ = clock.now() + timedelta(seconds=60)
     Webhook.objects.update(round=1, earliest_possible_trigger=until_, gate_closed_at=clock.now())
@@ -225,10 +202,9 @@ def test_event_does_not_join_a_delivery_that_waits_alone(
     [other] = Delivery.objects.exclude(pk=poison.pk)
     assert (other.events.count(), poison.events.count()) == (2, 1)
     advance(60)
-    [one] = take_claims(1)
-    record.record([AttemptResult(one, states.FAILURE, 1)])
+    [one] = attempt(states.FAILURE)
     assert (one.delivery_id, Delivery.objects.filter(state="waiting").count()) == (other.pk, 2)
-    actions.edit(hook.pk, catalog.vendor_user, {"data": {"n": 1}})
+    actions.edit(poison.webhook_id, catalog.vendor_user, {"data": {"n": 1}})
     # Neither waits alone any more.
     rows = Delivery.objects.filter(state="waiting")
     assert rows.count() == (1 if mode == "coalesce" else 2)
@@ -236,19 +212,14 @@ def test_event_does_not_join_a_delivery_that_waits_alone(
 
 
 def test_unknown_outcome_that_cannot_be_stored_delays_its_delivery_only(
-    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog, ordered_hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def defect(*args: Any, **kwargs: Any) -> Any:
-        raise TypeError("cannot be stored")
-
-    hook = make.webhook(catalog)
-    make.order(catalog)
     take_claims(1)
     claim.expire_leases()
     with monkeypatch.context() as patch:
-        patch.setattr(record, "record", defect)
+        break_(patch, record, "record", TypeError("cannot be stored"), ALWAYS)
         assert record.flush(lost_results()).stored == ["released"]
-    assert backoff(hook) == (0, None, False)
+    assert backoff(ordered_hook) == (0, None, False)
     take_claims(0)
     make.order(catalog)
     take_claims(1)
@@ -257,54 +228,43 @@ def test_unknown_outcome_that_cannot_be_stored_delays_its_delivery_only(
     assert Delivery.objects.get(pk=one.delivery_id).losses == 1
 
 
-def test_success_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
+def test_success_resets_count_of_lost_workers(ordered_hook: Webhook) -> None:
     lose()
-    [again] = take_claims(1)
-    record.record([AttemptResult(again, states.FAILURE, 1)])
-    assert backoff(hook)[0] == 1 and Delivery.objects.get().losses == 0
+    attempt(states.FAILURE)
+    assert backoff(ordered_hook)[0] == 1 and Delivery.objects.get().losses == 0
     advance(300)
     lose()
     # The first loss since the failure: the backoff has ended, so it is repeated immediately.
-    assert backoff(hook)[0] == 1
+    assert backoff(ordered_hook)[0] == 1
     take_claims(1)
 
 
-def test_orderly_stops_are_not_counted(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
-    make.order(catalog)
+def test_orderly_stops_are_not_counted(ordered_hook: Webhook) -> None:
     for _ in range(12):
-        [one] = take_claims(1)
-        record.record([AttemptResult(one, states.UNKNOWN, 1, stopped=True)])
-        assert backoff(hook) == (0, None, False)
+        attempt(states.UNKNOWN, stopped=True)
+        assert backoff(ordered_hook) == (0, None, False)
     # They don't reset the count of lost workers either.
     lose()
-    [one] = take_claims(1)
-    record.record([AttemptResult(one, states.UNKNOWN, 1, stopped=True)])
+    attempt(states.UNKNOWN, stopped=True)
     lose()
     assert Delivery.objects.get().losses == 2
     take_claims(0)
 
 
-def test_edit_resets_count_of_lost_workers(catalog: make.Catalog) -> None:
+def test_edit_resets_count_of_lost_workers(ordered_hook: Webhook, catalog: make.Catalog) -> None:
     """The settings that a lost worker used are unknown."""
-    hook = make.webhook(catalog)
-    make.order(catalog)
     lose()
     take_claims(1)
     advance(5)
-    actions.edit(hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
-    claim.expire_leases()
-    record.record(lost_results())
-    assert backoff(hook) == (0, None, False)
+    actions.edit(ordered_hook.pk, catalog.vendor_user, {"external_url": "http://127.0.0.1:9/new"})
+    lose_workers()
+    assert backoff(ordered_hook) == (0, None, False)
     lose()
     # The first one with the new settings.
     take_claims(1)
 
 
-def test_lost_trigger_now_is_repeated_like_any_other(catalog: make.Catalog) -> None:
-    hook = make.webhook(catalog)
+def test_lost_trigger_now_is_repeated_like_any_other(hook: Webhook, catalog: make.Catalog) -> None:
     fan_out.trigger(hook)
     lose()
     assert not Delivery.objects.get().forced
@@ -327,9 +287,7 @@ def test_stopped_engine_records_orderly_stop(
 ) -> None:
     """A developer restarts the sandbox while a request hangs, more often than the limit."""
     monkeypatch.setattr(engine, "GRACE", 0.0)
-    with handler(None) as served:
-        hook = make.webhook(catalog, served.url)
-        make.order(catalog)
+    with called_webhook(catalog, None) as (served, hook):
         for n in range(1, 4):
             with running():
                 served.next()
@@ -341,8 +299,9 @@ def test_stopped_engine_records_orderly_stop(
     assert set(Attempt.objects.values_list("outcome", flat=True)) == {"unknown"}
 
 
-def test_request_ended_by_loop_error_is_not_an_orderly_stop(catalog: make.Catalog) -> None:
-    make.webhook(catalog)
+def test_request_ended_by_loop_error_is_not_an_orderly_stop(
+    catalog: make.Catalog, hook: Webhook
+) -> None:
     make.order(catalog)
     [one] = take_claims(1)
     cut_off = AttemptResult(one, states.UNKNOWN, 1, stopped=True)
