@@ -79,8 +79,7 @@ class TestHubs:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_concurrent_customer_keeps_the_hub() -> None:
-    catalog = make.catalog()
+def test_concurrent_customer_keeps_the_hub(catalog: make.Catalog) -> None:
     provider = caller(catalog.provider)
     hub = provider.post("/hubs", NEW).json["id"]
     body = {"name": "Harbour Cafe", "contact_info": make.CONTACT, "hub": {"id": hub}}

@@ -22,8 +22,9 @@ TYPES = (
 
 
 @pytest.mark.django_db
-def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order() -> None:
-    catalog = make.catalog()
+def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order(
+    catalog: make.Catalog,
+) -> None:
     make.parameter(catalog, "b", position=2)
     make.parameter(catalog, "a", position=3, phase="fulfillment", constraints={"required": True})
     make.parameter(catalog, "first", position=1)
@@ -51,8 +52,7 @@ def test_blank_has_the_ordering_and_fulfillment_parameters_of_assets_in_order() 
 
 
 @pytest.mark.django_db
-def test_blank_has_choices_structures_and_defaults() -> None:
-    catalog = make.catalog()
+def test_blank_has_choices_structures_and_defaults(catalog: make.Catalog) -> None:
     choices = [{"value": "eu", "label": "Europe"}]
     make.parameter(catalog, "region", type="dropdown", constraints={"choices": choices})
     make.parameter(catalog, "size", type="choice")
@@ -69,8 +69,7 @@ def test_blank_has_choices_structures_and_defaults() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("none", NONE)
-def test_empty_structured_value_is_accepted(none: Any) -> None:
-    catalog = make.catalog()
+def test_empty_structured_value_is_accepted(catalog: make.Catalog, none: Any) -> None:
     for kind in TYPES:
         make.parameter(catalog, kind, type=kind)
         make.parameter(catalog, f"given_{kind}", type=kind, phase="fulfillment")
@@ -96,8 +95,7 @@ def test_empty_structured_value_is_accepted(none: Any) -> None:
 @pytest.mark.parametrize(
     "value", ["NaN", '{"a": -Infinity}', "[" * 100_000, r'"\u0000"', r'{"\ud800": 1}', "{'a': 1}"]
 )
-def test_object_that_cannot_be_stored_is_refused(value: str) -> None:
-    catalog = make.catalog()
+def test_object_that_cannot_be_stored_is_refused(catalog: make.Catalog, value: str) -> None:
     make.parameter(catalog, "config", type="object")
     row = creation.create(make.purchase(catalog), catalog.as_distributor)
     given_ = {"asset": {"params": [{"id": "config", "value": value}]}}

@@ -29,8 +29,7 @@ def concurrently(call: Callable[[Caller], Any], vendor: Caller) -> list[int]:
     return sorted(int(response.status) for response in background.concurrently(*works))
 
 
-def test_concurrent_creations_use_a_name_once() -> None:
-    catalog = make.catalog()
+def test_concurrent_creations_use_a_name_once(catalog: make.Catalog) -> None:
     vendor, one = caller(catalog.vendor), f"/products/{catalog.product.id}"
     item = {"name": "A", "mpn": "A", "type": "ppu", "unit": {"id": "gb"}}
     for kind, body in (
@@ -42,8 +41,7 @@ def test_concurrent_creations_use_a_name_once() -> None:
         assert responses == [201] + [400] * (TOGETHER - 1), kind
 
 
-def test_concurrent_items_get_different_ids() -> None:
-    catalog = make.catalog()
+def test_concurrent_items_get_different_ids(catalog: make.Catalog) -> None:
     names = iter("abcdefghij")
     responses = concurrently(
         lambda c: c.post(
@@ -56,8 +54,7 @@ def test_concurrent_items_get_different_ids() -> None:
     assert Item.objects.count() == TOGETHER + 1
 
 
-def test_concurrent_writes_store_a_value_once() -> None:
-    catalog = make.catalog()
+def test_concurrent_writes_store_a_value_once(catalog: make.Catalog) -> None:
     parameter = make.parameter(catalog, "url", scope="product", phase="configuration")
     body = {"parameter": {"id": parameter.name}, "value": "x"}
     path = f"/products/{catalog.product.id}/configurations"
@@ -65,8 +62,7 @@ def test_concurrent_writes_store_a_value_once() -> None:
     assert Configuration.objects.count() == 1
 
 
-def test_concurrent_deletes_succeed_once() -> None:
-    catalog = make.catalog()
+def test_concurrent_deletes_succeed_once(catalog: make.Catalog) -> None:
     vendor = caller(catalog.vendor)
     make.parameter(catalog, "gone")
     path = f"/products/{catalog.product.id}/parameters/gone"
@@ -84,8 +80,7 @@ def test_concurrent_deletes_succeed_once() -> None:
     assert responses == [204] + [404] * (TOGETHER - 1)
 
 
-def test_concurrent_contract_actions_succeed_once() -> None:
-    catalog = make.catalog()
+def test_concurrent_contract_actions_succeed_once(catalog: make.Catalog) -> None:
     Contract.objects.update(status="enrolling")
     contract = Contract.objects.get()
     path = f"/contracts/{contract.pk}/enroll"

@@ -65,8 +65,7 @@ def notified(pk: str) -> list[str]:
     return list(events.values_list("webhook__account__type", flat=True))
 
 
-def test_each_party_creates_its_type_and_is_notified() -> None:
-    catalog = make.catalog()
+def test_each_party_creates_its_type_and_is_notified(catalog: make.Catalog) -> None:
     hooks(catalog)
     subscribed(catalog, external_uid="uid-1")
     for account, kind, letter in (
@@ -107,9 +106,8 @@ def test_each_party_creates_its_type_and_is_notified() -> None:
         refused(party.post(PATH, nested(type=other_kind)), 403)
 
 
-def test_queue_has_no_statuses_and_no_actions() -> None:
+def test_queue_has_no_statuses_and_no_actions(catalog: make.Catalog) -> None:
     assert rules.QUEUE.statuses == rules.QUEUE.actions == ()
-    catalog = make.catalog()
     subscribed(catalog)
     vendor = caller(catalog.vendor)
     pk = vendor.post(PATH, nested()).json["id"]
@@ -166,8 +164,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-def test_invalid_input_creates_nothing() -> None:
-    catalog = make.catalog()
+def test_invalid_input_creates_nothing(catalog: make.Catalog) -> None:
     hooks(catalog)
     subscribed(catalog)
     distributor = caller(catalog.provider)
@@ -188,8 +185,7 @@ def test_invalid_input_creates_nothing() -> None:
     assert not BillingRequest.objects.exists() and not Event.objects.exists()
 
 
-def test_items_by_any_name_and_quantities_as_numbers() -> None:
-    catalog = make.catalog()
+def test_items_by_any_name_and_quantities_as_numbers(catalog: make.Catalog) -> None:
     subscribed(catalog)
     items = [
         {"id": "PRD-1-0001", "quantity": "2.5"},
@@ -204,8 +200,7 @@ def test_items_by_any_name_and_quantities_as_numbers() -> None:
     ]
 
 
-def test_each_party_writes_its_attributes_as_a_queue_change() -> None:
-    catalog = make.catalog()
+def test_each_party_writes_its_attributes_as_a_queue_change(catalog: make.Catalog) -> None:
     hooks(catalog)
     subscribed(catalog)
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
@@ -354,8 +349,7 @@ def made_requests() -> list[tuple[str, datetime, datetime, list[str]]]:
     ]
 
 
-def test_periods_are_billed_in_order() -> None:
-    catalog = make.catalog()
+def test_periods_are_billed_in_order(catalog: make.Catalog) -> None:
     hooks(catalog)
     activated(catalog)
     assert due.next_due(START) == at(2026, 2, 28)
@@ -418,8 +412,9 @@ def test_only_active_subscriptions_are_billed() -> None:
         ([], "", None),
     ],
 )
-def test_period_follows_from_the_items(items: list[Any], uom: str, month: int | None) -> None:
-    catalog = make.catalog()
+def test_period_follows_from_the_items(
+    catalog: make.Catalog, items: list[Any], uom: str, month: int | None
+) -> None:
     activated(catalog, items=items)
     due.run(START)
     shown = caller(catalog.vendor).get(f"{ASSETS}/{ASSET}").json["billing"]
@@ -469,8 +464,7 @@ def test_second_change_within_a_second_is_processed() -> None:
     assert SubscriptionBilling.objects.get().seen == moment
 
 
-def test_clock_runs_from_approval_to_the_first_request() -> None:
-    catalog = make.catalog()
+def test_clock_runs_from_approval_to_the_first_request(catalog: make.Catalog) -> None:
     hooks(catalog)
     order = orders.create(make.purchase(catalog), catalog.as_distributor)
     due.run(clock.now())
@@ -487,8 +481,7 @@ def test_clock_runs_from_approval_to_the_first_request() -> None:
 
 
 @pytest.mark.parametrize("effective", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_date_at_the_end_of_the_range_stops_no_other(effective: str) -> None:
-    catalog = make.catalog()
+def test_date_at_the_end_of_the_range_stops_no_other(catalog: make.Catalog, effective: str) -> None:
     order = orders.create(make.purchase(catalog), catalog.as_distributor)
     body = {"effective_date": effective}
     transitions.move(Request, order.pk, "approve", catalog.as_vendor, body)

@@ -38,8 +38,7 @@ def test_a_distributor_replaces_a_draft() -> None:
     assert row.status == "pending"
 
 
-def test_items_of_a_submitted_order_cannot_be_edited() -> None:
-    catalog = make.catalog()
+def test_items_of_a_submitted_order_cannot_be_edited(catalog: make.Catalog) -> None:
     row = creation.create(make.purchase(catalog), catalog.as_distributor)
     body = {"asset": {"items": [{"id": catalog.item.id, "quantity": 9}]}, "note": "hello"}
     editing.edit(row.pk, body, catalog.as_distributor)
@@ -60,8 +59,7 @@ def test_invalid_draft_changes_nothing() -> None:
     assert row.note == ""
 
 
-def test_final_request_cannot_be_edited() -> None:
-    catalog = make.catalog()
+def test_final_request_cannot_be_edited(catalog: make.Catalog) -> None:
     row = creation.create(make.purchase(catalog), catalog.as_distributor)
     transitions.move(Request, row.pk, "fail", catalog.as_vendor, {"reason": "no"})
     with pytest.raises(Refused, match="Only pending, draft or inquiring"):

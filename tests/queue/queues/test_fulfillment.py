@@ -18,7 +18,7 @@ from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation, due
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
-from tests.api import caller
+from tests.api import Caller, caller
 from tests.engines import move_clock
 from webhooks.models import Event, Webhook
 
@@ -92,8 +92,17 @@ def statuses(row: Request) -> tuple[str, str]:
     return row.status, Asset.objects.get(pk=row.asset_id).status
 
 
-def test_approved_change_is_applied_and_failed_change_is_not() -> None:
-    catalog = make.catalog()
+@pytest.fixture
+def vendor(catalog: make.Catalog) -> Caller:
+    return caller(catalog.vendor)
+
+
+@pytest.fixture
+def distributor(catalog: make.Catalog) -> Caller:
+    return caller(catalog.provider)
+
+
+def test_approved_change_is_applied_and_failed_change_is_not(catalog: make.Catalog) -> None:
     make.parameter(catalog, "region")
     row = make.order(catalog, asset={"params": [{"id": "region", "value": "eu"}]})
     act(row, "approve", catalog.as_vendor)
@@ -127,14 +136,12 @@ def test_another_providers_asset_is_missing() -> None:
         creation.create(body, make.catalog("2").as_distributor)
 
 
-def test_approve_requires_the_fulfillment_parameters() -> None:
-    catalog = make.catalog()
+def test_approve_requires_the_fulfillment_parameters(catalog: make.Catalog, vendor: Caller) -> None:
     more = {"phase": "fulfillment", "constraints": {"required": True}}
     make.parameter(catalog, "tenant_id", **more)
     make.parameter(
         catalog, "secret", phase="fulfillment", constraints={"required": True, "hidden": True}
     )
-    vendor = caller(catalog.vendor)
     row = make.order(catalog)
     before = everything()
     response = vendor.post(f"/requests/{row.pk}/approve", {"template_id": catalog.template.pk})
@@ -149,8 +156,7 @@ def test_approve_requires_the_fulfillment_parameters() -> None:
     assert act(cancel, "approve", catalog.as_vendor).status == "approved"
 
 
-def test_approval_renders_the_text_for_the_customer() -> None:
-    catalog = make.catalog()
+def test_approval_renders_the_text_for_the_customer(catalog: make.Catalog) -> None:
     other = Template.objects.create(
         id="TL-9",
         product=catalog.product,
@@ -176,8 +182,7 @@ def test_approval_renders_the_text_for_the_customer() -> None:
         act(row, "approve", catalog.as_vendor)
 
 
-def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
-    catalog = make.catalog()
+def test_acting_on_an_unassigned_request_assigns_the_vendor(catalog: make.Catalog) -> None:
     row = act(make.order(catalog), "schedule", catalog.as_vendor, **body())
     assert row.assignee == catalog.vendor_user
     Request.objects.update(assignee=catalog.provider_user)
@@ -191,11 +196,11 @@ def test_acting_on_an_unassigned_request_assigns_the_vendor() -> None:
         assert row.assignee is None
 
 
-def test_inquire_requires_an_error_and_pend_clears_it() -> None:
-    catalog = make.catalog()
+def test_inquire_requires_an_error_and_pend_clears_it(
+    catalog: make.Catalog, vendor: Caller, distributor: Caller
+) -> None:
     make.parameter(catalog, "region")
     make.parameter(catalog, "tenant_id", phase="fulfillment")
-    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     row = make.order(catalog)
     path = f"/requests/{row.pk}"
     assert "marked as invalid" in vendor.post(f"{path}/inquire").json["errors"][0]
@@ -269,8 +274,7 @@ def test_stale_drafts_are_deleted_with_their_assets(settings: Any) -> None:
     assert Webhook.objects.get().events == 1
 
 
-def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
-    catalog = make.catalog()
+def test_scheduled_request_becomes_pending_at_its_planned_date(catalog: make.Catalog) -> None:
     make.webhook(catalog)
     row = make.order(catalog)
     planned = clock.shown(clock.now()) + timedelta(hours=2)
@@ -286,8 +290,7 @@ def test_scheduled_request_becomes_pending_at_its_planned_date() -> None:
     assert Webhook.objects.get().events == 3
 
 
-def test_revoked_order_restores_the_asset() -> None:
-    catalog = make.catalog()
+def test_revoked_order_restores_the_asset(catalog: make.Catalog) -> None:
     row = make.order(catalog)
     act(row, "schedule", catalog.as_vendor, **body())
     act(row, "revoke", catalog.as_distributor, reason="Changed my mind")
@@ -297,9 +300,9 @@ def test_revoked_order_restores_the_asset() -> None:
     assert row.reason == "Changed my mind"
 
 
-def test_repeated_order_returns_409_with_the_existing_request() -> None:
-    catalog = make.catalog()
-    distributor = caller(catalog.provider)
+def test_repeated_order_returns_409_with_the_existing_request(
+    catalog: make.Catalog, distributor: Caller
+) -> None:
     body = make.purchase(catalog, asset={"external_uid": "uid-1"})
     first = distributor.post("/requests", body)
     assert first.status == 201
@@ -344,11 +347,11 @@ def test_asset_has_one_open_request() -> None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_put_is_refused_for_final_requests(status: str) -> None:
-    catalog = make.catalog()
+def test_put_is_refused_for_final_requests(
+    catalog: make.Catalog, vendor: Caller, status: str
+) -> None:
     make.webhook(catalog)
     row = request(catalog, status)
-    vendor = caller(catalog.vendor)
     before = everything()
     body = {"note": "Hello", "asset": {"params": [{"id": "region", "value": "eu"}]}}
     response = vendor.put(f"/requests/{row.pk}", body)
@@ -367,11 +370,9 @@ def test_put_is_refused_for_final_requests(status: str) -> None:
         assert everything() == before
 
 
-def test_put_by_each_party() -> None:
-    catalog = make.catalog()
+def test_put_by_each_party(catalog: make.Catalog, vendor: Caller, distributor: Caller) -> None:
     make.parameter(catalog, "region")
     make.parameter(catalog, "tenant_id", phase="fulfillment")
-    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     row = make.order(catalog)
 
     def put(actor: Any, **param: Any) -> int:
@@ -398,9 +399,7 @@ def test_put_by_each_party() -> None:
     assert stranger.put(f"/requests/{row.pk}", {"note": "x"}).status == 404
 
 
-def test_assign_by_id_or_email_and_unassign() -> None:
-    catalog = make.catalog()
-    vendor = caller(catalog.vendor)
+def test_assign_by_id_or_email_and_unassign(catalog: make.Catalog, vendor: Caller) -> None:
     row = make.order(catalog)
     path = f"/requests/{row.pk}"
     response = vendor.post(f"{path}/assign", {"id": catalog.vendor_user.uid})

@@ -65,8 +65,9 @@ def hooks(catalog: make.Catalog) -> None:
         ("remove", "listed", "unlisted"),
     ],
 )
-def test_completion_changes_the_listings_status(kind: str, before: str, after: str) -> None:
-    catalog = make.catalog()
+def test_completion_changes_the_listings_status(
+    catalog: make.Catalog, kind: str, before: str, after: str
+) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     listing = Listing.objects.get()
     Listing.objects.update(status=before)
@@ -99,8 +100,7 @@ def test_completion_changes_the_listings_status(kind: str, before: str, after: s
     assert response.json["listing"]["status"] == Listing.objects.get().status == after
 
 
-def test_canceled_request_changes_nothing_and_allows_another() -> None:
-    catalog = make.catalog()
+def test_canceled_request_changes_nothing_and_allows_another(catalog: make.Catalog) -> None:
     row = request(catalog, "reviewing", 1, "remove")
     body = {"type": "remove", "listing_id": row.listing_id}
     with pytest.raises(Refused, match=f"has an open request {row.pk} already"):
@@ -110,8 +110,7 @@ def test_canceled_request_changes_nothing_and_allows_another() -> None:
     assert creation.create(body, catalog.as_vendor).pk == f"{row.pk[:-1]}2"
 
 
-def test_draft_creates_and_deletes_the_listing_of_a_new_product() -> None:
-    catalog = make.catalog()
+def test_draft_creates_and_deletes_the_listing_of_a_new_product(catalog: make.Catalog) -> None:
     hooks(catalog)
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     Listing.objects.all().delete()
@@ -134,8 +133,9 @@ def test_draft_creates_and_deletes_the_listing_of_a_new_product() -> None:
 
 
 @pytest.mark.parametrize("status", ["enrolling", "pending", "rejected", "terminated"])
-def test_a_product_is_listed_under_an_active_contract_only(status: str) -> None:
-    catalog = make.catalog()
+def test_a_product_is_listed_under_an_active_contract_only(
+    catalog: make.Catalog, status: str
+) -> None:
     Listing.objects.update(status="unlisted")
     Contract.objects.update(status=status)
     body = {"type": "new", "product_id": PRODUCT, "contract_id": "CRD-11111-11111-11111"}
@@ -143,8 +143,7 @@ def test_a_product_is_listed_under_an_active_contract_only(status: str) -> None:
     refused(response, 400, f"contract_id: Contract CRD-11111-11111-11111 is {status}.")
 
 
-def test_deleted_draft_deletes_its_conversation() -> None:
-    catalog = make.catalog()
+def test_deleted_draft_deletes_its_conversation(catalog: make.Catalog) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     body = {"type": "update", "listing_id": LISTING}
     one = vendor.post(PATH, body).json["id"]

@@ -41,8 +41,7 @@ def test_concurrent_changes_create_one_version_and_request_each() -> None:
     assert Conversation.objects.count() == TOGETHER
 
 
-def test_same_change_twice_counts_once() -> None:
-    catalog = make.catalog()
+def test_same_change_twice_counts_once(catalog: make.Catalog) -> None:
     make.asset(catalog)
     calls = [lambda c: c.put(f"/tier/accounts/{ACCOUNT}", {"tax_id": "same"})] * TOGETHER
     assert {a.status for a in concurrently(caller(catalog.provider), *calls)} == {200}
@@ -50,8 +49,7 @@ def test_same_change_twice_counts_once() -> None:
     assert TierAccountRequest.objects.count() == 1
 
 
-def test_accounts_cannot_become_each_others_parent() -> None:
-    catalog = make.catalog()
+def test_accounts_cannot_become_each_others_parent(catalog: make.Catalog) -> None:
     provider = caller(catalog.provider)
     for n in range(1, 4):
         one, two = 2 * n, 2 * n + 1
@@ -67,8 +65,7 @@ def test_accounts_cannot_become_each_others_parent() -> None:
         assert (statuses, parents) == ([200, 400], 1)
 
 
-def test_orders_for_the_same_new_customer_share_it() -> None:
-    catalog = make.catalog()
+def test_orders_for_the_same_new_customer_share_it(catalog: make.Catalog) -> None:
     provider = caller(Account.objects.get(pk=catalog.provider.pk))
     body = make.purchase(catalog)
     for name in ("customer", "tier1"):

@@ -112,9 +112,13 @@ def active(catalog: make.Catalog, n: int = 1) -> TierConfig:
     return TierConfig.objects.get(pk=row.configuration_id)
 
 
+@pytest.fixture
+def catalog() -> make.Catalog:
+    return create_catalog(level=1)
+
+
 class TestWaitingOrders:
-    def test_order_is_created_once_and_waits_for_its_reseller(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_order_is_created_once_and_waits_for_its_reseller(self, catalog: make.Catalog) -> None:
         row = order(catalog, reseller(catalog, 1))
         assert (row.status, row.asset.status) == ("tiers_setup", "processing")
         tier = TierConfigRequest.objects.get()
@@ -123,8 +127,7 @@ class TestWaitingOrders:
         assert (tier.configuration.status, tier.configuration.tier_level) == ("processing", 1)
         assert notified() == [(row.pk, "", "tiers_setup"), (tier.pk, "", "pending")]
 
-    def test_approval_releases_all_waiting_orders(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_approval_releases_all_waiting_orders(self, catalog: make.Catalog) -> None:
         one, two = reseller(catalog, 1), reseller(catalog, 2)
         first, second, elses = order(catalog, one), order(catalog, one), order(catalog, two)
         assert TierConfigRequest.objects.count() == 2
@@ -141,8 +144,9 @@ class TestWaitingOrders:
         assert order(catalog, one).status == "pending"
         assert TierConfigRequest.objects.count() == 2
 
-    def test_released_order_without_required_values_is_inquiring(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_released_order_without_required_values_is_inquiring(
+        self, catalog: make.Catalog
+    ) -> None:
         make.parameter(catalog, "region", constraints={"required": True})
         row = order(catalog, reseller(catalog, 1))
         assert row.status == "tiers_setup"
@@ -227,8 +231,7 @@ class TestWaitingOrders:
         assert list(levels) == waits
         assert row.status == ("tiers_setup" if waits else "pending")
 
-    def test_purchased_draft_waits_for_the_setup(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_purchased_draft_waits_for_the_setup(self, catalog: make.Catalog) -> None:
         catalog.product.capabilities["cart"] = {"validation": True}
         catalog.product.save()
         account = reseller(catalog, 1)
@@ -240,8 +243,7 @@ class TestWaitingOrders:
         assert (row.status, row.asset.status) == ("tiers_setup", "processing")
         assert notified() == [(row.pk, "draft", "tiers_setup"), (of(account).pk, "", "pending")]
 
-    def test_change_waits_and_cancellation_does_not(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_change_waits_and_cancellation_does_not(self, catalog: make.Catalog) -> None:
         asset = make.asset(catalog, 1)
         body = {
             "type": "change",
@@ -253,8 +255,7 @@ class TestWaitingOrders:
         assert orders.create(body, catalog.as_distributor).status == "pending"
         assert TierConfigRequest.objects.count() == 1
 
-    def test_open_update_does_not_hold_orders(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_open_update_does_not_hold_orders(self, catalog: make.Catalog) -> None:
         row = active(catalog)
         creation.create({"configuration": {"id": row.pk}}, catalog.as_distributor)
         row.refresh_from_db()
@@ -265,8 +266,7 @@ class TestWaitingOrders:
         first.refresh_from_db()
         assert first.status == "pending"
 
-    def test_setup_draft_does_not_count_as_setup(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_setup_draft_does_not_count_as_setup(self, catalog: make.Catalog) -> None:
         account = reseller(catalog, 1)
         draft = setup(catalog, account, status="draft")
         assert draft.status == "draft"
@@ -278,8 +278,7 @@ class TestWaitingOrders:
 
 
 class TestActions:
-    def test_approval_copies_values_to_the_configuration(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_approval_copies_values_to_the_configuration(self, catalog: make.Catalog) -> None:
         template = Template.objects.create(
             id="TL-999-000-001",
             product=catalog.product,
@@ -301,8 +300,7 @@ class TestActions:
         }
         assert (held.template, held.status, held.activated) == (template, "active", row.updated)
 
-    def test_approval_requires_values_and_a_template(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_approval_requires_values_and_a_template(self, catalog: make.Catalog) -> None:
         row = setup(catalog, reseller(catalog, 1))
         with pytest.raises(Refused, match=r"Missed fields: template\.id"):
             act(row, "approve", catalog.as_vendor)
@@ -316,8 +314,7 @@ class TestActions:
             act(row, "approve", catalog.as_vendor, **TILE)
         assert TierConfigRequest.objects.get().status == "pending"
 
-    def test_inquired_request_is_submitted_again(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_inquired_request_is_submitted_again(self, catalog: make.Catalog) -> None:
         row = setup(catalog, reseller(catalog, 1))
         with pytest.raises(Refused, match="at least one parameter"):
             act(row, "inquire", catalog.as_vendor)
@@ -344,9 +341,8 @@ class TestActions:
     @pytest.mark.parametrize("outcome", ["approve", "fail"])
     @pytest.mark.parametrize("kind", ["update", "adjustment"])
     def test_approved_changes_are_applied_and_failed_ones_are_not(
-        self, kind: str, outcome: str
+        self, catalog: make.Catalog, kind: str, outcome: str
     ) -> None:
-        catalog = create_catalog(level=1)
         held = active(catalog)
         body = {
             "type": kind,
@@ -393,8 +389,7 @@ class TestCreation:
         assert row.configuration.parent is not None
         assert row.configuration.parent.account == two
 
-    def test_body_with_an_account_creates_it(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_body_with_an_account_creates_it(self, catalog: make.Catalog) -> None:
         account = {"name": "New", "external_uid": "u-1", "contact_info": make.CONTACT}
         body = setup_body(catalog, reseller(catalog, 1))
         body["configuration"]["account"] = account
@@ -436,8 +431,7 @@ class TestCreation:
         row = act(row, "submit", catalog.as_distributor)
         assert (row.status, of(two).status) == ("tiers_setup", "pending")
 
-    def test_creation_requires_the_right_role(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_creation_requires_the_right_role(self, catalog: make.Catalog) -> None:
         held = active(catalog)
         for kind in ("update", "adjustment"):
             for party in (catalog.as_vendor, catalog.as_distributor):
@@ -447,14 +441,12 @@ class TestCreation:
         with pytest.raises(Forbidden, match="setup is created by the distributor"):
             creation.create({"type": "setup", "configuration": {"id": held.pk}}, catalog.as_vendor)
 
-    def test_type_must_match_the_configurations_status(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_type_must_match_the_configurations_status(self, catalog: make.Catalog) -> None:
         held = active(catalog)
         row = creation.create(setup_body(catalog, held.account), catalog.as_distributor)
         assert row.type == "update"
 
-    def test_configuration_has_one_open_request(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_configuration_has_one_open_request(self, catalog: make.Catalog) -> None:
         row = setup(catalog, reseller(catalog, 1))
         with pytest.raises(Refused) as refused:
             creation.create({"configuration": {"id": row.configuration_id}}, catalog.as_distributor)
@@ -465,15 +457,13 @@ class TestCreation:
         with pytest.raises(ActionNotAllowed, match="is set up already"):
             creation.create(again, catalog.as_distributor)
 
-    def test_update_requires_an_active_configuration(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_update_requires_an_active_configuration(self, catalog: make.Catalog) -> None:
         account = reseller(catalog, 1)
         with pytest.raises(ActionNotAllowed, match="update is for active ones only"):
             creation.create(setup_body(catalog, account, type="update"), catalog.as_distributor)
         assert not TierConfig.objects.exists()
 
-    def test_invalid_input_creates_nothing(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_invalid_input_creates_nothing(self, catalog: make.Catalog) -> None:
         other = make.catalog("2", capabilities=capable(1))
         account = reseller(catalog, 1)
         good = setup_body(catalog, account)["configuration"]
@@ -535,8 +525,7 @@ class TestDue:
         due.run(now=clock.now() + timedelta(days=settings.SIM_DRAFT_DAYS + 1))
         assert not TierConfigRequest.objects.exists() and not TierConfig.objects.exists()
 
-    def test_number_is_not_reused(self) -> None:
-        catalog = create_catalog(level=1)
+    def test_number_is_not_reused(self, catalog: make.Catalog) -> None:
         account = reseller(catalog, 1)
         draft = setup(catalog, account, status="draft")
         order(catalog, account)

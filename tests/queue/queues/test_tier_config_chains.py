@@ -7,6 +7,7 @@ import pytest
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config import creation
 from requests_queue.queues.tier_config.models import TierConfig, TierConfigRequest
+from tests import make
 from tests.queue.queues.test_tier_config import (
     TILE,
     act,
@@ -25,8 +26,12 @@ def at(level: int) -> TierConfigRequest:
     return TierConfigRequest.objects.get(configuration__tier_level=level)
 
 
-def test_order_with_a_draft_of_the_upper_tier_starts_both_setups() -> None:
-    catalog = create_catalog()
+@pytest.fixture
+def catalog() -> make.Catalog:
+    return create_catalog()
+
+
+def test_order_with_a_draft_of_the_upper_tier_starts_both_setups(catalog: make.Catalog) -> None:
     one, two = reseller(catalog, 1), reseller(catalog, 2)
     body = setup_body(catalog, one, status="draft")
     body["configuration"]["parent_account"] = {"id": two.pk}
@@ -40,8 +45,7 @@ def test_order_with_a_draft_of_the_upper_tier_starts_both_setups() -> None:
     assert row.status == "pending"
 
 
-def test_order_waits_once_where_tier_1_started_without_tier_2() -> None:
-    catalog = create_catalog()
+def test_order_waits_once_where_tier_1_started_without_tier_2(catalog: make.Catalog) -> None:
     one, two = reseller(catalog, 1), reseller(catalog, 2)
     first, second = order(catalog, one), order(catalog, one, two)
     assert (of(two).status, of(one).status) == ("pending", "pending")
@@ -55,8 +59,7 @@ def test_order_waits_once_where_tier_1_started_without_tier_2() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["approve", "fail"])
-def test_a_reseller_may_be_both_tiers(outcome: str) -> None:
-    catalog = create_catalog()
+def test_a_reseller_may_be_both_tiers(catalog: make.Catalog, outcome: str) -> None:
     both = reseller(catalog, 1)
     rows = [order(catalog, both, both), order(catalog, both, both)]
     assert TierConfig.objects.count() == 2

@@ -59,8 +59,12 @@ def act(catalog: make.Catalog, account: Any, name: str) -> Callable[[], Any]:
     return lambda: transitions.move(TierConfigRequest, pk, name, catalog.as_vendor, TILE)
 
 
-def test_orders_of_a_new_reseller_share_one_setup() -> None:
-    catalog = create_catalog()
+@pytest.fixture
+def catalog() -> make.Catalog:
+    return create_catalog()
+
+
+def test_orders_of_a_new_reseller_share_one_setup(catalog: make.Catalog) -> None:
     one, two = reseller(catalog, 1), reseller(catalog, 2)
     assert concurrently(*[buy(catalog, one, two)] * 4, *[buy(catalog, one)] * 4) == []
     assert (TierConfig.objects.count(), TierConfigRequest.objects.count()) == (2, 2)
@@ -68,8 +72,7 @@ def test_orders_of_a_new_reseller_share_one_setup() -> None:
     check_waiting()
 
 
-def test_orders_of_a_new_reseller_with_different_upper_tiers() -> None:
-    catalog = create_catalog()
+def test_orders_of_a_new_reseller_with_different_upper_tiers(catalog: make.Catalog) -> None:
     one, two, three = (reseller(catalog, n) for n in (1, 2, 3))
     above = [buy(catalog, one, two), buy(catalog, one, three)]
     assert concurrently(*above * 3, *[buy(catalog, one)] * 2) == []
@@ -92,8 +95,7 @@ def test_order_concurrent_with_the_decision(name: str) -> None:
 
 @pytest.mark.parametrize("first", ["approve", "fail"])
 @pytest.mark.parametrize("second", ["approve", "fail"])
-def test_both_levels_are_decided_at_once(first: str, second: str) -> None:
-    catalog = create_catalog()
+def test_both_levels_are_decided_at_once(catalog: make.Catalog, first: str, second: str) -> None:
     for n in range(1, 4):
         one, two = reseller(catalog, n), reseller(catalog, 10 + n)
         order(catalog, one)
@@ -107,8 +109,7 @@ def test_both_levels_are_decided_at_once(first: str, second: str) -> None:
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
-def test_failing_a_request_and_its_parent_concurrently() -> None:
-    catalog = create_catalog()
+def test_failing_a_request_and_its_parent_concurrently(catalog: make.Catalog) -> None:
     for n in range(1, 5):
         one, two = reseller(catalog, n), reseller(catalog, 10 + n)
         order(catalog, one, two)
@@ -120,8 +121,7 @@ def test_failing_a_request_and_its_parent_concurrently() -> None:
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
-def test_approving_a_request_and_failing_its_child_concurrently() -> None:
-    catalog = create_catalog()
+def test_approving_a_request_and_failing_its_child_concurrently(catalog: make.Catalog) -> None:
     for n in range(1, 6):
         one, two = reseller(catalog, n), reseller(catalog, 10 + n)
         order(catalog, one, two)
@@ -132,8 +132,7 @@ def test_approving_a_request_and_failing_its_child_concurrently() -> None:
         assert not Request.objects.filter(status="tiers_setup").exists()
 
 
-def test_deleting_a_stale_draft_concurrent_with_an_order() -> None:
-    catalog = create_catalog()
+def test_deleting_a_stale_draft_concurrent_with_an_order(catalog: make.Catalog) -> None:
     for n in range(1, 6):
         one, two = reseller(catalog, n), reseller(catalog, 10 + n)
         whole = setup_body(catalog, one, status="draft")

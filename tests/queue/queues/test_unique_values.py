@@ -64,6 +64,11 @@ def put(caller: Caller, pk: str, **texts: Any) -> Response:
     return caller.put(f"/requests/{pk}", {"asset": values(**texts)})
 
 
+@pytest.fixture
+def vendor(catalog: make.Catalog) -> Caller:
+    return caller(catalog.vendor)
+
+
 class TestOrders:
     def test_a_value_of_another_order_is_refused_and_named(self, catalog: make.Catalog) -> None:
         placed(catalog, name="acme", free="acme")
@@ -133,8 +138,9 @@ class TestOrders:
 
 
 class TestChanges:
-    def test_a_put_is_refused_and_changes_nothing(self, catalog: make.Catalog) -> None:
-        vendor = caller(catalog.vendor)
+    def test_a_put_is_refused_and_changes_nothing(
+        self, vendor: Caller, catalog: make.Catalog
+    ) -> None:
         first, second = placed(catalog, name="one"), placed(catalog, name="two")
         assert put(vendor, first, tenant="t-1").status == 200
         before = vendor.get(f"/requests/{second}").json
@@ -152,8 +158,9 @@ class TestChanges:
         assert put(vendor, first, tenant="t-3").status == 200
         assert put(vendor, second, tenant="t-1").status == 200
 
-    def test_duplicate_value_in_an_inquiry_form_is_refused(self, catalog: make.Catalog) -> None:
-        vendor = caller(catalog.vendor)
+    def test_duplicate_value_in_an_inquiry_form_is_refused(
+        self, vendor: Caller, catalog: make.Catalog
+    ) -> None:
         placed(catalog, name="one")
         pk = placed(catalog, name="two")
         marked = [{"id": "name", "value_error": "Taken"}]
@@ -198,8 +205,9 @@ class TestChanges:
             assert vendor.post(f"/requests/{created['id']}/approve").status == 200, kind
         assert order(catalog, name="a").status == 201
 
-    def test_a_value_is_checked_again_when_it_is_approved(self, catalog: make.Catalog) -> None:
-        vendor = caller(catalog.vendor)
+    def test_a_value_is_checked_again_when_it_is_approved(
+        self, vendor: Caller, catalog: make.Catalog
+    ) -> None:
         first, second = placed(catalog, name="one"), placed(catalog, name="two")
         # A restore, or an older version, may have stored duplicates.
         row = Request.objects.get(pk=second)
@@ -210,8 +218,9 @@ class TestChanges:
         vendor.post(f"/requests/{first}/fail", {"reason": "No"})
         assert vendor.post(f"/requests/{second}/approve").status == 200
 
-    def test_unchanged_value_does_not_block_other_changes(self, catalog: make.Catalog) -> None:
-        vendor = caller(catalog.vendor)
+    def test_unchanged_value_does_not_block_other_changes(
+        self, vendor: Caller, catalog: make.Catalog
+    ) -> None:
         for pk in (placed(catalog, free="x"), placed(catalog, free="x")):
             vendor.post(f"/requests/{pk}/approve")
         Parameter.objects.filter(name="free").update(constraints={"unique": True})
@@ -220,8 +229,9 @@ class TestChanges:
         assert created.status == 201, created.json
         assert vendor.post(f"/requests/{created.json['id']}/approve").status == 200
 
-    def test_the_fulfillment_value_of_a_pending_order_is_held(self, catalog: make.Catalog) -> None:
-        vendor = caller(catalog.vendor)
+    def test_the_fulfillment_value_of_a_pending_order_is_held(
+        self, vendor: Caller, catalog: make.Catalog
+    ) -> None:
         first, second = placed(catalog), placed(catalog)
         assert put(vendor, first, tenant="t-1").status == 200
         refused(put(vendor, second, tenant="t-1"), 400, TAKEN.format("tenant"))

@@ -41,8 +41,12 @@ def pending(catalog: make.Catalog) -> list[str]:
     return list(Request.objects.values_list("pk", flat=True))
 
 
-def test_only_one_of_several_orders_gets_the_value() -> None:
-    catalog = create_catalog()
+@pytest.fixture
+def catalog() -> make.Catalog:
+    return create_catalog()
+
+
+def test_only_one_of_several_orders_gets_the_value(catalog: make.Catalog) -> None:
     order = body(catalog, ("name", "acme"))
     responses = concurrently(
         caller(catalog.provider), *[lambda c: c.post("/requests", order)] * TOGETHER
@@ -52,8 +56,7 @@ def test_only_one_of_several_orders_gets_the_value() -> None:
     assert all("Parameter name" in a.json["errors"][0] for a in responses if a.status == 400)
 
 
-def test_two_values_in_either_order_do_not_deadlock() -> None:
-    catalog = create_catalog()
+def test_two_values_in_either_order_do_not_deadlock(catalog: make.Catalog) -> None:
     orders = [
         body(catalog, ("name", "a"), ("alias", "b")),
         body(catalog, ("alias", "b"), ("name", "a")),
@@ -67,8 +70,7 @@ def test_two_values_in_either_order_do_not_deadlock() -> None:
     assert len(held) == len(set(held))
 
 
-def test_only_one_of_several_edits_gets_the_value() -> None:
-    catalog = create_catalog()
+def test_only_one_of_several_edits_gets_the_value(catalog: make.Catalog) -> None:
     body = {"asset": {"params": [{"id": "tenant", "value": "t-1"}]}}
     paths = [f"/requests/{pk}" for pk in pending(catalog)]
     vendor = caller(catalog.vendor)
@@ -81,8 +83,7 @@ def test_only_one_of_several_edits_gets_the_value() -> None:
     assert sorted(tenants) == ["", "", "", "t-1"]
 
 
-def test_concurrent_approvals_do_not_share_a_value() -> None:
-    catalog = create_catalog()
+def test_concurrent_approvals_do_not_share_a_value(catalog: make.Catalog) -> None:
     pks = pending(catalog)
     for row in Request.objects.all():
         # An older version may have stored duplicates.
@@ -98,8 +99,7 @@ def test_concurrent_approvals_do_not_share_a_value() -> None:
     assert vendor.post(f"/requests/{pks[0]}/approve").status == 200
 
 
-def test_concurrent_order_and_edit_do_not_share_a_value() -> None:
-    catalog = create_catalog()
+def test_concurrent_order_and_edit_do_not_share_a_value(catalog: make.Catalog) -> None:
     [first, *_] = pending(catalog)
     distributor = caller(catalog.provider)
     order = body(catalog, ("name", "acme"))

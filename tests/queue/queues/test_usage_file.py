@@ -95,8 +95,12 @@ def pending(catalog: make.Catalog) -> str:
     return pk
 
 
-def test_file_from_creation_to_closed() -> None:
-    catalog = sheets.catalog()
+@pytest.fixture
+def catalog() -> make.Catalog:
+    return sheets.catalog()
+
+
+def test_file_from_creation_to_closed(catalog: make.Catalog) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     pk = create(vendor, catalog, period={"from": "2026-11-01", "to": "2026-11-30T23:59:59Z"})
     one = f"{PATH}/{pk}"
@@ -132,8 +136,7 @@ def test_only_the_vendor_deletes_files(vendor: Caller, distributor: Caller) -> N
     assert not StoredFile.objects.filter(file=pk).exists()
 
 
-def test_a_rejected_file_is_uploaded_again() -> None:
-    catalog = sheets.catalog()
+def test_a_rejected_file_is_uploaded_again(catalog: make.Catalog) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     pk = pending(catalog)
     response = distributor.post(f"{PATH}/{pk}/reject", {"rejection_note": "Twice."})
@@ -146,8 +149,7 @@ def test_a_rejected_file_is_uploaded_again() -> None:
     assert statuses(UsageFile.objects.get(pk=pk)) == ["valid"]
 
 
-def test_closing_the_last_record_closes_the_file() -> None:
-    catalog = sheets.catalog()
+def test_closing_the_last_record_closes_the_file(catalog: make.Catalog) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     pk = pending(catalog)
     first, second = ids(distributor, f"/usage/records?usagefile.id={pk}")
@@ -177,8 +179,7 @@ def test_closing_the_last_record_closes_the_file() -> None:
     assert distributor.post("/usage/records/close-records", {"id": first}).status == 400
 
 
-def test_reconciliation_closes_named_records_and_then_the_file() -> None:
-    catalog = sheets.catalog()
+def test_reconciliation_closes_named_records_and_then_the_file(catalog: make.Catalog) -> None:
     distributor = caller(catalog.provider)
     pk = pending(catalog)
     one = f"{PATH}/{pk}/reconciliation"
@@ -206,8 +207,7 @@ def test_reconciliation_closes_named_records_and_then_the_file() -> None:
     assert (response.status, response.json["status"]) == (200, "closed")
 
 
-def test_reprocess_by_the_distributor_rewrites_the_processed_file() -> None:
-    catalog = sheets.catalog()
+def test_reprocess_by_the_distributor_rewrites_the_processed_file(catalog: make.Catalog) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
     pk = pending(catalog)
     distributor.post(f"{PATH}/{pk}/accept")
@@ -235,9 +235,9 @@ def download(uri: str) -> bytes:
 
 
 def test_links_are_valid_for_one_content_and_ten_minutes(
+    catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = sheets.catalog()
     pk = ready(catalog)
     shown = caller(catalog.vendor).get(f"{PATH}/{pk}").json
     assert download(shown["usage_file_uri"])[:2] == b"PK"
@@ -251,8 +251,7 @@ def test_links_are_valid_for_one_content_and_ten_minutes(
     assert Caller(None).get(path).status == 403
 
 
-def test_the_template_can_be_filled_in_and_uploaded() -> None:
-    catalog = sheets.catalog()
+def test_the_template_can_be_filled_in_and_uploaded(catalog: make.Catalog) -> None:
     vendor = caller(catalog.vendor)
     response = vendor.get(f"/usage/products/{catalog.product.pk}/template/")
     assert response.status == 200
@@ -268,9 +267,10 @@ def test_the_template_can_be_filled_in_and_uploaded() -> None:
     assert UsageFile.objects.get().status == "ready"
 
 
-def test_submit_of_a_file_that_is_being_read_waits_only_in_our_web_server() -> None:
+def test_submit_of_a_file_that_is_being_read_waits_only_in_our_web_server(
+    catalog: make.Catalog,
+) -> None:
     """`tests/runtime/test_may_wait.py` has the wait."""
-    catalog = sheets.catalog()
     vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
     assert not processing.is_pending(pk, catalog.vendor)

@@ -29,7 +29,7 @@ from requests_queue.queues.usage_file import (
 )
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
-from tests.api import caller, refused
+from tests.api import Caller, caller, refused
 from tests.queue import spreadsheets as sheets
 from tests.queue.queues.test_usage_file import PATH, create, download
 from tests.queue.spreadsheets import row, table
@@ -47,8 +47,17 @@ def processed(catalog: make.Catalog, content: bytes, name: str = "usage.xlsx") -
     return UsageFile.objects.get(pk=pk)
 
 
-def test_a_row_becomes_a_record() -> None:
-    catalog = sheets.catalog()
+@pytest.fixture
+def catalog() -> make.Catalog:
+    return sheets.catalog()
+
+
+@pytest.fixture
+def vendor(catalog: make.Catalog) -> Caller:
+    return caller(catalog.vendor)
+
+
+def test_a_row_becomes_a_record(catalog: make.Catalog) -> None:
     cells = row(
         1,
         quantity=7,
@@ -75,12 +84,12 @@ def test_a_row_becomes_a_record() -> None:
     assert shown["usagefile"]["id"] == file.pk
 
 
-def test_setting_makes_processing_end_in_uploaded(settings: Any) -> None:
+def test_setting_makes_processing_end_in_uploaded(
+    catalog: make.Catalog, vendor: Caller, settings: Any
+) -> None:
     settings.SIM_USAGE_PROCESSED = "uploaded"
-    catalog = sheets.catalog()
     file = processed(catalog, sheets.xlsx(table([row(1)])))
     assert (file.status, file.sub_status, file.records.count()) == ("uploaded", "processed", 1)
-    vendor = caller(catalog.vendor)
     assert vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"]
     assert vendor.post(f"{PATH}/{file.pk}/reprocess").json["status"] == "processing"
     processing.run(file.pk)
@@ -111,7 +120,9 @@ def test_valid_cells_are_accepted() -> None:
     assert (file.status, file.error_detail) == ("ready", "")
 
 
-def test_invalid_cells_are_reported_with_row_and_column() -> None:
+def test_invalid_cells_are_reported_with_row_and_column(
+    catalog: make.Catalog, vendor: Caller
+) -> None:
     cells: list[tuple[dict[str, Any], str, str]] = [
         ({"item_search_value": "NOPE"}, "item_search_value", "USG_011"),
         ({"item_search_criteria": "name"}, "item_search_criteria", "USG_010"),
@@ -137,12 +148,10 @@ def test_invalid_cells_are_reported_with_row_and_column() -> None:
         ({"tier": 9}, "tier", "USG_006"),
         ({"record_id": "x" * 256}, "record_id", "USG_004"),
     ]
-    catalog = sheets.catalog()
     rows = [row(n, **more) for n, (more, _, _) in enumerate(cells, 3)]
     file = processed(catalog, sheets.xlsx(table([row(2), *rows])))
     assert (file.status, file.validated, file.invalid) == ("invalid", 1 + len(cells), len(cells))
     assert file.error_detail.startswith(f"{len(cells)} rows are invalid. Row 3, {cells[0][1]}: ")
-    vendor = caller(catalog.vendor)
     response = vendor.get(f"{PATH}/{file.pk}/errors")
     assert response.headers["Content-Range"] == f"items 0-{len(cells) - 1}/{len(cells)}"
     uri = vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"]
@@ -164,8 +173,7 @@ def test_record_id_must_be_unique() -> None:
     assert file.error_detail == f"1 row is invalid. Row 4, record_id: {error['message']}"
 
 
-def test_category_must_be_in_its_sheet() -> None:
-    catalog = sheets.catalog()
+def test_category_must_be_in_its_sheet(catalog: make.Catalog) -> None:
     listed = [["category_id", "category_name"], ["c1", "Compute"]]
     content = sheets.xlsx(table([row(category_id="c2")]), categories=listed)
     assert "categories has no such" in processed(catalog, content).error_detail
@@ -173,8 +181,7 @@ def test_category_must_be_in_its_sheet() -> None:
     assert processed(catalog, free).status == "ready"
 
 
-def test_value_of_two_subscriptions_is_refused() -> None:
-    catalog = sheets.catalog()
+def test_value_of_two_subscriptions_is_refused(catalog: make.Catalog) -> None:
     make.asset(catalog, 2, params=[{"id": "tenant", "value": "t-1"}])
     more = {"asset_search_criteria": "parameter.tenant", "asset_search_value": "t-1"}
     assert (
@@ -182,8 +189,7 @@ def test_value_of_two_subscriptions_is_refused() -> None:
     )
 
 
-def test_subscription_of_another_contract_is_not_found() -> None:
-    catalog = sheets.catalog()
+def test_subscription_of_another_contract_is_not_found(catalog: make.Catalog) -> None:
     vendor, asset, other = caller(catalog.vendor), make.asset(catalog, 2), Contract.objects.get()
     pk = create(vendor, catalog)
     other.pk = "CRD-22222-22222-22222"
@@ -204,7 +210,7 @@ def test_schemas_require_their_columns() -> None:
     assert processed(catalog, sheets.xlsx(table([row(tier=0)]))).status == "ready"
 
 
-def test_rows_define_items_with_the_capability() -> None:
+def test_rows_define_items_with_the_capability(catalog: make.Catalog) -> None:
     named = {
         "item_search_value": "AmazonEC2",
         "item_mpn": "AmazonEC2",
@@ -214,7 +220,6 @@ def test_rows_define_items_with_the_capability() -> None:
         "quantity": 0.00000001,
     }
     content = sheets.xlsx(table([row(1, **named), row(2, **named)]))
-    catalog = sheets.catalog()
     assert processed(catalog, content).status == "invalid"
     catalog.product.capabilities = {"ppu": {"dynamic": True}}
     catalog.product.save()
@@ -253,8 +258,7 @@ def test_items_with_a_common_prefix_are_defined_separately() -> None:
     ]
 
 
-def test_processed_file_can_be_uploaded_again() -> None:
-    catalog = sheets.catalog()
+def test_processed_file_can_be_uploaded_again(catalog: make.Catalog, vendor: Caller) -> None:
     rows = [
         row(1, **{"v.invoice": "G-1"}),
         row(2, quantity="many", start_time_utc="yesterday"),
@@ -262,7 +266,6 @@ def test_processed_file_can_be_uploaded_again() -> None:
         row(4, asset_search_value="AS-9", amount=-1.5),
     ]
     file = processed(catalog, sheets.xlsx(table(rows)))
-    vendor = caller(catalog.vendor)
 
     def records() -> list[Any]:
         names = ("record_id", "status", "quantity", "amount", "errors", "params", "record_note")
@@ -278,11 +281,11 @@ def test_processed_file_can_be_uploaded_again() -> None:
         assert records() == before, file.error_detail
 
 
-def test_texts_that_workbooks_refuse_stop_neither_processing_nor_template() -> None:
-    catalog = sheets.catalog()
+def test_texts_that_workbooks_refuse_stop_neither_processing_nor_template(
+    catalog: make.Catalog, vendor: Caller
+) -> None:
     Item.objects.update(name="Se\x01at")
     Asset.objects.update(external_id="ext\x02")
-    vendor = caller(catalog.vendor)
     pk = create(vendor, catalog, name="Nov\x01ember", note="a\x0bb")
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     processing.run(pk)
@@ -301,9 +304,9 @@ def test_a_category_that_is_a_number_is_found() -> None:
     assert processed(sheets.catalog(), content).status == "ready"
 
 
-def test_reprocess_finds_a_subscription_created_later() -> None:
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
+def test_reprocess_finds_a_subscription_created_later(
+    catalog: make.Catalog, vendor: Caller
+) -> None:
     file = processed(catalog, sheets.xlsx(table([row(asset_search_value="AS-0000-0000-0002")])))
     assert file.status == "invalid"
     make.asset(catalog, 2)
@@ -330,8 +333,7 @@ def test_csv(delimiter: str, encoding: str) -> None:
     assert file.records.get().record_note == "Gezählt"
 
 
-def test_unreadable_file_is_invalid_as_a_whole() -> None:
-    catalog = sheets.catalog()
+def test_unreadable_file_is_invalid_as_a_whole(catalog: make.Catalog) -> None:
     for content, message in (
         (
             sheets.xlsx([["a"]], sheet="Sheet1"),
@@ -353,8 +355,7 @@ def test_unreadable_file_is_invalid_as_a_whole() -> None:
         assert file.error_detail.startswith(message)
 
 
-def test_columns_of_a_processed_file_do_not_count_for_the_limit() -> None:
-    catalog = sheets.catalog()
+def test_columns_of_a_processed_file_do_not_count_for_the_limit(catalog: make.Catalog) -> None:
     most = limits.MAX_COLUMNS - len(sheets.HEADER)
     columns = dict.fromkeys(["status", "error_details", "asset_id", "external_billing_note"], "x")
     params = {f"v.{n}": n for n in range(most)}
@@ -397,9 +398,10 @@ def _names(text: bytes) -> bytes:
     return b"".join(text % n for n in range(5000))
 
 
-def test_elements_of_a_workbook_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elements_of_a_workbook_are_limited(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(workbook_reader, "MAX_TEXTS", 2**21)
-    catalog = sheets.catalog()
     for part, content, message in (
         (_SHEET, _rows(_nested(b"row", 1000)), "too complex"),
         (_SHEET, _rows(_nested(b"row", 1000, b"<c/><c/>")), "too complex"),
@@ -449,12 +451,11 @@ def test_long_texts_and_odd_values_survive_the_temporary_file() -> None:
 
 @pytest.mark.parametrize("write", [sheets.xlsx, sheets.csv])
 def test_full_disk_does_not_make_the_file_invalid(
-    write: Callable[[Any], bytes], monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog, write: Callable[[Any], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(rows: spreadsheet.Rows, *values: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    catalog = sheets.catalog()
     with monkeypatch.context() as patch:
         patch.setattr(spreadsheet.Rows, "add", full)
         file = processed(catalog, write(table([row()])))
@@ -476,9 +477,8 @@ def test_rows_can_be_iterated_several_times() -> None:
     assert both[-1][0] == both[-1][1] == (249, {"a": 249, "b": None})
 
 
-def test_empty_rows_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_rows_are_counted(catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_ROWS", 5)
-    catalog = sheets.catalog()
     assert processed(catalog, sheets.xlsx(table([row(n) for n in range(5)]))).status == "ready"
     for rows in (
         table([row(n) for n in range(6)]),
@@ -513,9 +513,9 @@ def _replaced(part: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> 
     return buffer.getvalue()
 
 
-def test_invalid_uploads_are_refused_and_change_nothing() -> None:
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
+def test_invalid_uploads_are_refused_and_change_nothing(
+    catalog: make.Catalog, vendor: Caller
+) -> None:
     pk = create(vendor, catalog)
     for content, message in (
         (b"", "The submitted file is empty."),
@@ -561,9 +561,9 @@ def test_hostile_workbooks_become_invalid(part: str, content: bytes) -> None:
     assert file.error_detail
 
 
-def test_uploads_without_a_file_or_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
+def test_uploads_without_a_file_or_too_large(
+    catalog: make.Catalog, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = f"{PATH}/{create(vendor, catalog)}/upload"
     refused(vendor.post(path), 400, "usage_file: No file was submitted.")
     refused(vendor.post(path, {"usage_file": "x"}), 400)
@@ -580,8 +580,7 @@ def test_uploads_without_a_file_or_too_large(monkeypatch: pytest.MonkeyPatch) ->
     refused(sheets.send(vendor, path, b"a,b\n" * 99_999), 413)
 
 
-def test_formulas_are_neither_evaluated_nor_written() -> None:
-    catalog = sheets.catalog()
+def test_formulas_are_neither_evaluated_nor_written(catalog: make.Catalog) -> None:
     evil = '=HYPERLINK("http://evil.example.com")'
     content = sheets.csv(table([row(record_note='"=HYPERLINK(""http://evil.example.com"")"')]))
     file = processed(catalog, content, "usage.csv")
@@ -602,12 +601,13 @@ def test_characters_that_workbooks_refuse_are_removed() -> None:
 
 
 def test_task_is_published_after_the_commit(
-    django_capture_on_commit_callbacks: Any, monkeypatch: pytest.MonkeyPatch
+    catalog: make.Catalog,
+    vendor: Caller,
+    django_capture_on_commit_callbacks: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     published: list[str] = []
     monkeypatch.setattr(publishing, "publish", published.append)
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
     with django_capture_on_commit_callbacks(execute=False):
         sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
@@ -621,12 +621,12 @@ def _lose(pk: str) -> None:
 
 
 def test_lost_task_is_published_again_and_lost_worker_replaced(
+    catalog: make.Catalog,
+    vendor: Caller,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     published: list[str] = []
     monkeypatch.setattr(publishing, "publish", published.append)
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row(1), row(2)])))
     due.run(clock.now())
@@ -653,9 +653,9 @@ def test_lost_task_is_published_again_and_lost_worker_replaced(
     assert due.busy(clock.now()) == set()
 
 
-def test_worker_without_claim_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
+def test_worker_without_claim_stops(
+    catalog: make.Catalog, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     written = workbooks.processed_file
@@ -672,10 +672,10 @@ def test_worker_without_claim_stops(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_worker_without_claim_deletes_nothing(
+    catalog: make.Catalog,
+    vendor: Caller,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     UsageFile.objects.update(status="processing")
@@ -694,10 +694,11 @@ def test_worker_without_claim_deletes_nothing(
 
 
 def test_file_becomes_invalid_after_repeated_worker_failures(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    catalog: make.Catalog,
+    vendor: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
     pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
 
@@ -735,9 +736,9 @@ def _release_at_the_second_call(calls: list[str]) -> None:
         spreadsheet._TURN.release()
 
 
-def test_worker_renews_its_lease_until_it_is_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog = sheets.catalog()
-    vendor = caller(catalog.vendor)
+def test_worker_renews_its_lease_until_it_is_its_turn(
+    catalog: make.Catalog, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pk = create(vendor, catalog)
     sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     renew, read, calls = leases.renew, spreadsheet.read, list[str]()
@@ -769,8 +770,9 @@ def test_turn_ends_with_an_error() -> None:
     assert not spreadsheet._TURN.locked()
 
 
-def test_request_waits_for_its_turn_and_is_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    catalog = sheets.catalog()
+def test_request_waits_for_its_turn_and_is_then_refused(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pk = create(caller(catalog.vendor), catalog)
     distributor = caller(catalog.provider)
     path, content = f"{PATH}/{pk}/reconciliation", sheets.csv([["record_id"], ["UR-1"]])

@@ -36,9 +36,9 @@ def won(results: list[Any]) -> int:
 
 
 def test_concurrent_files_with_the_same_drawn_id_get_different_ids(
+    catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    catalog = make.catalog()
     body = {
         "name": "November",
         "product": {"id": catalog.product.pk},
@@ -63,8 +63,7 @@ def test_concurrent_files_with_the_same_drawn_id_get_different_ids(
     assert sorted(created) == sorted(UsageFile.objects.values_list("pk", flat=True))
 
 
-def test_concurrent_requests_create_one_listing_and_one_open_request() -> None:
-    catalog = make.catalog()
+def test_concurrent_requests_create_one_listing_and_one_open_request(catalog: make.Catalog) -> None:
     contract = Listing.objects.get().contract_id
     Listing.objects.all().delete()
     body = {"type": "new", "product_id": catalog.product.pk, "contract_id": contract}
@@ -78,8 +77,7 @@ def test_concurrent_requests_create_one_listing_and_one_open_request() -> None:
     assert ListingRequest.objects.filter(status="reviewing").count() == 1
 
 
-def test_concurrent_request_keeps_the_listing() -> None:
-    catalog = make.catalog()
+def test_concurrent_request_keeps_the_listing(catalog: make.Catalog) -> None:
     contract = Listing.objects.get().contract_id
     Listing.objects.all().delete()
     body = {"type": "new", "product_id": catalog.product.pk, "contract_id": contract}
@@ -107,8 +105,7 @@ def test_concurrent_files_define_the_same_items_once() -> None:
     assert sorted(results) == [f"{catalog.product.pk}-{n:04d}" for n in (2, 2, 3, 3)]
 
 
-def test_one_of_two_uploads_succeeds_and_one_worker_claims() -> None:
-    catalog = make.catalog()
+def test_one_of_two_uploads_succeeds_and_one_worker_claims(catalog: make.Catalog) -> None:
     file = usage_file(catalog, "draft")
     body = {"usage_file": Content("u.csv", b"a,b")}
     moved = concurrently(
@@ -119,8 +116,7 @@ def test_one_of_two_uploads_succeeds_and_one_worker_claims() -> None:
     assert sum(token is not None for token in taken) == 1
 
 
-def test_closing_all_records_at_once_closes_the_file_once() -> None:
-    catalog = make.catalog()
+def test_closing_all_records_at_once_closes_the_file_once(catalog: make.Catalog) -> None:
     file = usage_file(catalog, "accepted")
     UsageFile.objects.update(accepted=2)
     pks = list(file.records.values_list("pk", flat=True)) * 3

@@ -104,12 +104,21 @@ def complain(text: str, pk: str = "region") -> Edit:
     return edit
 
 
+@pytest.fixture
+def vendor(catalog: make.Catalog) -> Caller:
+    return caller(catalog.vendor)
+
+
+@pytest.fixture
+def distributor(catalog: make.Catalog) -> Caller:
+    return caller(catalog.provider)
+
+
 class TestBodies:
     def test_the_handler_sees_the_object_with_the_body_applied(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog, {"id": "region", "value": "us"})
         body = {
             "note": "In a hurry.",
@@ -132,10 +141,9 @@ class TestBodies:
         assert Asset.objects.get().params == response.json["asset"]["params"]
 
     def test_a_new_tier_in_the_body_is_kept_once(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         before = TierAccount.objects.count()
         tiers = {
@@ -161,10 +169,14 @@ class TestBodies:
         ],
     )
     def test_invalid_body_makes_no_call(
-        self, catalog: make.Catalog, validator: Handler, body: Any, message: str
+        self,
+        distributor: Caller,
+        catalog: make.Catalog,
+        validator: Handler,
+        body: Any,
+        message: str,
     ) -> None:
         hook = listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         response = distributor.post(f"/requests/{created['id']}/validate", body)
         refused(response, 400)
@@ -173,8 +185,9 @@ class TestBodies:
         hook.refresh_from_db()
         assert (validator.received, hook.events, hook.triggers) == ([], 0, 0)
 
-    def test_body_is_applied_without_a_validator(self, catalog: make.Catalog) -> None:
-        distributor = caller(catalog.provider)
+    def test_body_is_applied_without_a_validator(
+        self, distributor: Caller, catalog: make.Catalog
+    ) -> None:
         created = draft(distributor, catalog, {"id": "region", "value": "us"})
         same = distributor.post(f"/requests/{created['id']}/validate", {})
         assert (same.status, same.json) == (200, created)
@@ -183,10 +196,9 @@ class TestBodies:
         assert response.json == distributor.get(f"/requests/{created['id']}").json
 
     def test_unchanged_request_keeps_its_update_time(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog, {"id": "region", "value": "us"})
         Request.objects.update(updated=make.AT)
         response = distributor.post(f"/requests/{created['id']}/validate", of("region", value="us"))
@@ -195,7 +207,9 @@ class TestBodies:
 
 
 class TestErrors:
-    def test_new_value_clears_its_error(self, catalog: make.Catalog, validator: Handler) -> None:
+    def test_new_value_clears_its_error(
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+    ) -> None:
         """A new value clears the error even if the handler never clears errors."""
 
         def only_adds(body: dict[str, Any]) -> None:
@@ -204,7 +218,6 @@ class TestErrors:
 
         respond_with(validator, only_adds)
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog, {"id": "region", "value": "us"})
         path = f"/requests/{created['id']}"
         wrong = distributor.post(f"{path}/validate", {})
@@ -217,10 +230,11 @@ class TestErrors:
         clean = distributor.post(f"{path}/validate", {"asset": {"params": corrected}})
         assert (param(clean.json)["value"], param(clean.json)["value_error"]) == ("eu", "")
 
-    def test_put_clears_the_error_too(self, catalog: make.Catalog, validator: Handler) -> None:
+    def test_put_clears_the_error_too(
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+    ) -> None:
         respond_with(validator, complain("Not offered"))
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog, {"id": "region", "value": "us"})
         distributor.post(f"/requests/{created['id']}/validate", {})
         put = distributor.put(f"/requests/{created['id']}", of("region", value="eu"))
@@ -233,11 +247,10 @@ class TestErrors:
         assert param(response.json)["value_error"] == "Not offered"
 
     def test_order_continues_without_errors(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         respond_with(validator, complain("Not offered"))
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog, {"id": "region", "value": "us"})
         distributor.post(f"/requests/{created['id']}/validate", {})
         ordered = distributor.post(f"/requests/{created['id']}/purchase")
@@ -246,7 +259,7 @@ class TestErrors:
 
 class TestLimitsOfHandlers:
     def test_handler_cannot_change_items_tiers_or_status(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         def meddle(body: dict[str, Any]) -> None:
             body["status"], body["type"], body["note"] = "approved", "cancel", "Hacked"
@@ -256,7 +269,6 @@ class TestLimitsOfHandlers:
             param(body, "alias")["value"] = "harbour"
 
         hook = listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         respond_with(validator, meddle)
         response = distributor.post(f"/requests/{created['id']}/validate", {})
@@ -271,40 +283,37 @@ class TestLimitsOfHandlers:
         )
 
     def test_hidden_parameter_is_not_required(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         def hide(body: dict[str, Any]) -> None:
             param(body, "licence")["constraints"].update(hidden=True)
 
         make.parameter(catalog, "licence", constraints={"required": True})
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         respond_with(validator, hide)
         distributor.post(f"/requests/{created['id']}/validate", {})
         assert distributor.post(f"/requests/{created['id']}/purchase").json["status"] == "pending"
 
     def test_parameter_that_becomes_required_is_checked(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         def demand(body: dict[str, Any]) -> None:
             param(body, "alias")["constraints"]["required"] = True
 
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         respond_with(validator, demand)
         distributor.post(f"/requests/{created['id']}/validate", {})
         assert distributor.post(f"/requests/{created['id']}/purchase").json["status"] == "inquiring"
 
     def test_removed_choice_cannot_be_ordered(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         def narrow(body: dict[str, Any]) -> None:
             param(body)["value_choices"] = [{"value": "us", "label": "US only"}]
 
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         respond_with(validator, narrow)
         distributor.post(f"/requests/{created['id']}/validate", {})
@@ -361,10 +370,9 @@ class TestConcurrentChanges:
         )
 
     def test_draft_deleted_during_the_call_returns_404(
-        self, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
     ) -> None:
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
 
         def delete(body: dict[str, Any]) -> None:
@@ -378,11 +386,12 @@ class TestConcurrentChanges:
             f"Object `{created['id']}` not found.",
         )
 
-    def test_validation_creates_no_event(self, catalog: make.Catalog, validator: Handler) -> None:
+    def test_validation_creates_no_event(
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+    ) -> None:
         listening(catalog, validator)
         make.webhook(catalog, n=2)
         respond_with(validator, complain("No"))
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         distributor.post(f"/requests/{created['id']}/validate", {})
         [event] = Event.objects.all()
@@ -413,10 +422,9 @@ class TestPermissions:
         "status", ["pending", "tiers_setup", "approved", "failed", "scheduled", "revoking"]
     )
     def test_only_draft_and_inquiring_requests_are_validated(
-        self, catalog: make.Catalog, validator: Handler, status: str
+        self, distributor: Caller, catalog: make.Catalog, validator: Handler, status: str
     ) -> None:
         listening(catalog, validator)
-        distributor = caller(catalog.provider)
         created = draft(distributor, catalog)
         Request.objects.update(status=status)
         refused(
@@ -428,9 +436,10 @@ class TestPermissions:
 
 
 class TestInquiries:
-    def test_other_errors_are_kept(self, catalog: make.Catalog, validator: Handler) -> None:
+    def test_other_errors_are_kept(
+        self, vendor: Caller, distributor: Caller, catalog: make.Catalog, validator: Handler
+    ) -> None:
         listening(catalog, validator, "inquiring_validator")
-        vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
         pk = distributor.post("/requests", make.purchase(catalog)).json["id"]
         marked = [{"id": "region", "value_error": "Where?"}, {"id": "alias", "value_error": "Who?"}]
         vendor.put(f"/requests/{pk}", {"asset": {"params": marked}})
@@ -505,14 +514,13 @@ class TestTiers:
 
 
 def test_a_change_is_validated_without_touching_the_subscription(
-    catalog: make.Catalog, validator: Handler
+    vendor: Caller, distributor: Caller, catalog: make.Catalog, validator: Handler
 ) -> None:
     def edit(body: dict[str, Any]) -> None:
         param(body, "alias").update(value="corrected", value_error="Look at this")
 
     listening(catalog, validator, "change_validator")
     respond_with(validator, edit)
-    distributor, vendor = caller(catalog.provider), caller(catalog.vendor)
     pk = distributor.post("/requests", make.purchase(catalog)).json["id"]
     asset = vendor.post(f"/requests/{pk}/approve").json["asset"]["id"]
     items = [{"id": catalog.item.id, "quantity": 7}]
