@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openpyxl import Workbook
@@ -74,8 +75,7 @@ def send(
     body = (
         f"--{_BOUNDARY}\r\n{head}\r\n\r\n".encode() + content + f"\r\n--{_BOUNDARY}--\r\n".encode()
     )
-    form_type = f"multipart/form-data; boundary={_BOUNDARY}"
-    return caller.post(path, body, **{"Content-Type": form_type})
+    return caller.post(path, body, **{"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"})
 
 
 def catalog(digit: str = "1", **capabilities: Any) -> make.Catalog:
@@ -89,3 +89,12 @@ def catalog(digit: str = "1", **capabilities: Any) -> make.Catalog:
         params=[{"id": "tenant", "value": f"t-{digit}"}],
     )
     return catalog
+
+
+def zipped(parts: Mapping[str, bytes]) -> bytes:
+    """Return a ZIP archive with these parts."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()

@@ -55,13 +55,6 @@ def test_assignee_in_the_path_is_assigned(vendor: Caller, distributor: Caller) -
     refused(vendor.post(f"{path}/assign"), 400, "id: Name the user by id or by email.")
 
 
-def test_assignee_in_the_path_requires_a_party(vendor: Caller, other: make.Catalog) -> None:
-    pk = ids(vendor, "/requests?status=pending&limit=1")[0]
-    stranger = caller(other.vendor)
-    refused(stranger.post(f"/requests/{pk}/assign/{other.vendor_user.uid}"), 404)
-    assert vendor.get(f"/requests/{pk}").json["assignee"] == ""
-
-
 def test_a_tier_request_is_assigned_to_the_caller(vendor: Caller) -> None:
     path = f"/tier/config-requests/{TIER_REQUEST}"
     assert vendor.post(f"{path}/assign").status == 204

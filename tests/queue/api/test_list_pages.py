@@ -42,8 +42,7 @@ def test_accounts_with_the_same_query_see_and_count_their_own_rows(
         updated=make.AT,
     )
     assert [len(ids(each, ALL)) for each in callers] == [len(first[0]), len(first[1]), 1, 1]
-    total = len(first[0])
-    assert page(vendor, "&limit=1")[1] == f"items 0-0/{total}"
+    assert page(vendor, "&limit=1")[1] == f"items 0-0/{len(first[0])}"
 
 
 def test_list_and_its_total_have_what_has_changed(vendor: Caller) -> None:
@@ -51,8 +50,7 @@ def test_list_and_its_total_have_what_has_changed(vendor: Caller) -> None:
     before, _ = page(vendor, query)
     Request.objects.filter(pk=before[0]).update(status="approved")
     assert page(vendor, query)[0] == before[1:]
-    first = page(vendor, f"{query}&limit=1")
-    assert first == (before[1:2], f"items 0-0/{len(before) - 1}")
+    assert page(vendor, f"{query}&limit=1") == (before[1:2], f"items 0-0/{len(before) - 1}")
 
 
 def test_select_leaves_out_a_part_of_each_entry(vendor: Caller) -> None:

@@ -105,8 +105,7 @@ URLS = [
 @pytest.mark.parametrize(("url", "expected"), URLS)
 def test_token_is_appended_to_the_vendors_own_url(vendor: Caller, url: str, expected: str) -> None:
     changed = vendor.put(SIGN_IN, {"url": url})
-    assert changed.status == 200, changed
-    assert changed.json["url"] == url
+    assert (changed.status, changed.json["url"]) == (200, url), changed
     link = vendor.get(f"{SIGN_IN}/actionLink").json["link"]
     [token] = parse_qs(urlsplit(link).query)["jwt"]
     assert link == expected.format(token)

@@ -56,9 +56,3 @@ def test_products_of_an_agreement_and_their_listings(vendor: Caller, distributor
     Listing.objects.filter(product=BACKUP).update(status="unlisted")
     assert BACKUP not in ids(vendor, path)
     refused(vendor.get(f"{path}/{BACKUP}/marketplaces"), 404)
-
-
-def test_agreements_are_read_only(distributor: Caller) -> None:
-    refused(distributor.post("/agreements", {"type": "distribution"}), 405)
-    refused(distributor.put(f"/agreements/{AGREEMENT}", {"title": "x"}), 405)
-    refused(distributor.delete(f"/agreements/{AGREEMENT}"), 405)

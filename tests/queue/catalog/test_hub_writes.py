@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connections
 
 from requests_queue.catalog.models import Connection, Hub, TierAccount
 from requests_queue.seed.accounts import HUB, PROVIDER
 from requests_queue.seed.products import BACKUP
 from tests import make
 from tests.api import Caller, caller, refused
+from tests.background import concurrently
 
 NEW = {"name": "Shop", "description": "Sells.", "instance_id": "shop-1", "instance_type": "oa"}
 
@@ -83,22 +81,12 @@ def test_concurrent_customer_keeps_the_hub(catalog: make.Catalog) -> None:
     provider = caller(catalog.provider)
     hub = provider.post("/hubs", NEW).json["id"]
     body = {"name": "Harbour Cafe", "contact_info": make.CONTACT, "hub": {"id": hub}}
-    barrier = threading.Barrier(2)
-
-    def call(method: str, path: str, body: Any = None) -> int:
-        client = Caller(provider.key)
-        barrier.wait()
-        try:
-            return int(client.call(method, path, body).status)
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(2) as pool:
-        deleting = pool.submit(call, "DELETE", f"/hubs/{hub}")
-        creating = pool.submit(call, "POST", "/tier/accounts", body)
-        statuses = (deleting.result(), creating.result())
-    assert statuses in ((204, 400), (400, 201))
-    assert TierAccount.objects.filter(hub=hub).count() == (statuses[1] == 201)
+    deleted, created = concurrently(
+        lambda: Caller(provider.key).delete(f"/hubs/{hub}").status,
+        lambda: Caller(provider.key).post("/tier/accounts", body).status,
+    )
+    assert (deleted, created) in ((204, 400), (400, 201))
+    assert TierAccount.objects.filter(hub=hub).count() == (created == 201)
 
 
 class TestConnections:

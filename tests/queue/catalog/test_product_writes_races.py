@@ -82,7 +82,6 @@ def test_concurrent_deletes_succeed_once(catalog: make.Catalog) -> None:
 
 def test_concurrent_contract_actions_succeed_once(catalog: make.Catalog) -> None:
     Contract.objects.update(status="enrolling")
-    contract = Contract.objects.get()
-    path = f"/contracts/{contract.pk}/enroll"
+    path = f"/contracts/{Contract.objects.get().pk}/enroll"
     responses = concurrently(lambda c: c.post(path), caller(catalog.vendor))
     assert responses == [200] + [400] * (TOGETHER - 1)

@@ -81,10 +81,8 @@ class TestTierAccountWrites:
         row = response.json
         assert row["id"].startswith("TA-") and row["id"] != "TA-1"
         assert (row["version"], row["type"], row["environment"]) == (1, "reseller", "production")
-        assert (row["external_id"], row["tax_id"]) == ("42", "")
-        assert row["parent"]["id"] == CASCADE
-        assert row["hub"]["id"] == HUB
-        assert row["scopes"] == []
+        assert (row["external_id"], row["tax_id"], row["parent"]["id"]) == ("42", "", CASCADE)
+        assert (row["hub"]["id"], row["scopes"]) == (HUB, [])
         assert distributor.get(f"/tier/accounts/{row['id']}").json == row
 
     @pytest.mark.parametrize("none", [{}, {"hub": None}, {"hub": {}}])
@@ -126,11 +124,6 @@ class TestTierAccountWrites:
             "name: Not a valid string.",
             "tax_id: Not a valid string.",
         )
-
-    def test_body_must_be_an_object(self, distributor: Caller) -> None:
-        refused(distributor.post("/tier/accounts", "[1]"), 400)
-        refused(distributor.post("/tier/accounts", "{"), 400)
-        refused(distributor.post("/tier/accounts"), 400, "contact_info: This field is required.")
 
     def test_uid_of_another_provider_can_be_used(
         self, distributor: Caller, other: make.Catalog
@@ -191,8 +184,7 @@ class TestTierAccountWrites:
         pk = distributor.post("/tier/accounts", NEW).json["id"]
         response = distributor.delete(f"/tier/accounts/{pk}")
         assert (response.status, response.json) == (204, None)
-        row = distributor.get(f"/tier/accounts/{pk}").json
-        assert row["events"]["decommissioned"]["at"]
+        assert distributor.get(f"/tier/accounts/{pk}").json["events"]["decommissioned"]["at"]
         message = f"Tier account {pk} is decommissioned: it can't be changed any more."
         refused(distributor.delete(f"/tier/accounts/{pk}"), 400, message)
         refused(distributor.put(f"/tier/accounts/{pk}", {"name": "X"}), 400, message)

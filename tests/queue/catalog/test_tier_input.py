@@ -127,8 +127,7 @@ def test_invalid_ids_and_choices_of_a_configuration_are_refused(distributor: Cal
 
     for value in (False, 0, 5, [], {}, True):
         for name in ("product", "connection", "marketplace", "account", "parent_account"):
-            wrong = ask({**whole, name: {"id": value}})
-            refused(wrong, 400, f"configuration.{name}.id: {TEXT}")
+            refused(ask({**whole, name: {"id": value}}), 400, f"configuration.{name}.id: {TEXT}")
         refused(ask({**whole, "id": value}), 400, f"configuration.id: {TEXT}")
         for name in ("type", "status"):
             refused(ask(whole, **{name: value}), 400, f'{name}: "{value}" is not a valid choice.')
@@ -190,5 +189,4 @@ def test_configuration_shows_the_products_configured_values(
     for party in (vendor, distributor):
         request = party.get("/tier/config-requests?limit=1").json[0]["configuration"]
         for row in (request, party.get(f"/tier/configs/{request['id']}").json):
-            values = {p["id"]: p["value"] for p in row["configuration"]["params"]}
-            assert values == expected
+            assert {p["id"]: p["value"] for p in row["configuration"]["params"]} == expected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +12,7 @@ from openpyxl import load_workbook
 from requests_queue.catalog.workbooks import workbook_reader
 from requests_queue.catalog.workbooks.limits import Unreadable
 from requests_queue.catalog.workbooks.workbook_reader import FORMULA, ErrorValue, Workbook
+from tests.queue.spreadsheets import zipped
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -80,11 +80,7 @@ def book(rows: str, root: str = "worksheet", **parts: str) -> bytes:
     """Return a workbook with these rows, and other parts in place of those of PARTS."""
     sheet = f'<{root} xmlns="{MAIN}" xmlns:x="{MAIN}"><sheetData>{rows}</sheetData></{root}>'
     content = {**PARTS, "xl/worksheets/sheet1.xml": sheet, **parts}
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, text in content.items():
-            archive.writestr(name, text)
-    return buffer.getvalue()
+    return zipped({name: text.encode() for name, text in content.items()})
 
 
 def values(content: bytes, **options: Any) -> list[tuple[int, list[Any]]]:

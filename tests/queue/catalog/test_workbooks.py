@@ -46,6 +46,7 @@ from tests.queue.catalog.product_workbooks import (
     sent,
     without_row,
 )
+from tests.queue.spreadsheets import zipped
 from tests.sandbox import worlds
 
 pytestmark = pytest.mark.django_db
@@ -117,8 +118,7 @@ def test_import_has_all_that_the_sheets_say(vendor: Caller) -> None:
     assert email["events"]["created"]["at"] == "2020-10-13T01:09:09+00:00"
     (value,) = vendor.get(f"{one}/configurations").json
     assert (value["value"], value["item"]["id"]) == ("asdfasdfasdf", f"{PRODUCT}-0001")
-    template = vendor.get(f"{one}/templates/TL-551-876-782").json
-    assert template["body"] == "# Template 1\n\n"
+    assert vendor.get(f"{one}/templates/TL-551-876-782").json["body"] == "# Template 1\n\n"
 
 
 def test_imported_product_is_ordered_at_once(vendor: Caller, distributor: Caller) -> None:
@@ -180,8 +180,7 @@ def test_values_of_unknown_marketplaces_are_named(vendor: Caller) -> None:
     row = ("place##MP-12345", "place", "marketplace", "-", "-", "-", "MP-12345", "Far", "x")
     value = {f"Configuration!{c}4": v for c, v in zip("ABCDEFGHI", row)}  # noqa: B905
     answer = sent(vendor, changed(captured(), place | value))
-    name = "configured values of MP-12345, which does not exist (1 row)"
-    assert name in answer["not_imported"]
+    assert "configured values of MP-12345, which does not exist (1 row)" in answer["not_imported"]
     assert Configuration.objects.filter(product=PRODUCT).count() == 1
 
 
@@ -314,8 +313,7 @@ def test_dates_after_the_platform_time_are_not_imported(vendor: Caller) -> None:
 
 
 def test_another_vendor_owns_the_product(vendor: Caller, other: make.Catalog) -> None:
-    answer = sent(vendor, captured(), vendor=other.vendor.pk)
-    assert answer["vendor"]["id"] == other.vendor.pk
+    assert sent(vendor, captured(), vendor=other.vendor.pk)["vendor"]["id"] == other.vendor.pk
     assert Product.objects.get(pk=PRODUCT).owner == other.vendor
     place = f"General Information!B5: {PRODUCT} belongs to {other.vendor.pk}, not to {VENDOR}."
     before = worlds.contents()
@@ -464,23 +462,12 @@ def test_ids_of_an_existing_product_stay(vendor: Caller) -> None:
     )
 
 
-def zipped(**parts: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name.replace("__", "/").replace("_xml", ".xml"), content)
-    return buffer.getvalue()
-
-
 def replaced(name: str, old: bytes, new: bytes) -> bytes:
     """Return the workbook with a text in one of its parts replaced."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(captured())) as source, zipfile.ZipFile(buffer, "w") as target:
-        for part in source.namelist():
-            content = source.read(part)
-            assert part != name or old in content
-            target.writestr(part, content.replace(old, new) if part == name else content)
-    return buffer.getvalue()
+    with zipfile.ZipFile(io.BytesIO(captured())) as source:
+        parts = {part: source.read(part) for part in source.namelist()}
+    assert old in parts[name]
+    return zipped({**parts, name: parts[name].replace(old, new)})
 
 
 @pytest.mark.parametrize(
@@ -489,9 +476,10 @@ def replaced(name: str, old: bytes, new: bytes) -> bytes:
         (b"", "The submitted file is empty."),
         (b"a;b\n1;2\n", "The file is not an XLSX workbook."),
         (b"PK\x03\x04 and no more", "The workbook is damaged."),
-        (zipped(a_xml=b"<a/>"), "The file is a ZIP archive, but not an XLSX workbook."),
-        (zipped(xl__workbook_xml=b"<a/>"), "The workbook cannot be read (KeyError)."),
-        (zipped(xl__workbook_xml=b"0" * (MAX_UNPACKED + 1)), "The uncompressed workbook is too"),
+        (zipped({"a.xml": b"<a/>"}), "The file is a ZIP archive, but not an XLSX workbook."),
+        (zipped({"xl/workbook.xml": b"<a/>"}), "The workbook cannot be read (KeyError)."),
+        (zipped({"xl/workbook.xml": b"0" * (MAX_UNPACKED + 1)}),
+         "The uncompressed workbook is too"),
         (replaced("xl/worksheets/sheet6.xml", b"<sheetData>", b"<sheetData>" + b"<row>" * 1000),
          "The workbook is too complex"),
         (replaced("xl/worksheets/sheet6.xml", b"<sheetData>", b"<sheetData><row><f>" * 1000),
