@@ -53,6 +53,12 @@ def request(catalog: Catalog, status: str = "pending", **more: Any) -> Request:
     return row
 
 
+@pytest.fixture
+def row(catalog: Catalog) -> Request:
+    """A pending purchase."""
+    return request(catalog)
+
+
 def page(row: Request, *rest: str) -> str:
     return f"{LIST}{row.pk}/{'/'.join(rest or ('change',))}/"
 
@@ -122,8 +128,7 @@ def test_page_of_every_queue_opens(
 # -- taking actions
 
 
-def test_vendor_approves_with_a_template(vendor: Client, catalog: Catalog) -> None:
-    row = request(catalog)
+def test_vendor_approves_with_a_template(vendor: Client, catalog: Catalog, row: Request) -> None:
     response = vendor.post(
         page(row, "move", "approve"), {"template_id": catalog.template.pk}, follow=True
     )
@@ -137,8 +142,7 @@ def test_vendor_approves_with_a_template(vendor: Client, catalog: Catalog) -> No
     assert b"approve as vendor" in vendor.get(page(row, "history")).content
 
 
-def test_administrator_acts_in_the_role_of_the_action(root: Client, catalog: Catalog) -> None:
-    row = request(catalog)
+def test_administrator_acts_in_the_role_of_the_action(root: Client, row: Request) -> None:
     root.post(page(row, "move", "schedule"), {"planned_date": "2099-01-02T03:04"})
     row.refresh_from_db()
     assert row.status == "scheduled" and f"{row.planned_date:%Y-%m-%d %H:%M}" == "2099-01-02 03:04"
@@ -150,8 +154,7 @@ def test_administrator_acts_in_the_role_of_the_action(root: Client, catalog: Cat
     assert row.status == "revoked"
 
 
-def test_action_takes_a_json_body(vendor: Client, catalog: Catalog) -> None:
-    row = request(catalog)
+def test_action_takes_a_json_body(vendor: Client, row: Request) -> None:
     body = '{"activation_tile": "# Hello", "reason": "ignored"}'
     vendor.post(page(row, "move", "approve"), {"body": body})
     row.refresh_from_db()
@@ -173,9 +176,8 @@ def test_action_takes_a_json_body(vendor: Client, catalog: Catalog) -> None:
     ],
 )
 def test_refused_action_shows_the_error_in_the_form(
-    vendor: Client, catalog: Catalog, name: str, body: dict[str, str], sentence: str
+    vendor: Client, name: str, body: dict[str, str], sentence: str, row: Request
 ) -> None:
-    row = request(catalog)
     response = vendor.post(page(row, "move", name), body)
     row.refresh_from_db()
     assert response.status_code == 200 and sentence in str(response.context["form"].errors)
@@ -189,9 +191,8 @@ def test_unavailable_action_shows_a_message(vendor: Client, catalog: Catalog) ->
 
 
 def test_account_cannot_take_an_action_of_the_other_role(
-    vendor: Client, distributor: Client, catalog: Catalog
+    vendor: Client, distributor: Client, row: Request
 ) -> None:
-    row = request(catalog)
     assert "not for a distributor" in messages(
         distributor.post(page(row, "move", "approve"), follow=True)
     )
@@ -223,8 +224,7 @@ def test_list_action_requests_required_fields(root: Client, catalog: Catalog) ->
     assert set(Request.objects.values_list("status", "reason")) == {("failed", "No stock")}
 
 
-def test_action_requires_a_csrf_token(catalog: Catalog) -> None:
-    row = request(catalog)
+def test_action_requires_a_csrf_token(catalog: Catalog, row: Request) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(staff(catalog.vendor_user))
     assert strict.get(page(row, "move", "approve")).status_code == 200
@@ -257,19 +257,16 @@ def test_forms_ask_for_what_bodies_declare_and_objects_store() -> None:
 # -- visibility
 
 
-def test_anonymous_user_is_redirected_to_sign_in(client: Client, catalog: Catalog) -> None:
-    row = request(catalog)
+def test_anonymous_user_is_redirected_to_sign_in(client: Client, row: Request) -> None:
     assert client.get("/admin/login/").status_code == 200
     for url in (LIST, page(row)):
         assert client.get(url).headers["Location"].startswith("/admin/login/")
-    response = client.post(page(row, "move", "approve"))
-    assert response.headers["Location"].startswith("/admin/login/")
+    assert client.post(page(row, "move", "approve")).headers["Location"].startswith("/admin/login/")
 
 
-def test_user_with_view_permission_cannot_take_actions(catalog: Catalog) -> None:
+def test_user_with_view_permission_cannot_take_actions(row: Request) -> None:
     from django.contrib.auth.models import Permission
 
-    row = request(catalog)
     auditor = User.objects.create(username="auditor", uid="UR-000-000-009", is_staff=True)
     auditor.user_permissions.add(Permission.objects.get(codename="view_request"))
     client = signed_in(auditor)
@@ -277,8 +274,7 @@ def test_user_with_view_permission_cannot_take_actions(catalog: Catalog) -> None
     assert client.post(page(row, "move", "approve"), {}).status_code == 403
 
 
-def test_objects_are_read_only(root: Client, catalog: Catalog) -> None:
-    row = request(catalog)
+def test_objects_are_read_only(root: Client, row: Request) -> None:
     assert root.get(f"{LIST}add/").status_code == 403
     assert root.post(page(row), {"status": "approved"}).status_code == 403
     assert root.post(page(row, "delete"), {"post": "yes"}).status_code == 403
@@ -286,9 +282,7 @@ def test_objects_are_read_only(root: Client, catalog: Catalog) -> None:
     assert row.form_code not in html and "_save" not in html and "&quot;quantity&quot;" in html
 
 
-def test_search_and_filters(vendor: Client, catalog: Catalog) -> None:
-    row = request(catalog)
-
+def test_search_and_filters(vendor: Client, catalog: Catalog, row: Request) -> None:
     def count(query: str) -> int:
         response = vendor.get(f"{LIST}?{query}")
         assert response.status_code == 200
@@ -325,15 +319,6 @@ def test_queue_without_statuses_has_no_actions(root: Client, seeded: seed.Summar
 # -- the catalog
 
 
-def _pages(model: type[Any]) -> tuple[str, list[str]]:
-    base_name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-    changes = [
-        reverse(f"{base_name}_change", args=[pk])
-        for pk in model.objects.order_by("pk").values_list("pk", flat=True)
-    ]
-    return reverse(f"{base_name}_changelist"), changes
-
-
 @pytest.mark.parametrize("model", CATALOG_PAGES)
 def test_every_catalog_page_opens_for_its_role(
     root: Client,
@@ -344,7 +329,12 @@ def test_every_catalog_page_opens_for_its_role(
     model: type[Any],
 ) -> None:
     make.asset(catalog)
-    listed, changes = _pages(model)
+    base_name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+    listed = reverse(f"{base_name}_changelist")
+    changes = [
+        reverse(f"{base_name}_change", args=[pk])
+        for pk in model.objects.order_by("pk").values_list("pk", flat=True)
+    ]
     own = [url for url in changes if "111" in url or model in (Asset, TierAccount, User)]
     if model is User:
         own = [reverse("admin:catalog_user_change", args=[catalog.vendor_user.pk])]

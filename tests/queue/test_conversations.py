@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +21,8 @@ from requests_queue.queues import base, transitions
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import Caller, caller, ids, refused
+from tests.background import concurrently
+from tests.queue.platforms import undone
 
 pytestmark = pytest.mark.django_db
 
@@ -54,6 +56,12 @@ def messages(row: Any) -> list[tuple[str, str, str | None, str | None]]:
         (m.type, m.text, m.creator and m.creator.uid, m.account_id)
         for m in Message.objects.filter(conversation__instance_id=row.pk).order_by("pk")
     ]
+
+
+@pytest.fixture
+def path(catalog: make.Catalog) -> str:
+    """The conversation of a request."""
+    return f"/conversations/{of(make.order(catalog)).shown_id}"
 
 
 # -- messages of actions
@@ -94,9 +102,8 @@ def test_refused_action_writes_no_message(catalog: make.Catalog) -> None:
 
 def test_rolled_back_change_writes_no_message(catalog: make.Catalog) -> None:
     row = make.order(catalog)
-    with transaction.atomic():
+    with undone():
         transitions.move(Request, row.pk, "approve", catalog.as_vendor, {})
-        transaction.set_rollback(True)
     assert len(messages(row)) == 1
 
 
@@ -112,8 +119,7 @@ def test_messages_about_platform_actions_have_no_creator(
     catalog: make.Catalog, author: Caller
 ) -> None:
     row = make.order(catalog)
-    body = {"planned_date": "2099-01-01"}
-    transitions.move(Request, row.pk, "schedule", catalog.as_vendor, body)
+    transitions.move(Request, row.pk, "schedule", catalog.as_vendor, {"planned_date": "2099-01-01"})
     transitions.move(Request, row.pk, "pend", Actor())
     last = author.get(f"/conversations/{of(row).shown_id}").json["messages"][-1]
     assert last["text"] == "Status changed from scheduled to pending."
@@ -228,8 +234,7 @@ def test_filters_of_conversations(catalog: make.Catalog, author: Caller) -> None
 
 
 def test_filters_of_messages(catalog: make.Catalog, author: Caller, partner: Caller) -> None:
-    pk = of(make.order(catalog)).shown_id
-    path = f"/conversations/{pk}/messages"
+    path = f"/conversations/{of(make.order(catalog)).shown_id}/messages"
     greeting = author.post(path, {"text": "Hello"}).json
     reply = partner.post(path, {"text": "Good day", "type": "message"}).json
     first = ids(author, path)[0]
@@ -246,8 +251,7 @@ def test_filters_of_messages(catalog: make.Catalog, author: Caller, partner: Cal
         ("id=ME-1", []),
     ):
         assert ids(author, f"{path}?{query}") == expected, query
-    page = author.get(f"{path}?limit=1&offset=1")
-    assert page.headers["Content-Range"] == "items 1-1/3"
+    assert author.get(f"{path}?limit=1&offset=1").headers["Content-Range"] == "items 1-1/3"
     assert "events" not in author.get(f"{path}?select(-events)").json[0]
 
 
@@ -273,12 +277,10 @@ def test_longer_lists_take_no_more_statements(catalog: make.Catalog, author: Cal
 
 
 def test_message_belongs_to_the_caller(
-    catalog: make.Catalog, author: Caller, partner: Caller
+    catalog: make.Catalog, author: Caller, partner: Caller, path: str
 ) -> None:
-    path = f"/conversations/{of(make.order(catalog)).shown_id}"
     response = author.post(f"{path}/messages", {"text": "Log: done.", "type": "message"})
-    assert response.status == 201
-    assert response.json["account"]["id"] == catalog.vendor.pk
+    assert (response.status, response.json["account"]["id"]) == (201, catalog.vendor.pk)
     assert response.json["conversation"] == path.rpartition("/")[2]
     assert partner.get(path).json["messages"][-1] == response.json
     plain = partner.post(f"{path}/messages/", {"text": "Thank you."})
@@ -286,9 +288,8 @@ def test_message_belongs_to_the_caller(
 
 
 def test_private_messages_are_visible_to_the_authors_account(
-    catalog: make.Catalog, author: Caller, partner: Caller
+    author: Caller, partner: Caller, path: str
 ) -> None:
-    path = f"/conversations/{of(make.order(catalog)).shown_id}"
     created = author.post(f"{path}/messages", {"text": "For us.", "type": "private"}).json
     assert created["id"] in ids(author, f"{path}/messages")
     assert author.get(path).json["messages"][-1]["text"] == "For us."
@@ -412,59 +413,25 @@ def test_identifiers_are_converted_to_numbers(number: int) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_message_and_close_at_the_same_time() -> None:
-    catalog = make.catalog()
+def test_message_and_close_at_the_same_time(catalog: make.Catalog) -> None:
     pk = of(make.order(catalog)).pk
-    barrier = threading.Barrier(6)
-    outcomes: list[str] = []
-
-    def run(name: str) -> None:
-        try:
-            barrier.wait(10)
-            if name == "close":
-                writing.close(pk, catalog.as_vendor)
-            else:
-                writing.post(pk, {"text": name}, catalog.as_distributor)
-            outcomes.append(name)
-        except ActionNotAllowed:
-            pass
-        finally:
-            connection.close()
-
-    names = ["close", "close", "a", "b", "c", "d"]
-    threads = [threading.Thread(target=run, args=[name]) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert outcomes.count("close") == 1
+    close = partial(writing.close, pk, catalog.as_vendor)
+    posts = [partial(writing.post, pk, {"text": text}, catalog.as_distributor) for text in "abcd"]
+    refused = [isinstance(each, ActionNotAllowed) for each in concurrently(close, close, *posts)]
+    assert sorted(refused[:2]) == [False, True]
     texts = Message.objects.filter(type="message").values_list("text", flat=True)
-    assert sorted(texts) == sorted(set(outcomes) - {"close"})
+    assert sorted(texts) == [text for text, no in zip("abcd", refused[2:], strict=True) if not no]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_concurrent_messages_create_one_conversation() -> None:
-    catalog = make.catalog(capabilities=DRAFTS)
+def test_concurrent_messages_create_one_conversation(catalog: make.Catalog) -> None:
     row = make.order(catalog, status="draft")
-    barrier = threading.Barrier(4)
-    broken: list[BaseException] = []
 
-    def run() -> None:
-        try:
-            barrier.wait(10)
-            with transaction.atomic():
-                writing.ensure(row.pk, "x", row.parties(), None, make.AT)
-        except BaseException as error:
-            broken.append(error)
-        finally:
-            connection.close()
+    def ensure() -> None:
+        with transaction.atomic():
+            writing.ensure(row.pk, "x", row.parties(), None, make.AT)
 
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not broken
+    concurrently(*[ensure] * 4)
     assert of(row).accounts.count() == 2
 
 

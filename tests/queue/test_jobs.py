@@ -53,13 +53,7 @@ def broken(**kwargs: Any) -> None:
 
 def test_failing_job_does_not_stop_others(caplog: pytest.LogCaptureFixture) -> None:
     ran: list[str] = []
-
-    def before(**kwargs: Any) -> None:
-        ran.append("before")
-
-    def after(**kwargs: Any) -> None:
-        ran.append("after")
-
+    before, after = (lambda name=name, **_: ran.append(name) for name in ("before", "after"))
     with receiving(due_reached, before, broken, after):
         for _ in range(3):
             run_due()

@@ -78,8 +78,7 @@ def distributor() -> Actor:
 
 def test_second_seed_changes_no_row(seeded: seed.Summary) -> None:
     before = everything()
-    again = seed.run(lambda line: None)
-    assert again.total == 0
+    assert seed.run(lambda line: None).total == 0
     assert everything() == before
     assert len(before) == seeded.total
 
@@ -121,8 +120,7 @@ def test_rows_of_a_user_are_not_replaced(seeded: seed.Summary) -> None:
     Asset.objects.filter(product=METER).delete()
     added = seed.run(lambda line: None).added
     assert not Asset.objects.filter(pk="AS-5810-2277-4093").exists()
-    assert added["parameters"] == 1
-    assert added["subscriptions"] == 2
+    assert (added["parameters"], added["subscriptions"]) == (1, 2)
 
 
 def test_product_without_its_items_gets_no_orders(
@@ -131,8 +129,7 @@ def test_product_without_its_items_gets_no_orders(
     Asset.objects.filter(product=METER).delete()
     # A parameter that cannot be ordered has the name, so the seed does not restore its own.
     Parameter.objects.filter(product=METER, name="workspace_id").update(scope="product")
-    added = seed.run(lambda line: None).added
-    assert added["subscriptions"] == 0
+    assert seed.run(lambda line: None).added["subscriptions"] == 0
     assert not Asset.objects.filter(product=METER).exists()
 
 
@@ -231,10 +228,9 @@ def test_dates_are_relative_to_the_first_seed(seeded: seed.Summary) -> None:
 
 def test_purchase_of_the_plain_product_is_created_pending(seeded: seed.Summary) -> None:
     request = creation.create(purchase(BACKUP), distributor())
-    assert request.status == "pending"
-    assert request.asset.status == "processing"
+    assert (request.status, request.asset.status) == ("pending", "processing")
     assert parameter_values.missing(request.params, "fulfillment") == ["activation_id"]
-    assert not any(_leaves(Product.objects.get(pk=BACKUP).capabilities))
+    assert not any(_switches(Product.objects.get(pk=BACKUP).capabilities))
 
 
 def test_first_order_is_of_the_plain_product(seeded: seed.Summary) -> None:
@@ -290,8 +286,8 @@ def test_suite_has_every_type_of_parameter_and_template(seeded: seed.Summary) ->
 
 def test_capabilities_have_the_same_keys_on_every_product(seeded: seed.Summary) -> None:
     suite, *others = (Product.objects.get(pk=pk).capabilities for pk in (SUITE, BACKUP, METER))
-    assert all(_keys(other) == _keys(suite) for other in others)
-    assert all(_leaves(suite))
+    assert all(_flat(other).keys() == _flat(suite).keys() for other in others)
+    assert all(_switches(suite))
 
 
 def test_demo_customers_can_be_ordered_for(seeded: seed.Summary) -> None:
@@ -323,21 +319,19 @@ def test_command_prints_the_added_rows() -> None:
     assert quiet.getvalue() == ""
 
 
-def _keys(tree: dict[str, Any], prefix: str = "") -> set[str]:
-    keys = set()
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of a tree by their dotted names."""
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
-        keys |= _keys(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
-    return keys
+        name = f"{prefix}{key}"
+        flat |= _flat(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
 
 
-def _leaves(tree: dict[str, Any]) -> list[bool]:
+def _switches(tree: dict[str, Any]) -> list[bool]:
     """Return the switches of a tree of capabilities; `offline` counts as one."""
-    leaves: list[bool] = []
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            leaves += _leaves(value)
-        elif isinstance(value, bool):
-            leaves.append(value)
-        elif key == "offline":
-            leaves.append(value != "no")
-    return leaves
+    return [
+        value not in (False, "no")
+        for name, value in _flat(tree).items()
+        if isinstance(value, bool) or name.endswith("offline")
+    ]

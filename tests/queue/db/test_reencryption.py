@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 from django.test import override_settings
 from django.utils import timezone
 from hypothesis import given
@@ -19,6 +19,7 @@ from requests_queue.catalog.models import Product
 from requests_queue.db import encryption, reencryption
 from tests import make
 from tests.hypothesis_profiles import examples
+from tests.queue.platforms import undone
 from webhooks.models import Webhook
 
 OLD, NEW = "old-key-" + "0123456789" * 3, "new-key-" + "9876543210" * 3
@@ -194,24 +195,19 @@ KEYS = [f"key-{number}-" + "abcdefghij" * 3 for number in range(4)]
 def test_interrupted_runs_lose_no_value(
     rows: list[tuple[str, str]], first: str, step: int, steps: int
 ) -> None:
-    with transaction.atomic():
-        _interrupt(rows, first, step, steps)
-        transaction.set_rollback(True)
-
-
-def _interrupt(rows: list[tuple[str, str]], first: str, step: int, steps: int) -> None:
-    catalog = make.catalog()
-    for number, (text, key) in enumerate(rows):
-        with with_keys(key):
-            make.webhook(catalog, n=number + 1, headers={"X": text}, jwt_secret=text)
-    with with_keys(first, *KEYS):
-        for name in ("webhooks.Webhook.jwt_secret", "webhooks.Webhook.headers"):
-            # Interrupted, then run to the end.
-            list(islice(reencryption.reencrypt(column(name), step=step), steps))
-            *_, count = reencryption.reencrypt(column(name), step=step)
-            assert count.replaced + count.current == len(rows) and not count.unreadable
-            *_, again = reencryption.reencrypt(column(name))
-            assert (again.replaced, again.current) == (0, len(rows))
-    with with_keys(first):
-        stored = Webhook.objects.order_by("id").values_list("jwt_secret", "headers")
-        assert list(stored) == [(text, {"X": text}) for text, _ in rows]
+    with undone():
+        catalog = make.catalog()
+        for number, (text, key) in enumerate(rows):
+            with with_keys(key):
+                make.webhook(catalog, n=number + 1, headers={"X": text}, jwt_secret=text)
+        with with_keys(first, *KEYS):
+            for name in ("webhooks.Webhook.jwt_secret", "webhooks.Webhook.headers"):
+                # Interrupted, then run to the end.
+                list(islice(reencryption.reencrypt(column(name), step=step), steps))
+                *_, count = reencryption.reencrypt(column(name), step=step)
+                assert count.replaced + count.current == len(rows) and not count.unreadable
+                *_, again = reencryption.reencrypt(column(name))
+                assert (again.replaced, again.current) == (0, len(rows))
+        with with_keys(first):
+            stored = Webhook.objects.order_by("id").values_list("jwt_secret", "headers")
+            assert list(stored) == [(text, {"X": text}) for text, _ in rows]
