@@ -61,8 +61,7 @@ def described(given: dict[str, Any]) -> list[Check] | Check:
     return [
         check
         for check in CHECKS
-        if (not selected or check.matches(selected))
-        and not check.matches(ignored)
+        if (not selected or check.matches(selected)) and not check.matches(ignored)
     ]
 
 
