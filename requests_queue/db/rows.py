@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, models, transaction
 
@@ -52,6 +52,18 @@ def get_named(rows: models.QuerySet[M], pk: str | None, path: str, title: str) -
     if row is None:
         raise Invalid(path, f"{title} {pk} does not exist.", "does_not_exist")
     return row
+
+
+def set_columns(row: models.Model, columns: Mapping[str, Any]) -> None:
+    """Set columns of a row in memory."""
+    for name, value in columns.items():
+        setattr(row, name, value)
+
+
+def update_columns(row: models.Model, **columns: Any) -> None:
+    """Set columns of a row, in the database and in memory."""
+    type(row)._default_manager.filter(pk=row.pk).update(**columns)
+    set_columns(row, columns)
 
 
 @contextmanager

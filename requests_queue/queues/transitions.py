@@ -17,7 +17,7 @@ from django.db import transaction
 
 from requests_queue import clock, topics
 from requests_queue.catalog.actors import VENDOR, Actor
-from requests_queue.db.rows import get_row
+from requests_queue.db.rows import get_row, set_columns
 from requests_queue.errors import ActionNotAllowed, Forbidden
 from requests_queue.queues.base import Action, Context, Queue, QueueObject, for_model
 from requests_queue.signals import changes_made, object_deleted, queue_changed, storing_changes
@@ -167,8 +167,7 @@ def _write(row: QueueObject, chosen: Action, context: Context) -> None:
     won = type(row)._default_manager.filter(pk=row.pk, status=row.status).update(**columns)
     if not won:
         raise ActionNotAllowed(f"{row.pk} was changed by another request at the same time.")
-    for name, value in columns.items():
-        setattr(row, name, value)
+    set_columns(row, columns)
 
 
 def _emit_change(

@@ -17,6 +17,7 @@ from requests_queue.catalog.workbooks.session import Session, as_text
 from requests_queue.catalog.workbooks.sheets import Cells
 from requests_queue.catalog.writes import capabilities as capability_writes
 from requests_queue.catalog.writes import products
+from requests_queue.db.rows import set_columns
 
 # By label, the path in a body of the API.
 _PATHS = {
@@ -117,7 +118,7 @@ def load(session: Session, row: Row) -> None:
             (body.setdefault(parent, {}) if parent else body)[key] = row.text(label)
         values = products.ProductUpdate(partial=True).check(body)
         settings = product.customer_ui_settings | values.pop("customer_ui_settings", {})
-        products.assign(product, values | {"customer_ui_settings": settings})
+        set_columns(product, values | {"customer_ui_settings": settings})
         category = row.text("Product Category").strip()
         if as_text(category) != as_text(before["Product Category"]):
             product.category = _category(product, row, category)

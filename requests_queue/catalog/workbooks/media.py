@@ -15,7 +15,7 @@ from requests_queue.catalog.workbooks.reading import Row
 from requests_queue.catalog.workbooks.session import Session, keep
 from requests_queue.catalog.workbooks.sheets import Cells
 from requests_queue.catalog.writes import media as writes
-from requests_queue.catalog.writes import products
+from requests_queue.db.rows import set_columns
 
 _COLUMNS = {
     "": "ID",
@@ -94,7 +94,7 @@ def _load(session: Session, row: Row, held: dict[str, ProductMedia]) -> ProductM
         each.pk = pk or ids.draw(form.replace("\\d", "d"))
     elif "content" in values:
         values["revision"] = each.revision + 1
-    products.assign(each, values)
+    set_columns(each, values)
     return each
 
 

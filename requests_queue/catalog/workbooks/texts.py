@@ -17,6 +17,7 @@ from requests_queue.catalog.workbooks.sheets import Cells
 from requests_queue.catalog.writes import actions as action_writes
 from requests_queue.catalog.writes import products
 from requests_queue.catalog.writes import templates as template_writes
+from requests_queue.db.rows import set_columns
 
 M = TypeVar("M", Template, ProductAction)
 
@@ -97,7 +98,7 @@ def _create_template(session: Session, row: Row) -> Template:
 
 
 def _assign_template(session: Session, row: Row, each: Template, columns: set[str]) -> None:
-    products.assign(each, _template_values(row, columns))
+    set_columns(each, _template_values(row, columns))
 
 
 def _template_values(row: Row, columns: set[str]) -> dict[str, Any]:
@@ -137,9 +138,7 @@ def _assign_action(session: Session, row: Row, each: ProductAction, columns: set
     body = {path: row.text(column) for path, column in _ACTION.items() if path}
     values = action_writes.ProductActionInput().check(body)
     action_writes.check_free(each, values)
-    products.assign(
-        each, {name: value for name, value in values.items() if _ACTION[name] in columns}
-    )
+    set_columns(each, {name: value for name, value in values.items() if _ACTION[name] in columns})
 
 
 def _free_id(model: type[models.Model], kind: str) -> str:

@@ -12,6 +12,7 @@ from requests_queue import clock, ids
 from requests_queue.api.fields import AnyCaseChoice, Boolean, Input, Integer, String, Text, Values
 from requests_queue.catalog.models import Asset, Item, Product
 from requests_queue.catalog.writes import products
+from requests_queue.db.rows import set_columns
 from requests_queue.errors import Invalid, Refused
 
 TYPES = ("Reservation", "PPU")
@@ -153,7 +154,7 @@ def assign(row: Item, values: Values, is_used: Callable[[Item, str, str], bool] 
     for name in ("name", "mpn"):
         if name in values and is_used(row, name, values[name]):
             raise Invalid(name, f"Item with same {name} already exists for the product.", "unique")
-    products.assign(row, values)
+    set_columns(row, values)
     if "unit" in values:
         row.unit = _unit(row, values["unit"])
     if row.type == "PPU" and row.period != "Monthly":

@@ -30,6 +30,7 @@ from requests_queue.catalog.parameter_values import STRUCTURED
 from requests_queue.catalog.representations.parameters import numbered_id, parameter_by_id
 from requests_queue.catalog.schema import ParameterType
 from requests_queue.catalog.writes import products
+from requests_queue.db.rows import set_columns
 from requests_queue.errors import Invalid
 
 TYPES = get_args(ParameterType)
@@ -167,7 +168,7 @@ def next_number(product_id: str) -> int:
 def assign(row: Parameter, values: Values) -> None:
     """Set the columns that the values name; raises Invalid."""
     rules, before = values.get("constraints", {}), row.constraints
-    products.assign(row, values)
+    set_columns(row, values)
     if row.scope not in PHASES[row.phase]:
         raise Invalid("scope", f'"{row.scope}" is not a scope of the {row.phase} phase.')
     row.constraints = _merged(row, before, rules)

@@ -23,7 +23,7 @@ from requests_queue.catalog.models import (
     Template,
 )
 from requests_queue.catalog.writes import capabilities
-from requests_queue.db.rows import get_row
+from requests_queue.db.rows import get_row, set_columns
 from requests_queue.errors import ActionNotAllowed, Invalid, Refused
 
 M = TypeVar("M", bound=models.Model)
@@ -209,16 +209,10 @@ def delete_part(product: Product, row: models.Model) -> None:
     locked(product, row).delete()
 
 
-def assign(row: models.Model, values: Values) -> None:
-    """Set columns of a row."""
-    for name, value in values.items():
-        setattr(row, name, value)
-
-
 def save(row: models.Model, values: Values, *, only: bool = False) -> None:
     """Set columns of a row and write it; `only` those, so that no other change is undone."""
     values = values | {"updated": clock.shown(clock.now())}
-    assign(row, values)
+    set_columns(row, values)
     row.save(update_fields=values if only else None)
 
 

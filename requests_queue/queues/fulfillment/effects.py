@@ -9,6 +9,7 @@ from requests_queue import clock
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Asset, Template
+from requests_queue.db.rows import update_columns
 from requests_queue.errors import Invalid, MissedField, Refused
 from requests_queue.queues import inquiries
 from requests_queue.queues.base import Context
@@ -132,10 +133,7 @@ def set_asset(request: Request, status: str | None, now: datetime, **changes: An
     """Update the asset's row and the request's instance of it."""
     if status is not None:
         changes["status"] = status
-    changes["updated"] = clock.shown(now)
-    Asset.objects.filter(pk=request.asset_id).update(**changes)
-    for name, value in changes.items():
-        setattr(request.asset, name, value)
+    update_columns(request.asset, **changes, updated=clock.shown(now))
 
 
 def update(request: Request, context: Context) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from requests_queue import clock
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.catalog.models import Template
+from requests_queue.db.rows import update_columns
 from requests_queue.errors import ActionNotAllowed, Conflict, Refused
 from requests_queue.queues import inquiries, transitions
 from requests_queue.queues.base import Context
@@ -54,7 +55,7 @@ def start(request: TierConfigRequest, context: Context) -> None:
     config = request.configuration
     if config.parent is not None and request.status == "tiers_setup":
         setup.add_setup_requests([config.parent], context.now)
-    setup.update(config, status="processing", updated=clock.shown(context.now))
+    update_columns(config, status="processing", updated=clock.shown(context.now))
 
 
 def release(request: TierConfigRequest, context: Context) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def give_up(request: TierConfigRequest, context: Context) -> None:
 def _end(config: TierConfig, now: datetime, **changes: Any) -> None:
     shown = clock.shown(now)
     activated = config.activated or shown
-    setup.update(config, status="active", activated=activated, updated=shown, **changes)
+    update_columns(config, status="active", activated=activated, updated=shown, **changes)
 
 
 def _locked_below(config: TierConfig) -> list[TierConfigRequest]:

@@ -24,6 +24,7 @@ from requests_queue.catalog.models import (
     Product,
     TierAccount,
 )
+from requests_queue.db.rows import update_columns
 from requests_queue.queues import inquiries, transitions
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
@@ -220,13 +221,6 @@ def add_request(
     changes: dict[str, object] = {"requests_made": config.requests_made}
     if status != "draft":
         changes |= {"status": "processing", "updated": shown}
-    update(config, **changes)
+    update_columns(config, **changes)
     transitions.add(request, actor)
     return request
-
-
-def update(config: TierConfig, **changes: object) -> None:
-    """Update columns of a configuration in the database and in memory."""
-    TierConfig.objects.filter(pk=config.pk).update(**changes)
-    for name, value in changes.items():
-        setattr(config, name, value)
