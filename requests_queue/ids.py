@@ -7,7 +7,8 @@ that return whether an identifier was used by an object that no longer exists.
 import secrets
 from collections.abc import Callable
 from itertools import count
-from typing import TypeVar
+from operator import methodcaller
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, models, transaction
 
@@ -56,18 +57,17 @@ def placeholder(kind: str) -> str:
     return FORMS[kind].replace("d", "0")
 
 
-def _insert(row: models.Model) -> None:
-    row.save(force_insert=True)
+_insert: Callable[[models.Model], Any] = methodcaller("save", force_insert=True)
 
 
-def create(make: Callable[[str], M], kind: str, insert: Callable[[M], None] = _insert) -> M:
-    """Create a row with a random identifier; retry with another one if it is taken.
+def create(row: M, kind: str, insert: Callable[[M], Any] = _insert) -> M:
+    """Insert a row with a random identifier, and return it; draw another one if it is taken.
 
-    `make(id)` builds an unsaved row, `insert(row)` saves it: `transitions.add` for an object of
-    a queue. Raises IntegrityError for any other violated constraint.
+    `insert(row)` saves it: `transitions.add` for an object of a queue. Raises IntegrityError for
+    any other violated constraint.
     """
     while True:
-        row = make(draw(kind))
+        row.pk = draw(kind)
         try:
             with transaction.atomic():
                 insert(row)

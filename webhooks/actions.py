@@ -37,7 +37,7 @@ def create(account: Account, user: User, fields: Mapping[str, Any]) -> Webhook:
     """Create a webhook from validated fields."""
     at = clock.shown(clock.now())
     row = ids.create(
-        lambda pk: Webhook(pk=pk, account=account, created_by=user, created_at=at, **fields),
+        Webhook(account=account, created_by=user, created_at=at, **fields),
         "webhook",
     )
     audit.record(Action.WEBHOOK_CREATE, "webhook", row.pk, account=account.pk, user=user)

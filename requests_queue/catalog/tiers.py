@@ -143,8 +143,7 @@ def make(
     shown = clock.shown(now)
     columns = {"environment": preview.TYPE if hub and hub.pk == preview.HUB else "test"} | columns
     return ids.create(
-        lambda pk: TierAccount(
-            pk=pk,
+        TierAccount(
             type=kind,
             owner=owner,
             hub=hub,

@@ -88,13 +88,8 @@ class CatalogAdmin(AuditedAdmin, GuardedAdmin):
         stamp(obj)
         if change:
             obj.save()
-            return
-
-        def make(pk: str) -> Any:
-            obj.pk = pk
-            return obj
-
-        ids.create(make, self.kind_of(obj))
+        else:
+            ids.create(obj, self.kind_of(obj))
 
     def kind_of(self, obj: Any) -> str:
         """Return the pattern of the row's identifier."""

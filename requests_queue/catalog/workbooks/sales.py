@@ -38,8 +38,7 @@ def _contracts(vendor: Account) -> list[Contract]:
     now = clock.shown(clock.now())
     return [
         ids.create(
-            lambda pk: Contract(
-                pk=pk,
+            Contract(
                 name=f"Contract of {place.owner.name}"[:255],
                 vendor=vendor,
                 provider=place.owner,
@@ -55,7 +54,4 @@ def _contracts(vendor: Account) -> list[Contract]:
 
 def _list(product: Product, contract: Contract) -> None:
     now = clock.shown(clock.now())
-    ids.create(
-        lambda pk: Listing(pk=pk, product=product, contract=contract, created=now, updated=now),
-        "listing",
-    )
+    ids.create(Listing(product=product, contract=contract, created=now, updated=now), "listing")

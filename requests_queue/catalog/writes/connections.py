@@ -47,8 +47,7 @@ def create(product: Product, values: Values) -> Connection:
         raise Invalid("vendor.id", f"Product {row.pk} belongs to another vendor.")
     _check_free(row, pk, kind)
     return ids.create(
-        lambda pk: Connection(
-            pk=pk,
+        Connection(
             type=kind,
             product=row,
             provider=hub.company,

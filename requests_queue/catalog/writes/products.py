@@ -187,7 +187,7 @@ def put_on_sale(row: Product | Item, **columns: Any) -> None:
 def create_row(model: type[M], kind: str, **columns: Any) -> M:
     """Create a row with a random identifier, dated now."""
     now = clock.shown(clock.now())
-    return ids.create(lambda pk: model(pk=pk, created=now, updated=now, **columns), kind)
+    return ids.create(model(created=now, updated=now, **columns), kind)
 
 
 def lock(product: Product, *, whole: bool = False) -> Product:

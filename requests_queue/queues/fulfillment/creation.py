@@ -90,8 +90,7 @@ def _purchase(data: Values, given: Values, actor: Actor, now: datetime) -> Reque
     effects.check_unique(product.pk, None, wanted, [])
     draft = _is_draft("purchase", data, product)
     asset = ids.create(
-        lambda pk: Asset(
-            pk=pk,
+        Asset(
             status="draft" if draft else "processing",
             external_id=external_id,
             external_uid=uid,

@@ -97,8 +97,7 @@ def _listed_anew(data: Values, actor: Actor, now: datetime) -> Listing:
     found = _of(product, contract)
     if found is None:
         return ids.create(
-            lambda pk: Listing(
-                pk=pk,
+            Listing(
                 status="unlisted",
                 product=product,
                 contract=contract,

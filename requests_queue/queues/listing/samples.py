@@ -90,8 +90,7 @@ def _create_product(contracts: QuerySet[Contract]) -> Product:
         raise Refused("REQ_003", "No vendor has a contract with a distributor.")
     now = clock.shown(clock.now())
     return ids.create(
-        lambda pk: Product(
-            pk=pk,
+        Product(
             name=f"{vendor.brand or vendor.name} Archive",
             owner=vendor,
             short_description="A product that is not sold yet.",

@@ -120,8 +120,7 @@ def _create(
 ) -> TierConfig:
     shown = clock.shown(now)
     return ids.create(
-        lambda pk: TierConfig(
-            pk=pk,
+        TierConfig(
             product=line.product,
             connection=line.connection,
             marketplace=line.marketplace,

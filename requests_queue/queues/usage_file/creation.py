@@ -13,7 +13,7 @@ from requests_queue.api.fields import Values
 from requests_queue.catalog import preview
 from requests_queue.catalog.actors import VENDOR, Actor
 from requests_queue.catalog.models import Connection, Contract, Product
-from requests_queue.db.rows import get_named
+from requests_queue.db.rows import get_named, set_columns
 from requests_queue.errors import ActionNotAllowed, Forbidden, Invalid
 from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import effects
@@ -56,15 +56,9 @@ def create(data: Mapping[str, Any], actor: Actor) -> UsageFile:
         created=now,
         updated=now,
     )
-    for column, value in _described(file, values).items():
-        setattr(file, column, value)
-
-    def numbered(pk: str) -> UsageFile:
-        file.pk = pk
-        return file
-
+    set_columns(file, _described(file, values))
     # Two creators may draw the same id: the primary key decides, and the other draws again.
-    return ids.create(numbered, f"UF-{now:%Y-%m}-dddd-dddd", transitions.add)
+    return ids.create(file, f"UF-{now:%Y-%m}-dddd-dddd", transitions.add)
 
 
 @transaction.atomic
