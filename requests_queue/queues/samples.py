@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.db import transaction
+
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Listing, Product
@@ -43,18 +45,19 @@ def make(
     return row
 
 
+@transaction.atomic
 def delete_product(product: Product, account: Account) -> None:
     """Delete a product that was never sold, such as a sample's, with its listings and objects.
 
-    Raises Forbidden (not its vendor), or Refused where something else is about it.
+    Of any status: Connect deletes drafts only. Raises Forbidden (not its vendor), or Refused where
+    something else is about it.
     """
     if product.owner_id != account.pk:
         raise Forbidden("A product is deleted by its vendor.")
+    row = products.lock(product, whole=True)
     models = [queue.model for queue in base.registered()]
-    products.delete_unsold(product, (*models, Listing), _delete_objects)
-
-
-def _delete_objects(product: Product) -> None:
-    for queue in base.registered():
-        for row in queue.model._default_manager.filter(product=product):
-            transitions.delete(row)
+    products.refuse_in_use(row, "of it", (*products.PARTS, *models, Listing))
+    for model in models:
+        for each in model._default_manager.filter(product=row):
+            transitions.delete(each)
+    row.delete()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from django.core.validators import RegexValidator
@@ -32,7 +32,7 @@ S = TypeVar("S", Product, Item)
 
 POSITION_STEP = 100  # between two parts
 # What is deleted with its product.
-_PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia)
+PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia)
 
 
 class DocumentLinkInput(Input):
@@ -128,21 +128,7 @@ def delete(product: Product) -> None:
     row = lock(product, whole=True)
     if row.status != "draft":
         raise Refused("PRD_038", "Only draft Product can be deleted.")
-    refuse_in_use(row, "of it", _PARTS, models.CASCADE)
-    row.delete()
-
-
-@transaction.atomic
-def delete_unsold(
-    product: Product, about: Collection[Any], delete: Callable[[Product], None]
-) -> None:
-    """Delete a product that was never sold, of any status: Connect deletes drafts only.
-
-    `delete` deletes the rows of the models `about`. Raises Refused where others refer to it.
-    """
-    row = lock(product, whole=True)
-    refuse_in_use(row, "of it", (*_PARTS, *about))
-    delete(row)
+    refuse_in_use(row, "of it", PARTS, models.CASCADE)
     row.delete()
 
 
