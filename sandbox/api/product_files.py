@@ -17,7 +17,7 @@ from requests_queue.api.fields import Id, Input
 from requests_queue.api.schema import Form, Named
 from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.workbooks import exporting, importing, limits
-from requests_queue.catalog.workbooks.importing import Imported
+from requests_queue.catalog.workbooks.session import Session
 from requests_queue.catalog.writes import media
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
@@ -157,12 +157,12 @@ def _pictures(request: Request) -> dict[str, bytes]:
     return found
 
 
-def _represent(imported: Imported) -> dict[str, Any]:
+def _represent(imported: Session) -> dict[str, Any]:
     product = imported.product
     return {
         "product": {"id": product.pk, "name": product.name},
         "vendor": {"id": product.owner_id, "name": product.owner.name},
-        "created": imported.created,
+        "created": imported.is_new,
         "changes": imported.changes,
         "kept": imported.kept,
         "not_imported": imported.not_imported,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -30,23 +29,7 @@ from requests_queue.db import database_limits
 from requests_queue.errors import Invalid, Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """The result of an import.
-
-    `changes` and `kept` are entries of `Session`; `not_imported` says what, with the number of
-    rows, and `warnings` are sentences.
-    """
-
-    product: Product
-    created: bool
-    changes: list[dict[str, Any]]
-    kept: list[dict[str, str]]
-    not_imported: list[str]
-    warnings: list[str] = field(default_factory=list)
-
-
-def run(content: bytes, owner: Account, pictures: Mapping[str, bytes]) -> Imported:
+def run(content: bytes, owner: Account, pictures: Mapping[str, bytes]) -> Session:
     """Import a workbook for a vendor; raises Invalid, Refused.
 
     `pictures` are the files of its sheet Media, by their names.
@@ -55,18 +38,17 @@ def run(content: bytes, owner: Account, pictures: Mapping[str, bytes]) -> Import
         book = reading.read(content)
         pk = _product_id(book.general)
         with database_limits.lifted(transactions=True), transaction.atomic():
-            product, created = _locked(book.general, pk, owner)
-            session = Session(product, clock.shown(clock.now()), pictures)
+            product, is_new = _locked(book.general, pk, owner)
+            session = Session(product, clock.shown(clock.now()), is_new, pictures)
             _load(session, book)
-            warning = sales.offer(product)
+            if warning := sales.offer(product):
+                session.warnings.append(warning)
     except (Unreadable, CellError) as error:
         raise Invalid("", str(error)) from None
     except IntegrityError:
         text = "Another request has changed the product meanwhile. Nothing was imported. Try again."
         raise Refused("SYS_409", text, status=409) from None
-    skipped = [_counted(what, count) for what, count in session.skipped.items()]
-    warnings = [warning] if warning else []
-    return Imported(product, created, session.changes, session.kept, skipped, warnings)
+    return session
 
 
 def _product_id(row: Row) -> str:
@@ -169,7 +151,3 @@ def _name_the_rest(session: Session, book: Workbook) -> None:
             session.skip(f'sheet "{title[:60]}"', count)
     for sheet, column in book.unknown_columns:
         session.skip(f'column "{column}" of {sheet}', 0)
-
-
-def _counted(what: str, count: int) -> str:
-    return f"{what} ({count} {'row' if count == 1 else 'rows'})" if count else what

@@ -17,7 +17,7 @@ from openpyxl.utils import get_column_letter
 
 from requests_queue.catalog.workbooks import sheets, workbook_reader
 from requests_queue.catalog.workbooks.limits import Unreadable
-from requests_queue.catalog.workbooks.workbook_reader import FORMULA, ErrorValue
+from requests_queue.catalog.workbooks.workbook_reader import FORMULA, ErrorValue, cell_text
 
 MAX_ROWS = 2000
 MAX_SHEETS = 100
@@ -52,13 +52,9 @@ class Row:
     def text(self, column: str) -> str:
         """Return a cell as text, empty where there is none; raises CellError."""
         value = self.values.get(column)
-        if value is None:
-            return ""
-        if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        if isinstance(value, bool) or not isinstance(value, str | int | float | None):
             raise self.error(column, f"A text is required, not a {_kind(value)}.")
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        return str(value)
+        return cell_text(value)
 
     def key(self, column: str) -> str:
         """Return a cell as an identifier, empty for `-`; raises CellError."""

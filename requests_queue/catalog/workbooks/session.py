@@ -12,8 +12,10 @@ from typing import Any, Generic, TypeVar
 from django.db import models
 
 from requests_queue.catalog.models import Product
+from requests_queue.catalog.workbooks import sheets
 from requests_queue.catalog.workbooks.reading import CellError, Row
 from requests_queue.catalog.workbooks.sheets import Cells
+from requests_queue.catalog.workbooks.workbook_reader import cell_text
 from requests_queue.errors import FieldError, Invalid
 
 M = TypeVar("M", bound=models.Model)
@@ -26,15 +28,30 @@ _ABOUT = ("Action", "Created", "Modified")
 
 @dataclass(slots=True)
 class Session:
-    """What an import has done so far; `at` is its time, `pictures` are files by their names."""
+    """What an import has done so far; `at` is its time, `pictures` are files by their names.
+
+    `changes` are entries of created and updated objects, `kept` those of others that stay as they
+    are; `warnings` are sentences.
+    """
 
     product: Product
     at: datetime
+    # Whether the import creates the product.
+    is_new: bool = False
     pictures: Mapping[str, bytes] = field(default_factory=dict)
     changes: list[dict[str, Any]] = field(default_factory=list)
     kept: list[dict[str, str]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def not_imported(self) -> list[str]:
+        """What was skipped, with the numbers of rows."""
+        return [
+            f"{what} ({count} {'row' if count == 1 else 'rows'})" if count else what
+            for what, count in self.skipped.items()
+        ]
 
     def created(self, sheet: str, name: str) -> None:
         """Record that a row's object was created."""
@@ -145,11 +162,7 @@ def _update(session: Session, table: Table[M], row: Row, each: Any) -> None:
 
 def as_text(value: Any) -> str:
     """Return a cell's value as it is compared: numbers and texts alike, no value as empty."""
-    if value is None or value == "-":
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)
+    return "" if value == sheets.NONE else cell_text(value)
 
 
 def keep(

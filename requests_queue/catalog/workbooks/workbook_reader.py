@@ -290,6 +290,15 @@ class _Part:
                 raise limits.row_too_long("A row of the sheet")
 
 
+def cell_text(value: Any) -> str:
+    """Return a cell as text: a whole number without decimal point, no value as empty."""
+    if value is None:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
 @lru_cache(maxsize=1024)
 def _column(letters: str) -> int:
     from openpyxl.utils import column_index_from_string

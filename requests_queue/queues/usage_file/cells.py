@@ -10,6 +10,7 @@ from typing import Any
 
 from requests_queue.api.moments import parse_moment
 from requests_queue.catalog.workbooks import limits
+from requests_queue.catalog.workbooks.workbook_reader import cell_text
 
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SCALE = Decimal(1).scaleb(-10)
@@ -32,11 +33,7 @@ def storable(text: str) -> str:
 
 def text(value: Any, most: int = 255) -> str:
     """Return a cell as text, a whole number without decimal point; raises CellError."""
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    result = str(value).strip()
+    result = cell_text(value).strip()
     if len(result) > min(most, limits.MAX_TEXT):
         raise CellError("USG_004", f"The text is longer than {most} characters.")
     return result

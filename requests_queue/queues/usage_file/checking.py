@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from requests_queue.catalog.models import Item
+from requests_queue.catalog.workbooks.workbook_reader import cell_text
 from requests_queue.queues.usage_file import cells, columns
 from requests_queue.queues.usage_file.cells import CellError
 from requests_queue.queues.usage_file.matching import Assets, Items
@@ -191,6 +192,4 @@ def _quantity(value: Any, item: Item | None) -> Decimal:
 
 def _truncated(value: Any) -> str:
     """Return a cell as text, cut to the length of the record's column."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return "" if value is None else str(value).strip()[:255]
+    return cell_text(value).strip()[:255]
