@@ -39,9 +39,8 @@ _LOCALES = {
 class ReferenceList(APIView):
     """A list in pages, without filters."""
 
-    def rows(self, account: Account, **names: str) -> list[Json]:
-        """Return the objects that an account sees; raises Missing."""
-        raise NotImplementedError
+    # Set by `as_view`: returns the objects that an account sees, by the names in the path.
+    rows: Any = None
 
     def get(self, request: Request, **names: str) -> Response:
         """Return 200 with an array and `Content-Range`; raises Invalid for a filter."""
@@ -56,53 +55,35 @@ class ReferenceList(APIView):
         return response
 
 
-class Categories(ReferenceList):
-    """`/categories`: of products."""
-
-    def rows(self, account: Account, **names: str) -> list[Json]:
-        """Return the categories, by name."""
-        return [dict(each) for each in categories.known(account)]
+def _locales(account: Account) -> list[Json]:
+    """Return languages, by id."""
+    return [{"id": pk, "name": name} for pk, name in _LOCALES.items()]
 
 
-class Locales(ReferenceList):
-    """`/localization/locales`: languages."""
-
-    def rows(self, account: Account, **names: str) -> list[Json]:
-        """Return the locales, by id."""
-        return [{"id": pk, "name": name} for pk, name in _LOCALES.items()]
+def _messages(account: Account, product_id: str) -> list[Json]:
+    """Return nothing for a product that the account sees; raises Missing."""
+    get_row(visibility.products(account), product_id)
+    return []
 
 
-class Messages(ReferenceList):
-    """`/products/{id}/messages`: none."""
-
-    def rows(self, account: Account, **names: str) -> list[Json]:
-        """Return nothing for a product that the account sees; raises Missing."""
-        get_row(visibility.products(account), names["product_id"])
-        return []
-
-
-class Units(ReferenceList):
-    """`/settings/units`: what the items are counted in that an account sees."""
-
-    def rows(self, account: Account, **names: str) -> list[Json]:
-        """Return the units, each once per type of item."""
-        items = Item.objects.filter(product__in=visibility.products(account))
-        found = sorted(
-            {
-                (unit["id"], kind.lower(), unit.get("title", ""))
-                for unit, kind in items.values_list("unit", "type")
-                if unit.get("id")
-            }
-        )
-        return [
-            {"id": pk, "unit": "unit", "description": title, "type": kind}
-            for pk, kind, title in found
-        ]
+def _units(account: Account) -> list[Json]:
+    """Return what the items that an account sees are counted in, each once per type of item."""
+    items = Item.objects.filter(product__in=visibility.products(account))
+    found = sorted(
+        {
+            (unit["id"], kind.lower(), unit.get("title", ""))
+            for unit, kind in items.values_list("unit", "type")
+            if unit.get("id")
+        }
+    )
+    return [
+        {"id": pk, "unit": "unit", "description": title, "type": kind} for pk, kind, title in found
+    ]
 
 
 urlpatterns = [
-    path("categories", Categories.as_view()),
-    path("localization/locales", Locales.as_view()),
-    path("products/<str:product_id>/messages", Messages.as_view()),
-    path("settings/units", Units.as_view()),
+    path("categories", ReferenceList.as_view(rows=categories.known)),
+    path("localization/locales", ReferenceList.as_view(rows=_locales)),
+    path("products/<str:product_id>/messages", ReferenceList.as_view(rows=_messages)),
+    path("settings/units", ReferenceList.as_view(rows=_units)),
 ]
