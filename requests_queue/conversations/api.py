@@ -18,7 +18,6 @@ from requests_queue.conversations.representations import (
     CONVERSATION,
     CONVERSATION_DETAIL,
     MESSAGE,
-    with_messages,
 )
 from requests_queue.errors import Missing
 
@@ -33,6 +32,7 @@ class Conversations(Collection):
     documented = Documented(
         "Conversations", "conversation", CONVERSATION_DETAIL, listed=CONVERSATION
     )
+    represent_detail = staticmethod(CONVERSATION_DETAIL.represent)
     bodies = {"create": writing.ConversationInput()}
     related = ("creator", "closed_by")
 
@@ -51,8 +51,9 @@ class Conversations(Collection):
     def answer(self, row: Any, status: int = 200) -> Response:
         """Answer with a conversation and its last messages."""
         messages = Message.visible_to(self.account).filter(conversation=row)
-        last = list(messages.select_related(*_OF_MESSAGE).order_by("-pk")[:INSIDE])[::-1]
-        return Response(with_messages(row, last), status=status)
+        last = messages.select_related(*_OF_MESSAGE).order_by("-pk")[:INSIDE]
+        row.shown_messages = list(last)[::-1]
+        return super().answer(row, status)
 
     def create(self, request: Request) -> Response:
         """Begin the conversation about a draft: 201, 400, or 409 where there is one."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from dj_rql.filter_cls import FilterArgs
 from django.db.models import Q
@@ -127,11 +127,6 @@ MESSAGE = Resource(
 CONVERSATION_DETAIL = Part(
     "ConversationDetail",
     "A conversation with its last 1,000 messages.",
+    # Set by the view.
     {**CONVERSATION.keys, "messages": Many(MESSAGE, lambda row: row.shown_messages)},
 )
-
-
-def with_messages(row: Any, messages: list[Message]) -> Json:
-    """Return a conversation as `GET /conversations/{id}` has it."""
-    row.shown_messages = messages
-    return CONVERSATION_DETAIL.represent(row)
