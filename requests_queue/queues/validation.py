@@ -133,7 +133,10 @@ def _prepared(
     edited = False
     with transaction.atomic():
         before = about.shown(pk)
-        _check_status(pk, before["status"])
+        if before["status"] not in STATUSES:
+            raise ActionNotAllowed(
+                f"{pk} is {before['status']}: validate is for {' or '.join(STATUSES)} only."
+            )
         shown = before
         if data:
             about.edit(pk, data, actor)
@@ -154,11 +157,6 @@ def _prepared(
         lambda response: read(about, shown, response),
         edited,
     )
-
-
-def _check_status(pk: str, status: str) -> None:
-    if status not in STATUSES:
-        raise ActionNotAllowed(f"{pk} is {status}: validate is for {' or '.join(STATUSES)} only.")
 
 
 def _timeless(node: Any) -> Any:

@@ -130,7 +130,7 @@ def unschedule(request: Request, context: Context) -> dict[str, Any]:
 
 
 def set_asset(request: Request, status: str | None, now: datetime, **changes: Any) -> None:
-    """Update the asset's row and the request's instance of it."""
+    """Update the asset of a request."""
     if status is not None:
         changes["status"] = status
     update_columns(request.asset, **changes, updated=clock.shown(now))
@@ -166,11 +166,7 @@ def check_unique(
     """
     assets = Asset.objects.filter(product=product_id).exclude(status="terminated")
     requests = Request.objects.filter(product=product_id, status__in=OPEN)
-    holders = (
-        [assets.exclude(pk=asset_id), requests.exclude(asset=asset_id)]
-        if asset_id
-        else [assets, requests]
-    )
+    holders = [assets.exclude(pk=asset_id), requests.exclude(asset=asset_id)]
     unique_values.check(product_id, "asset", params, holders, "asset.params", held)
 
 

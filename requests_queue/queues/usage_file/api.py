@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
 from django.urls import path
@@ -136,16 +134,16 @@ class UsageProducts(Collection):
         return Response(TEMPLATE_LINK.represent(link))
 
 
-def _with_form(name: str) -> Any:
-    view = UsageFiles.as_view({"post": name}, parser_classes=[MultiPartParser])
-    return path(f"usage/files/<str:pk>/{name}", view)
-
-
 urlpatterns = [
     path("usage/download/<str:token>", Download.as_view()),
     path("usage/products/<str:pk>/template", UsageProducts.as_view({"get": "template"})),
     *of_parts,
-    _with_form("upload"),
-    _with_form("reconciliation"),
+    *(
+        path(
+            f"usage/files/<str:pk>/{name}",
+            UsageFiles.as_view({"post": name}, parser_classes=[MultiPartParser]),
+        )
+        for name in ("upload", "reconciliation")
+    ),
     *queue_routes("usage/files", UsageFiles),
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -115,10 +114,6 @@ RECONCILIATION = Resource(
 )
 
 
-def _whole(value: Decimal | None) -> int:
-    return round(value or 0)
-
-
 # A row of sums, with the item itself. The document's counts are whole numbers: hours in halves
 # are rounded.
 AGGREGATE = Resource(
@@ -136,8 +131,8 @@ AGGREGATE = Resource(
         ),
         "amount": Field(float | None, lambda row: number(row["amount"])),
         "currency": Field(str, itemgetter("file__currency")),
-        "consumed": Field(int, lambda row: _whole(row["consumed"])),
-        "accepted": Field(int, lambda row: _whole(row["accepted"])),
+        "consumed": Field(int, lambda row: round(row["consumed"] or 0)),
+        "accepted": Field(int, lambda row: round(row["accepted"] or 0)),
         "events": Field(
             AggregateEvents,
             lambda row: {"last_reported": {"at": row["reported"]}} if row["reported"] else {},

@@ -136,21 +136,15 @@ def _item(row: UsageRecord) -> Json:
     return item(row.item) if row.item else {"id": "", "name": row.item_search_value}
 
 
-def _external_id(row: UsageRecord) -> str:
-    return row.asset.external_id if row.asset else ""
-
-
-def _external_uid(row: UsageRecord) -> str:
-    return row.asset.external_uid if row.asset else ""
-
-
+_EXTERNAL_ID = Field(str, lambda row: row.asset.external_id if row.asset else "")
+_EXTERNAL_UID = Field(str, lambda row: row.asset.external_uid if row.asset else "")
 RECORD_ASSET = Part(
     "RecordAsset",
     "The subscription of a record.",
     {
         "id": Field(str, "asset_id", empty=""),
-        "external_id": Field(str, _external_id),
-        "external_uid": Field(str, _external_uid),
+        "external_id": _EXTERNAL_ID,
+        "external_uid": _EXTERNAL_UID,
     },
 )
 RECORD = Resource(
@@ -167,8 +161,8 @@ RECORD = Resource(
         "resource_local_id": Field(str, lambda row: row.item.local_id if row.item else ""),
         "asset": RECORD_ASSET,
         "asset_id": Field(str, empty=""),
-        "asset_external_id": Field(str, _external_id),
-        "asset_external_uid": Field(str, _external_uid),
+        "asset_external_id": _EXTERNAL_ID,
+        "asset_external_uid": _EXTERNAL_UID,
         "category": str,
         "tier": int | None,
         "amount": Field(float | None, lambda row: number(row.amount)),
