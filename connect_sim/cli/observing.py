@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import click
 
 from checks.client import Client
 from connect_sim.cli import options, output, running
+from requests_queue.time_format import format_span
 
 # `timeline --follow`: seconds for which a call waits for entries, for which a call may take, and
 # between two calls, in which the entries of a busy sandbox are gathered.
 _WAIT, _TIMEOUT, _GATHER = 25, 60, 0.1
 _PAGE = 100  # entries of a call by default
+_FIRST = 10  # entries with which --follow begins
 _LONGEST = 300  # characters of a body that are printed
 
 
@@ -148,19 +151,25 @@ def _cut(text: str | None) -> str:
 @click.option("--limit", type=click.IntRange(1), help="How many entries at most.")
 @_filters
 def timeline(follow: bool, since: str | None, as_json: bool, **filters: Any) -> None:
-    """Show what happened, in order; with --follow also what happens.
+    """Show the latest entries since the last reset, the newest last, or those after --since.
 
-    --json prints one entry a line with --follow, else the answer with its cursor.
+    --follow begins with the last ten, and prints what happens then. --json prints one entry a line
+    with --follow, else the answer with its cursor.
     """
     filters["kind"] = ",".join(filters["kind"])
     client = running.client()
     if follow:
         _follow(client, since, as_json, filters)
         return
-    content = client.call("GET", running.query("/sandbox/timeline", since=since, **filters))
+    chosen = {"since": since} if since else {"latest": "true"}
+    content = client.call("GET", running.query("/sandbox/timeline", **chosen, **filters))
     if as_json:
         output.print_json(content)
         return
+    if earlier := content.get("earlier"):
+        output.line(
+            f"{earlier:,} earlier entries since the last reset: --limit shows more of them."
+        )
     for entry in content["entries"]:
         output.line(describe(entry))
     if not content["entries"]:
@@ -168,17 +177,21 @@ def timeline(follow: bool, since: str | None, as_json: bool, **filters: Any) -> 
 
 
 def _follow(client: Client, since: str | None, as_json: bool, filters: dict[str, Any]) -> None:
-    cursor = since or client.call("GET", "/sandbox/cursor")["cursor"]
+    wait: dict[str, Any] = {"since": since, "wait": _WAIT}
+    if not since:
+        wait = {"latest": "true"}
+    limit = filters.pop("limit")
     while True:
-        path = running.query("/sandbox/timeline", since=cursor, wait=_WAIT, **filters)
+        number = _FIRST if "latest" in wait else limit
+        path = running.query("/sandbox/timeline", **wait, **filters, limit=number)
         page = client.call("GET", path, timeout=_TIMEOUT)
         for entry in page["entries"]:
             if as_json:
                 output.print_json(entry, compact=True)
             else:
                 output.line(describe(entry))
-        cursor = page["cursor"]
-        if 0 < len(page["entries"]) < (filters["limit"] or _PAGE):
+        wait = {"since": page["cursor"], "wait": _WAIT}
+        if 0 < len(page["entries"]) < (limit or _PAGE):
             time.sleep(_GATHER)
 
 
@@ -214,6 +227,16 @@ def _text(kind: str, entry: dict[str, Any], data: dict[str, Any]) -> str:
         if data["side"] == "api":
             where = f"{data['method']} {data['path']}"
         return f"{_fault(data)}: {where}"
+    if kind == "clock":
+        start, end = (datetime.fromisoformat(data[name]) for name in ("from", "to"))
+        span = format_span((end - start).total_seconds())
+        return f"moved {span} to {output.moment(data['to'])} ({data['action']})"
+    if kind == "hold":
+        note = f": {data['note']}" if data.get("note") else ""
+        return f"hold {data['id']} {data['action']}{note}"
+    if kind == "reset":
+        is_restored = data["action"] == "restored"
+        return f"snapshot {data['snapshot']} restored" if is_restored else "reset to the demo data"
     return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))
 
 

@@ -195,11 +195,16 @@ class TimelineQuery(Query):
     webhook = Id(help_text="Only entries about this webhook.")
     object = Id(help_text="Only entries about this object, alone or with others.")
     kind = List(Word(timeline.KINDS), help_text="Only entries of these kinds, separated by commas.")
+    latest = Word(
+        ("true", "false"),
+        help_text="Return the last entries instead of the first, by default since the last reset, "
+        "and how many earlier ones there are.",
+    )
     wait = SecondsField(0, MAX_WAIT)
 
 
 class TimelineView(APIView):
-    """`GET /sandbox/timeline?since=&limit=&webhook=&object=&kind=&wait=`."""
+    """`GET /sandbox/timeline?since=&limit=&webhook=&object=&kind=&latest=&wait=`."""
 
     operations: Operations = {
         "get": Operation(
@@ -221,7 +226,13 @@ class TimelineView(APIView):
             values.get("object", ""),
             values.get("kind", ()),
         )
-        since, until = values.get("since", Cursor()), timeline.now()
+        until = timeline.now()
+        if values.get("latest") == "true":
+            if "wait" in values:
+                raise Invalid("wait", "Cannot be combined with latest.")
+            since = values.get("since") or timeline.last_reset()
+            return Response(filters.latest(since, until))
+        since = values.get("since", Cursor())
         page, wait = filters.page(since, until), values.get("wait", 0.0)
         if page["entries"] or not wait:
             return Response(page)

@@ -209,8 +209,12 @@ class Entry(TypedDict):
     data: dict[str, Any]
 
 
-class Timeline(TypedDict):
-    """Entries, and the cursor to continue from."""
+class _Earlier(TypedDict, total=False):
+    earlier: int
+
+
+class Timeline(_Earlier):
+    """Entries, and the cursor to continue from; with `latest`, how many others there are."""
 
     entries: list[Entry]
     cursor: CursorText

@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from requests_queue import jobs
 from requests_queue.catalog.models import Asset
 from requests_queue.queues import base
 from requests_queue.time_format import format_span
 from sandbox.clock import settling
+from sandbox.models import TimelineEntry
 from sandbox.timeline import api_calls, timeline
 from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result, observer
 from sandbox.timeline.timeline import Cursor
@@ -143,6 +144,21 @@ class Filters:
 
     def page(self, since: Cursor, until: Cursor) -> dict[str, Any]:
         """Return `{"entries", "cursor"}`: the entries after `since`, up to `until`."""
+        entries = list(self._rows(since, until)[: self.limit])
+        # Without more entries, what was filtered out need not be read again.
+        last = timeline.cursor_of(entries[-1]) if len(entries) == self.limit else until
+        shown = [timeline.represent(entry) for entry in entries]
+        return {"entries": shown, "cursor": str(max(since, last))}
+
+    def latest(self, since: Cursor, until: Cursor) -> dict[str, Any]:
+        """Return `{"entries", "cursor", "earlier"}`: the last ones, and the number of others."""
+        rows = self._rows(since, until)
+        entries = list(rows.reverse()[: self.limit])[::-1]
+        shown = [timeline.represent(entry) for entry in entries]
+        earlier = rows.count() - len(entries) if len(entries) == self.limit else 0
+        return {"entries": shown, "cursor": str(max(since, until)), "earlier": earlier}
+
+    def _rows(self, since: Cursor, until: Cursor) -> QuerySet[TimelineEntry]:
         rows = timeline.between(since, until)
         if self.webhook:
             rows = rows.filter(webhook_id=self.webhook)
@@ -150,11 +166,7 @@ class Filters:
             rows = timeline.about_object(rows, self.object)
         if self.kinds:
             rows = rows.filter(kind__in=self.kinds)
-        entries = list(rows[: self.limit])
-        # Without more entries, what was filtered out need not be read again.
-        last = timeline.cursor_of(entries[-1]) if len(entries) == self.limit else until
-        shown = [timeline.represent(entry) for entry in entries]
-        return {"entries": shown, "cursor": str(max(since, last))}
+        return rows
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

@@ -183,6 +183,30 @@ def test_cursor_passes_what_was_filtered_out(client: Caller) -> None:
     assert get(client, f"?since={page['cursor']}")["entries"] == []
 
 
+def test_latest_entries_are_those_since_the_last_reset(client: Caller) -> None:
+    write("old")
+    write("reset", kind=timeline.RESET)
+    write(*"abcd")
+    write("x", kind=timeline.HOLD)
+    now = client.get("/sandbox/cursor").json["cursor"]
+
+    def latest(query: str) -> tuple[list[str], int]:
+        page = get(client, f"?latest=true&{query}")
+        assert page["cursor"] == now
+        return [entry["data"]["name"] for entry in page["entries"]], page["earlier"]
+
+    assert latest("limit=2") == (["d", "x"], 3)
+    assert latest("limit=2&kind=clock") == (["c", "d"], 2)
+    assert latest("") == (list("abcdx"), 0)
+    assert latest("since=0.0&limit=6") == (["reset", *"abcdx"], 1)
+    assert get(client, "?latest=false&limit=1")["entries"][0]["data"]["name"] == "old"
+    refused = client.get("/sandbox/timeline?latest=true&wait=1")
+    assert (refused.status, refused.json["errors"]) == (
+        400,
+        ["wait: Cannot be combined with latest."],
+    )
+
+
 def test_filters_by_webhook_object_and_kind(client: Caller) -> None:
     start = timeline.now()
     write("w", webhook="WH-1")

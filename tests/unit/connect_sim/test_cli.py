@@ -615,15 +615,40 @@ def test_timeline_sends_its_filters(server: Server) -> None:
         "object": "PR-1",
         "data": {"method": "GET", "path": "/public/v1/x\x1b", "status": 200, "duration": 2.5},
     }
-    server.answer = lambda *request: (200, {"entries": [entry], "cursor": "0.8"})
+    server.answer = lambda *request: (200, {"entries": [entry], "cursor": "0.8", "earlier": 0})
     arguments = ("timeline", "--kind", "api_call", "--kind", "hold", "--webhook", "WH-1")
     assert run(*arguments) == (
         "2026-11-26 10:00:00 UTC  api_call          WH-1 PR-1  GET /public/v1/x␛ 200, 2 ms\n"
     )
     path = server.requests[0][1]
-    assert path == "/sandbox/timeline?kind=api_call%2Chold&webhook=WH-1"
+    assert path == "/sandbox/timeline?kind=api_call%2Chold&latest=true&webhook=WH-1"
+    run(*arguments, "--since", "0.3", "--limit", "5")
+    path = server.requests[1][1]
+    assert path == "/sandbox/timeline?kind=api_call%2Chold&limit=5&since=0.3&webhook=WH-1"
     entry["data"] = {**entry["data"], "status": None, "duration": None}
     assert run(*arguments).endswith("GET /public/v1/x␛, no response yet\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "text"),
+    [
+        ("clock", {"action": "advance", "from": "2026-11-26T10:00:00+00:00",
+                   "to": "2026-11-26T10:05:00+00:00"},
+         "moved 5 min to 2026-11-26 10:05:00 UTC (advance)"),
+        ("hold", {"action": "taken", "id": "HLD-1", "note": "import"}, "hold HLD-1 taken: import"),
+        ("reset", {"action": "reset", "snapshot": ""}, "reset to the demo data"),
+        ("reset", {"action": "restored", "snapshot": "mine"}, "snapshot mine restored"),
+    ],
+)  # fmt: skip
+def test_timeline_tells_what_happened_to_the_sandbox(
+    server: Server, kind: str, data: dict[str, Any], text: str
+) -> None:
+    at = "2026-11-26T10:00:00.000+00:00"
+    entry = {"kind": kind, "at": at, "webhook": None, "object": None, "data": data}
+    server.answer = lambda *request: (200, {"entries": [entry], "cursor": "0.8", "earlier": 1234})
+    first, line = run("timeline").splitlines()
+    assert first == "1,234 earlier entries since the last reset: --limit shows more of them."
+    assert line.endswith(f"  {text}")
 
 
 def test_following_the_timeline_waits_for_entries(
@@ -640,7 +665,7 @@ def test_following_the_timeline_waits_for_entries(
     }
     answers = iter(
         [
-            (200, {"cursor": "0.7"}),
+            (200, {"entries": [entry], "cursor": "0.7", "earlier": 3}),
             (200, {"entries": [entry], "cursor": "0.8"}),
             (200, {"entries": [], "cursor": "0.9"}),
             (500, {"errors": ["The end."]}),
@@ -649,9 +674,9 @@ def test_following_the_timeline_waits_for_entries(
     server.answer = lambda *request: next(answers)
     with pytest.raises(Failed) as failed:
         run("timeline", "--follow", "--kind", "hold", "--json")
-    assert json.loads(failed.value.out) == entry
+    assert [json.loads(line) for line in failed.value.out.splitlines()] == [entry] * 2
     assert [path for _, path, _ in server.requests] == [
-        "/sandbox/cursor",
+        "/sandbox/timeline?kind=hold&latest=true&limit=10",
         *(f"/sandbox/timeline?kind=hold&since=0.{number}&wait=25" for number in (7, 8, 9)),
     ]
 
