@@ -16,6 +16,16 @@ URL, VENDOR_KEY, PROVIDER_KEY = (
 )
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
+
+def _complete_check(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return groups and ids; the last one of several that commas separate."""
+    from checks.catalog import CHECKS
+
+    done, comma, begun = incomplete.rpartition(",")
+    names = dict.fromkeys(name for check in CHECKS for name in (check.group, check.id))
+    return [f"{done}{comma}{name}" for name in names if name.startswith(begun)]
+
+
 _OPTIONS = (
     click.option(
         "--run",
@@ -110,10 +120,17 @@ _OPTIONS = (
     click.option(
         "--select",
         multiple=True,
+        shell_complete=_complete_check,
         metavar="CHECKS",
         help="Run these only: ids, groups or globs (auth.*), separated by commas; may be repeated.",
     ),
-    click.option("--ignore", multiple=True, metavar="CHECKS", help="Don't run these."),
+    click.option(
+        "--ignore",
+        multiple=True,
+        shell_complete=_complete_check,
+        metavar="CHECKS",
+        help="Don't run these.",
+    ),
     click.option(
         "--last-failed",
         is_flag=True,

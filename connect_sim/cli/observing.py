@@ -13,6 +13,21 @@ import click
 from checks.client import Client
 from connect_sim.cli import options, output, running
 from requests_queue.time_format import format_span
+from webhooks.states import STATES
+
+# As in sandbox.timeline.timeline, which has the ORM.
+KINDS = (
+    "change",
+    "event",
+    "attempt_started",
+    "attempt_finished",
+    "api_call",
+    "message",
+    "clock",
+    "fault",
+    "hold",
+    "reset",
+)
 
 # `timeline --follow`: seconds for which a call waits for entries, for which a call may take, and
 # between two calls, in which the entries of a busy sandbox are gathered.
@@ -42,7 +57,7 @@ def deliveries() -> None:
 
 
 @deliveries.command("list", example="connect-sim deliveries list --webhook WH-338-310-411")
-@click.option("--state", help="waiting, calling, delivered, failed or cancelled.")
+@click.option("--state", type=click.Choice(STATES), help="Only deliveries in this state.")
 @_filters
 def list_(as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
@@ -144,9 +159,8 @@ def _cut(text: str | None) -> str:
 @click.option(
     "--kind",
     multiple=True,
-    metavar="KIND",
-    help="Only this kind; may be repeated: change, event, attempt_started, "
-    "attempt_finished, api_call, clock, fault, hold, reset.",
+    type=click.Choice(KINDS),
+    help="Only this kind; may be repeated.",
 )
 @click.option("--limit", type=click.IntRange(1), help="How many entries at most.")
 @_filters

@@ -13,13 +13,21 @@ from connect_sim.cli import options, output, running, validator
 _MARGIN = 30
 
 
+# Those of Connect; a sandbox may have others, and knows them by their object class, too.
+_QUEUES = ("fulfillment", "tier_config", "tier_account", "billing", "listing", "usage_file")
+
+
+def _complete_queue(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in _QUEUES if name.startswith(incomplete)]
+
+
 @click.group(cls=options.Group, example="connect-sim queue add fulfillment")
 def queue() -> None:
     """Create samples, run actions, validate drafts."""
 
 
 @queue.command(example="connect-sim queue add fulfillment --type change")
-@click.argument("queue")
+@click.argument("queue", shell_complete=_complete_queue)
 @click.option("--type", "type_", help="Default: the queue's first type.")
 @click.option("--product", help="Default: a suitable product.")
 @click.option("--draft", is_flag=True, help="Create a draft, which can be validated.")

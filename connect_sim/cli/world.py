@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from checks.client import ApiError
+from checks.sandbox_file import NoSandbox
 from connect_sim.cli import options, output, running
 
 # Seconds; a reset waits for handlers first.
@@ -20,6 +22,16 @@ with_patience = click.option(
     metavar="SECONDS",
     help="Real seconds that requests and handlers may take to finish first.",
 )
+
+
+def _complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of snapshots; none where no sandbox can be asked."""
+    try:
+        with ctx:
+            rows = running.client().call("GET", "/sandbox/snapshots", timeout=2)
+    except (ApiError, NoSandbox, click.ClickException):
+        return []
+    return [row["name"] for row in rows if row["name"].startswith(incomplete)]
 
 
 @click.command(cls=options.Command, example="connect-sim reset")
@@ -60,7 +72,7 @@ def save(name: str, replace: bool, as_json: bool) -> None:
 
 
 @snapshot.command(example="connect-sim snapshot restore before-upgrade")
-@click.argument("name")
+@click.argument("name", shell_complete=_complete_name)
 @with_patience
 @options.as_json
 @options.data_dir
@@ -94,8 +106,8 @@ def list_(as_json: bool) -> None:
 
 
 @snapshot.command(example="connect-sim snapshot diff before-upgrade now")
-@click.argument("first")
-@click.argument("second", default="now")
+@click.argument("first", shell_complete=_complete_name)
+@click.argument("second", default="now", shell_complete=_complete_name)
 @options.as_json
 @options.data_dir
 def diff(first: str, second: str, as_json: bool) -> None:
@@ -111,7 +123,7 @@ def diff(first: str, second: str, as_json: bool) -> None:
 
 
 @snapshot.command(example="connect-sim snapshot delete before-upgrade")
-@click.argument("name")
+@click.argument("name", shell_complete=_complete_name)
 @options.data_dir
 def delete(name: str) -> None:
     """Delete a snapshot."""

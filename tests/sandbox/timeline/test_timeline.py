@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
+from connect_sim.cli import observing
 from requests_queue import clock
 from sandbox.models import TimelineEntry
 from sandbox.timeline import notification, timeline
@@ -205,6 +206,10 @@ def test_latest_entries_are_those_since_the_last_reset(client: Caller) -> None:
         400,
         ["wait: Cannot be combined with latest."],
     )
+
+
+def test_terminal_knows_all_kinds() -> None:
+    assert observing.KINDS == timeline.KINDS
 
 
 def test_filters_by_webhook_object_and_kind(client: Caller) -> None:

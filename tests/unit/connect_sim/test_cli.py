@@ -18,8 +18,10 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from checks import sandbox_file
+from checks.catalog import CHECKS
 from connect_sim.cli import output, program, running
 from tests.program import Failed, run, run_json
 
@@ -165,6 +167,39 @@ def test_shell_completion_names_commands() -> None:
         [sys.executable, "-m", "connect_sim"], env=env, capture_output=True, text=True
     )
     assert done.stdout.splitlines() == ["plain,advance"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("queue add tier", ["tier_config", "tier_account"]),
+        ("timeline --kind attempt", ["attempt_started", "attempt_finished"]),
+        ("deliveries list --state wait", ["waiting"]),
+        ("fault add late", ["latency"]),
+        ("check --select auth.control,race.st", ["auth.control,race.stale_read"]),
+        ("check --select rac", ["race", *(each.id for each in CHECKS if each.group == "race")]),
+        ("snapshot restore be", ["before"]),
+        ("snapshot diff before n", []),
+    ],
+)
+def test_shell_completion_names_values(server: Server, words: str, expected: list[str]) -> None:
+    server.answer = lambda *request: (200, [{"name": "before"}, {"name": "seed"}])
+    *arguments, incomplete = words.split()
+    completion = ShellComplete(program.program, {}, "connect-sim", "_CONNECT_SIM_COMPLETE")
+    found = completion.get_completions(arguments, incomplete)
+    assert [each.value for each in found] == expected
+
+
+def test_shell_completion_without_a_sandbox_has_no_snapshots() -> None:
+    completion = ShellComplete(program.program, {}, "connect-sim", "_CONNECT_SIM_COMPLETE")
+    assert completion.get_completions(["snapshot", "restore"], "") == []
+
+
+def test_unknown_kinds_and_states_are_wrong_usage_that_names_the_choices() -> None:
+    for arguments in (("timeline", "--kind", "calls"), ("deliveries", "--state", "pending")):
+        with pytest.raises(Failed, match="is not one of") as failed:
+            run(*arguments)
+        assert failed.value.code == 2
 
 
 # Which sandbox
