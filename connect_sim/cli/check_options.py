@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from checks.options import ALL, EVENT, VALIDATOR
+from connect_sim.cli import options
 
 # The secret of the handler's webhook, which other users of the machine would see as an argument.
 SECRET = "CONNECT_SIM_SECRET"
@@ -98,7 +99,7 @@ _OPTIONS = (
     ),
     click.option(
         "--start-timeout",
-        type=click.FloatRange(0, 600, min_open=True),
+        type=options.Seconds(600, least=0.001),
         default=30,
         show_default=True,
         metavar="SECONDS",

@@ -49,7 +49,7 @@ def show(as_json: bool) -> None:
 def _settle_options(function: Any) -> Any:
     patience = click.option(
         "--patience",
-        type=click.FloatRange(0, 600),
+        type=options.Seconds(600),
         metavar="SECONDS",
         help="Real seconds that each stop waits for handlers; default: 10.",
     )

@@ -18,7 +18,7 @@ def hold() -> None:
 @hold.command(example='connect-sim hold take --ttl 30 --note "queue of my handler"')
 @click.option(
     "--ttl",
-    type=click.FloatRange(0, min_open=True),
+    type=options.Seconds(3600, least=0.001),
     default=30,
     metavar="SECONDS",
     show_default=True,

@@ -30,13 +30,6 @@ _LONGEST = 500  # characters of a response that are printed
 _approving = threading.Lock()
 
 
-def _check_delay(ctx: click.Context, param: click.Parameter, value: float) -> float:
-    # This refuses NaN too.
-    if not 0 <= value <= _MAX_DELAY:
-        raise click.BadParameter(f"must be a number of seconds from 0 to {_MAX_DELAY}.")
-    return value
-
-
 def _parse_rules(
     ctx: click.Context, param: click.Parameter, value: Sequence[str]
 ) -> list[validator.Rule]:
@@ -63,9 +56,8 @@ def _parse_rules(
 )
 @click.option(
     "--delay",
-    type=float,
+    type=options.Seconds(_MAX_DELAY),
     default=0,
-    callback=_check_delay,
     metavar="SECONDS",
     help="Time before the response.",
 )

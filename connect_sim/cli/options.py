@@ -94,6 +94,27 @@ class Duration(click.ParamType[str]):
         return str(value)
 
 
+class Seconds(click.ParamType[float]):
+    """Seconds of real time, as a number or as a duration like 5m, within limits."""
+
+    name = "seconds"
+
+    def __init__(self, most: float, *, least: float = 0.0) -> None:
+        self._least, self._most = least, most
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; fail with a sentence."""
+        try:
+            seconds = time_format.parse_span(str(value)).total_seconds()
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if not self._least <= seconds <= self._most:
+            self.fail(f"must be from {self._least:g} to {self._most:g} seconds.", param, ctx)
+        return seconds
+
+
 data_dir = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),

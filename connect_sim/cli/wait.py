@@ -29,7 +29,7 @@ def _waiting(function: Any) -> Any:
     for option in (
         click.option(
             "--timeout",
-            type=click.FloatRange(0, 600),
+            type=options.Seconds(600),
             default=5,
             show_default=True,
             metavar="SECONDS",

@@ -18,7 +18,7 @@ _TIMEOUT = 660
 
 with_patience = click.option(
     "--patience",
-    type=click.FloatRange(0, 600),
+    type=options.Seconds(600),
     metavar="SECONDS",
     help="Real seconds that requests and handlers may take to finish first.",
 )

@@ -195,6 +195,26 @@ def test_shell_completion_without_a_sandbox_has_no_snapshots() -> None:
     assert completion.get_completions(["snapshot", "restore"], "") == []
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("0.5", 0.5), ("2m", 120), ("PT1M", 60)])
+def test_seconds_may_be_durations(server: Server, text: str, seconds: float) -> None:
+    run_json("hold", "take", "--ttl", text)
+    run_json("clock", "advance", "5m", "--patience", text)
+    assert [body["ttl" if "ttl" in body else "patience"] for *_, body in server.requests] == [
+        seconds
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["hold take --ttl 0", "hold take --ttl 2h", "wait idle --timeout soon", "reset --patience nan",
+     "listen --delay 2d", "check --run x --start-timeout -1"],
+)  # fmt: skip
+def test_seconds_out_of_range_are_wrong_usage(words: str) -> None:
+    with pytest.raises(Failed, match=r"duration|must be from|No such option") as failed:
+        run(*words.split())
+    assert failed.value.code == 2
+
+
 def test_unknown_kinds_and_states_are_wrong_usage_that_names_the_choices() -> None:
     for arguments in (("timeline", "--kind", "calls"), ("deliveries", "--state", "pending")):
         with pytest.raises(Failed, match="is not one of") as failed:
