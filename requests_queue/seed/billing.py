@@ -17,7 +17,6 @@ from requests_queue.queues.billing.models import (
     BillingRequest,
     SubscriptionBilling,
 )
-from requests_queue.queues.billing.parsing import Period
 from requests_queue.seed.orders import SUBSCRIPTIONS
 from requests_queue.seed.rows import add_missing
 
@@ -63,7 +62,7 @@ def _requests(row: SubscriptionBilling) -> list[BillingRequest]:
     for kind, first_attributes in _ATTRIBUTES.get(asset.pk, {VENDOR_TYPE: {}}).items():
         before: list[BillingRequest] = []
         for start, end in pairwise(boundaries):
-            period = Period(start, end, row.period_delta, row.period_uom)
+            period = subscriptions.period(row, start, end)
             attributes = {} if before else first_attributes
             before.append(creation.build(asset, kind, items, period, end, before, attributes))
         requests += before

@@ -13,7 +13,7 @@ from requests_queue.errors import Forbidden, Refused
 from requests_queue.queues import transitions
 from requests_queue.queues.billing import effects, parsing
 from requests_queue.queues.billing.models import PROVIDER_TYPE, VENDOR_TYPE, BillingRequest
-from requests_queue.queues.billing.parsing import Items, Period
+from requests_queue.queues.billing.parsing import Items
 from requests_queue.queues.billing.representations import ITEM
 
 TYPES = (VENDOR_TYPE, PROVIDER_TYPE)
@@ -62,12 +62,15 @@ def build(
     asset: Asset,
     kind: str,
     items: Items,
-    period: Period,
+    period: Mapping[str, Any],
     now: datetime,
     before: Sequence[BillingRequest],
     attributes: Mapping[str, Any] | None = None,
 ) -> BillingRequest:
-    """Return a request of a subscription, not saved; `before` are its earlier ones of the type."""
+    """Return a request of a subscription, not saved.
+
+    `period` has the columns `period_…`; `before` are its earlier requests of the type.
+    """
     shown = clock.shown(now)
     return BillingRequest(
         pk=ids.child(asset.pk, f"{_PREFIXES[kind]}-", len(before) + 1, _DIGITS),
@@ -78,10 +81,7 @@ def build(
         provider_id=asset.connection.provider_id,
         items=[_billed(item, before) for item in items],
         attributes=dict(attributes or {}),
-        period_from=period.start,
-        period_to=period.end,
-        period_delta=period.delta,
-        period_uom=period.uom,
+        **period,
         created=shown,
         updated=shown,
     )

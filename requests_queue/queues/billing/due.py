@@ -13,7 +13,6 @@ from requests_queue.catalog.models import Asset
 from requests_queue.queues import transitions
 from requests_queue.queues.billing import creation, periods, subscriptions
 from requests_queue.queues.billing.models import VENDOR_TYPE, SubscriptionBilling
-from requests_queue.queues.billing.parsing import Period
 from requests_queue.signals import collect_next_due, due_reached
 
 
@@ -72,7 +71,7 @@ def _bill(pk: str, now: datetime) -> bool:
         item for item in asset.items if (length := periods.months_of(item)) and passed % length == 0
     ]
     if updated and asset.status == "active" and due_items:
-        period = Period(row.billed_to, boundary, row.period_delta, row.period_uom)
+        period = subscriptions.period(row, row.billed_to, boundary)
         before = list(asset.billing_requests.filter(type=VENDOR_TYPE))
         request = creation.build(asset, VENDOR_TYPE, due_items, period, now, before)
         creation.add(request, len(before))

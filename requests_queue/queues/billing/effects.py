@@ -16,19 +16,19 @@ from requests_queue.queues.billing.models import BillingRequest
 SIDES = ("vendor", "provider")
 
 
+@transitions.atomic()
 def set_attributes(pk: str, values: Values, actor: Actor) -> dict[str, Any]:
     """Replace the caller's side of the attributes and return both; a change is a queue change.
 
     Raises Forbidden for those of the other party.
     """
-    with transitions.atomic():
-        row = get_row(BillingRequest.objects.select_for_update(of=("self",)), pk)
-        attributes = merged(row.attributes, values, actor)
-        if attributes != row.attributes:
-            now = clock.now()
-            row.attributes, row.updated = attributes, clock.shown(now)
-            row.save(update_fields=["attributes", "updated"])
-            transitions.emit_unchanged(row, now)
+    row = get_row(BillingRequest.objects.select_for_update(of=("self",)), pk)
+    attributes = merged(row.attributes, values, actor)
+    if attributes != row.attributes:
+        now = clock.now()
+        row.attributes, row.updated = attributes, clock.shown(now)
+        row.save(update_fields=["attributes", "updated"])
+        transitions.emit_unchanged(row, now)
     return attributes
 
 

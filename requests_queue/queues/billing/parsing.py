@@ -7,8 +7,6 @@ objects (`asset.id`, `period.from`); either is accepted.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -108,16 +106,6 @@ _PERIOD: dict[str, Callable[[], Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Period:
-    """What is billed: from when to when, in how many of which unit."""
-
-    start: datetime
-    end: datetime
-    delta: float
-    uom: str
-
-
 def asset(values: Values, actor: Actor) -> Asset:
     """Return the subscription that the body names, locked; raises Invalid.
 
@@ -138,8 +126,8 @@ def asset(values: Values, actor: Actor) -> Asset:
     raise Invalid("asset.id", "This field is required.", "required")
 
 
-def period(values: Values) -> Period:
-    """Return the period of the body; raises Invalid with all that is wrong."""
+def period(values: Values) -> dict[str, Any]:
+    """Return the columns of the body's period; raises Invalid with all that is wrong."""
     flat = {name: values.get(f"period_{name}") for name in _PERIOD}
     nested = {k: v for k, v in values.get("period", {}).items() if v is not None}
     given = flat | nested
@@ -154,7 +142,7 @@ def period(values: Values) -> Period:
         errors.append(FieldError("period.to", "The period ends before it starts."))
     if errors:
         raise Invalid.of(errors)
-    return Period(given["from"], given["to"], float(given["delta"]), given["uom"])
+    return {f"period_{name}": value for name, value in given.items()}
 
 
 def items(given: list[Values] | None, held: Items) -> Items:

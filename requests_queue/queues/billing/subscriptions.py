@@ -80,6 +80,16 @@ def build(asset: Any, now: datetime) -> SubscriptionBilling:
     )
 
 
+def period(row: SubscriptionBilling, start: datetime, end: datetime) -> dict[str, Any]:
+    """Return the columns of a request for a period of a subscription."""
+    return {
+        "period_from": start,
+        "period_to": end,
+        "period_delta": row.period_delta,
+        "period_uom": row.period_uom,
+    }
+
+
 def _dates(
     started: datetime, uom: str, billed_to: datetime, after: datetime
 ) -> dict[str, datetime | str | None]:
