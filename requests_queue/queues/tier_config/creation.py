@@ -139,14 +139,16 @@ def _find_or_create(given: Values, actor: Actor, now: datetime) -> TierConfig:
     level = _level(given, product)
     connection = _connection(given, product, actor)
     marketplace, contract = lookups.marketplace({}, given, connection)
-    line = setup.SalesLine(product, connection, marketplace, contract)
+    sold = TierConfig(
+        product=product, connection=connection, marketplace=marketplace, contract=contract
+    )
     account = _account(given, "account", connection, now)
     if account is None:
         raise Invalid("configuration.account", "This field is required.")
     accounts: dict[int, TierAccount | None] = {level: account}
     if level == 1:
         accounts[2] = _account(given, "parent_account", connection, now) or account.parent
-    return setup.find_or_create(line, accounts, now)[-1]
+    return setup.find_or_create(sold, accounts, now)[-1]
 
 
 def _level(given: Values, product: Product) -> int:

@@ -20,8 +20,7 @@ def on_order_starting(asset: Asset, now: datetime, **kwargs: Any) -> bool:
     The configurations stay locked until the order's transaction ends, so that a setup that ends
     meanwhile sees the waiting order.
     """
-    line = setup.SalesLine(asset.product, asset.connection, asset.marketplace, asset.contract)
-    configs = setup.find_or_create(line, {1: asset.tier1, 2: asset.tier2}, now)
+    configs = setup.find_or_create(asset, {1: asset.tier1, 2: asset.tier2}, now)
     return any(config.activated is None for config in configs)
 
 

@@ -6,7 +6,6 @@ Lock order: the configuration of tier 2, then that of tier 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError
@@ -17,9 +16,6 @@ from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import (
     Asset,
-    Connection,
-    Contract,
-    Marketplace,
     Parameter,
     Product,
     TierAccount,
@@ -29,16 +25,8 @@ from requests_queue.queues import inquiries, transitions
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 
 SCOPES = {1: "tier1", 2: "tier2"}
-
-
-@dataclass(frozen=True, slots=True)
-class SalesLine:
-    """A product, and the connection, marketplace and contract that it is sold through."""
-
-    product: Product
-    connection: Connection
-    marketplace: Marketplace
-    contract: Contract
+# What has a product, and the connection, marketplace and contract that it is sold through.
+Sold = Asset | TierConfig
 
 
 def levels(product: Product) -> frozenset[int]:
@@ -60,52 +48,52 @@ def levels(product: Product) -> frozenset[int]:
 
 
 def find_or_create(
-    line: SalesLine, accounts: Mapping[int, TierAccount | None], now: datetime
+    sold: Sold, accounts: Mapping[int, TierAccount | None], now: datetime
 ) -> list[TierConfig]:
     """Return the locked configurations of these accounts (by level), the higher level first.
 
     Creates missing ones, and leaves out levels that the product does not configure. Without an
     account of tier 2, the parent of the configuration of tier 1 is locked but not returned.
     """
-    product_levels = levels(line.product)
+    product_levels = levels(sold.product)
     configs: list[TierConfig] = []
-    parent = _lock_parent(line, accounts)
+    parent = _lock_parent(sold, accounts)
     if 2 in product_levels and (account := accounts.get(2)) is not None:
-        parent = _find_or_create(line, account, 2, None, now)
+        parent = _find_or_create(sold, account, 2, None, now)
         configs.append(parent)
     if 1 in product_levels and (account := accounts.get(1)) is not None:
-        configs.append(_find_or_create(line, account, 1, parent, now))
+        configs.append(_find_or_create(sold, account, 1, parent, now))
     return configs
 
 
-def _lock_parent(line: SalesLine, accounts: Mapping[int, TierAccount | None]) -> TierConfig | None:
+def _lock_parent(sold: Sold, accounts: Mapping[int, TierAccount | None]) -> TierConfig | None:
     """Lock and return the parent of the configuration of tier 1.
 
     Also locks the configuration of the given account of tier 2, in the order of their ids: an
     order may name another account of tier 2 than the order that created the configuration.
     """
     tier1, tier2 = accounts.get(1), accounts.get(2)
-    parent = _rows(line, tier1, 1).values_list("parent_id", flat=True).first() if tier1 else None
-    other = _rows(line, tier2, 2).values_list("pk", flat=True).first() if tier2 else None
+    parent = _rows(sold, tier1, 1).values_list("parent_id", flat=True).first() if tier1 else None
+    other = _rows(sold, tier2, 2).values_list("pk", flat=True).first() if tier2 else None
     keys = {key for key in (parent, other) if key}
     locked = TierConfig.objects.select_for_update().filter(pk__in=keys).order_by("pk")
     return next((row for row in locked if row.pk == parent), None) if keys else None
 
 
-def _rows(line: SalesLine, account: TierAccount, level: int) -> QuerySet[TierConfig]:
+def _rows(sold: Sold, account: TierAccount, level: int) -> QuerySet[TierConfig]:
     return TierConfig.objects.filter(
-        account=account, connection=line.connection, marketplace=line.marketplace, tier_level=level
+        account=account, connection=sold.connection, marketplace=sold.marketplace, tier_level=level
     )
 
 
 def _find_or_create(
-    line: SalesLine, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
+    sold: Sold, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
 ) -> TierConfig:
-    rows = _rows(line, account, level).select_for_update()
+    rows = _rows(sold, account, level).select_for_update()
     config = rows.first()
     if config is None:
         try:
-            return _create(line, account, level, parent, now)
+            return _create(sold, account, level, parent, now)
         except IntegrityError:
             # Race: another transaction created it; wait for its lock.
             config = rows.get()
@@ -116,19 +104,19 @@ def _find_or_create(
 
 
 def _create(
-    line: SalesLine, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
+    sold: Sold, account: TierAccount, level: int, parent: TierConfig | None, now: datetime
 ) -> TierConfig:
     shown = clock.shown(now)
     return ids.create(
         TierConfig(
-            product=line.product,
-            connection=line.connection,
-            marketplace=line.marketplace,
-            contract=line.contract,
+            product=sold.product,
+            connection=sold.connection,
+            marketplace=sold.marketplace,
+            contract=sold.contract,
             account=account,
             tier_level=level,
             parent=parent,
-            params=parameters.blank(line.product, SCOPES[level]),
+            params=parameters.blank(sold.product, SCOPES[level]),
             created=shown,
             updated=shown,
         ),
