@@ -36,7 +36,9 @@ def run(content: bytes, owner: Account, pictures: Mapping[str, bytes]) -> Sessio
     """
     try:
         book = reading.read(content)
-        pk = _product_id(book.general)
+        pk = book.general.key("Product ID")
+        if not re.fullmatch(r"PRD-\d\d\d-\d\d\d-\d\d\d", pk):
+            raise book.general.error("Product ID", "An id like PRD-000-000-000 is required.")
         with database_limits.lifted(transactions=True), transaction.atomic():
             product, is_new = _locked(book.general, pk, owner)
             session = Session(product, clock.shown(clock.now()), is_new, pictures)
@@ -49,13 +51,6 @@ def run(content: bytes, owner: Account, pictures: Mapping[str, bytes]) -> Sessio
         text = "Another request has changed the product meanwhile. Nothing was imported. Try again."
         raise Refused("SYS_409", text, status=409) from None
     return session
-
-
-def _product_id(row: Row) -> str:
-    pk = row.key("Product ID")
-    if not re.fullmatch(r"PRD-\d\d\d-\d\d\d-\d\d\d", pk):
-        raise row.error("Product ID", "An id like PRD-000-000-000 is required.")
-    return pk
 
 
 def _locked(row: Row, pk: str, owner: Account) -> tuple[Product, bool]:

@@ -15,8 +15,10 @@ def offer(product: Product) -> str | None:
     """
     contracts = list(_contracts(product.owner))
     if not product.listings.exists():
+        now = clock.shown(clock.now())
         for contract in contracts:
-            _list(product, contract)
+            listing = Listing(product=product, contract=contract, created=now, updated=now)
+            ids.create(listing, "listing")
     if not product.connections.exists():
         places = [contract.marketplace_id for contract in contracts]
         hubs = Hub.objects.filter(marketplaces__in=places).distinct().order_by("pk")
@@ -50,8 +52,3 @@ def _contracts(vendor: Account) -> list[Contract]:
             "contract",
         )
     ]
-
-
-def _list(product: Product, contract: Contract) -> None:
-    now = clock.shown(clock.now())
-    ids.create(Listing(product=product, contract=contract, created=now, updated=now), "listing")

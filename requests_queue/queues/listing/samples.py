@@ -118,7 +118,16 @@ def _preview_new(request: SampleRequest) -> Preview:
     for product in products:
         free = list(free_contracts(product, contracts).select_related("vendor", "marketplace"))
         if free:
-            return _under(product, free, request)
+            chosen = sampling.chosen(free, request.about)
+            return Preview(
+                _new_body(product, chosen),
+                sampling.with_user(chosen.vendor),
+                product,
+                (_NOTE,),
+                about_label="Contract",
+                about=tuple((row.pk, f"{row.name} · {row.marketplace.name}") for row in free),
+                chosen=chosen.pk,
+            )
     raise Refused(
         "REQ_003",
         "Every product is listed, or about to be, under every contract of its vendor. Remove "
@@ -131,19 +140,6 @@ def _unsold_first(request: SampleRequest) -> QuerySet[Product]:
         sold=Exists(Listing.objects.filter(product=OuterRef("pk")))
     )
     return rows.order_by("sold", "pk")[:EXAMINED]
-
-
-def _under(product: Product, contracts: list[Contract], request: SampleRequest) -> Preview:
-    chosen = sampling.chosen(contracts, request.about)
-    return Preview(
-        _new_body(product, chosen),
-        sampling.with_user(chosen.vendor),
-        product,
-        (_NOTE,),
-        about_label="Contract",
-        about=tuple((row.pk, f"{row.name} · {row.marketplace.name}") for row in contracts),
-        chosen=chosen.pk,
-    )
 
 
 def _preview_listed(request: SampleRequest) -> Preview:

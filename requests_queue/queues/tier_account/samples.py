@@ -80,10 +80,6 @@ def build_preview(request: SampleRequest) -> Preview:
         for row in assets
         if by_customer[row.customer_id] is row
     )
-    return _update(asset, choices)
-
-
-def _update(asset: Asset, about: tuple[tuple[str, str], ...]) -> Preview:
     customer = asset.customer
     body: dict[str, Any] = _update_body(customer)
     contact = {**customer.contact_info, **body["account"]["contact_info"]}
@@ -99,6 +95,6 @@ def _update(asset: Asset, about: tuple[tuple[str, str], ...]) -> Preview:
         asset.product,
         tuple(entries),
         about_label="Customer",
-        about=about,
+        about=choices,
         chosen=customer.pk,
     )

@@ -54,10 +54,13 @@ class Download(APIView):
 
 def attachment(name: str, content: bytes) -> HttpResponse:
     """Return the response that downloads a spreadsheet."""
+    # Without the characters that a header cannot have.
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in name)
+    filename = safe or "usage.xlsx"
     return HttpResponse(
         content,
         content_type=_XLSX if limits.is_workbook(content) else "text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{_header_safe(name)}"'},
+        headers={"Content-Disposition": f'attachment; filename="{filename}"'},
     )
 
 
@@ -70,9 +73,3 @@ def _stored(pk: str, kind: str) -> tuple[str, bytes]:
     if row is None:
         raise Missing(f"{kind} file of {pk}")
     return row.name, bytes(row.content)
-
-
-def _header_safe(name: str) -> str:
-    """Return a file's name without the characters that a header cannot have."""
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "._- ") else "_" for c in name)
-    return safe or "usage.xlsx"
