@@ -129,22 +129,22 @@ class MessageInput(Input):
     type = Choice(TYPES, allow_null=True, allow_blank=True)
 
 
+@transaction.atomic
 def create(values: Values, actor: Actor) -> Conversation:
     """Create a conversation, which only drafts lack.
 
     Its parties are the object's. Raises Invalid, Conflict.
     """
-    with transaction.atomic():
-        queue, row = _object(values["instance_id"], actor)
-        existing = Conversation.objects.filter(instance_id=row.pk).first()
-        if existing is not None:
-            raise Conflict(
-                "REQ_009",
-                f"{row.pk} has the conversation {existing.shown_id} already.",
-                params={"conversation_id": existing.shown_id},
-            )
-        topic = values.get("topic") or topic_of(queue.object_class, row.pk)
-        return ensure(row.pk, topic, row.parties(), actor.user, clock.now())
+    queue, row = _object(values["instance_id"], actor)
+    existing = Conversation.objects.filter(instance_id=row.pk).first()
+    if existing is not None:
+        raise Conflict(
+            "REQ_009",
+            f"{row.pk} has the conversation {existing.shown_id} already.",
+            params={"conversation_id": existing.shown_id},
+        )
+    topic = values.get("topic") or topic_of(queue.object_class, row.pk)
+    return ensure(row.pk, topic, row.parties(), actor.user, clock.now())
 
 
 def _object(pk: str, actor: Actor) -> tuple[base.Queue, base.QueueObject]:
@@ -168,19 +168,19 @@ def close(pk: int, actor: Actor) -> None:
     _announce(pk)
 
 
+@transaction.atomic
 def post(pk: int, values: Values, actor: Actor) -> Message:
     """Add a message, by default of type `message`; raises ActionNotAllowed."""
-    with transaction.atomic():
-        _still_open(pk)
-        _announce(pk)
-        return Message.objects.create(
-            conversation_id=pk,
-            type=values.get("type") or MESSAGE,
-            text=values["text"],
-            creator=actor.user,
-            account=actor.account,
-            created=clock.shown(clock.now()),
-        )
+    _still_open(pk)
+    _announce(pk)
+    return Message.objects.create(
+        conversation_id=pk,
+        type=values.get("type") or MESSAGE,
+        text=values["text"],
+        creator=actor.user,
+        account=actor.account,
+        created=clock.shown(clock.now()),
+    )
 
 
 def edit(row: Message, values: Values, actor: Actor) -> None:

@@ -133,14 +133,14 @@ class TierAccountAdmin(CatalogAdmin):
     )
     provider_sees = ("owner",)
 
+    @transaction.atomic
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save a tier account; like the API, a change adds a version and requests."""
         if not change:
             super().save_model(request, obj, form, change)
             return
-        with transaction.atomic():
-            row = TierAccount.objects.select_for_update().get(pk=obj.pk)
-            tier_accounts.write(row, {name: form.cleaned_data[name] for name in form.changed_data})
+        row = TierAccount.objects.select_for_update().get(pk=obj.pk)
+        tier_accounts.write(row, {name: form.cleaned_data[name] for name in form.changed_data})
 
 
 CONTENTS: Any = (json_column("items", "items"), json_column("params", "parameters"))

@@ -58,23 +58,23 @@ def create(values: Values, account: Account) -> TierAccount:
         )
 
 
+@transaction.atomic
 def update(pk: str, values: Values, account: Account) -> TierAccountVersion | None:
     """Change what the values name and return the version that this makes, None without a change.
 
     Receivers of `tier_versions.tier_account_changed` act in the same transaction.
     Raises Invalid, ActionNotAllowed.
     """
-    with transaction.atomic():
-        if "parent" in values:
-            # Two that become each other's parent: the later one sees the earlier.
-            Account.objects.select_for_update(no_key=True).get(pk=account.pk)
-        row = _locked(pk)
-        columns = {name: values[name] for name in values if name in _COLUMNS}
-        if "parent" in values:
-            columns["parent"] = _parent(values["parent"], account, row)
-        if "contact_info" in values:
-            columns["contact_info"] = _merged(values["contact_info"], row.contact_info)
-        return write(row, columns)
+    if "parent" in values:
+        # Two that become each other's parent: the later one sees the earlier.
+        Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    row = _locked(pk)
+    columns = {name: values[name] for name in values if name in _COLUMNS}
+    if "parent" in values:
+        columns["parent"] = _parent(values["parent"], account, row)
+    if "contact_info" in values:
+        columns["contact_info"] = _merged(values["contact_info"], row.contact_info)
+    return write(row, columns)
 
 
 def write(row: TierAccount, fields: Mapping[str, Any]) -> TierAccountVersion | None:
@@ -94,12 +94,12 @@ def write(row: TierAccount, fields: Mapping[str, Any]) -> TierAccountVersion | N
     return version
 
 
+@transaction.atomic
 def decommission(pk: str) -> None:
     """End a tier account: it stays readable, and orders no longer find it."""
-    with transaction.atomic():
-        _locked(pk)
-        now = clock.shown(clock.now())
-        TierAccount.objects.filter(pk=pk).update(decommissioned=now, updated=now)
+    _locked(pk)
+    now = clock.shown(clock.now())
+    TierAccount.objects.filter(pk=pk).update(decommissioned=now, updated=now)
 
 
 def _locked(pk: str) -> TierAccount:

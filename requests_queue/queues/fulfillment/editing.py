@@ -21,31 +21,31 @@ from requests_queue.queues.fulfillment.models import Request
 UPDATE = RequestUpdate()
 
 
+@transaction.atomic
 def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     """Change the request by a body; raises Refused.
 
     The asset of a purchase has no other state than its request's, so it follows.
     """
-    with transaction.atomic():
-        row = (
-            Request.objects.select_for_update(of=("self",))
-            .select_related("asset__connection__provider", "asset__connection__hub", "product")
-            .get(pk=pk)
-        )
-        values = UPDATE.check(data)
-        context = Context(actor, values, clock.now())
-        columns = effects.update(row, context)
-        of_asset: dict[str, Any] = {"params": columns["params"]}
-        if row.status == "draft" and DISTRIBUTOR in actor.roles_for(row):
-            columns |= _order(row, values)
-            of_asset |= {k: columns[k] for k in ("items",) if k in columns}
-            of_asset |= creation.tiers_of_draft(row, values, context.now)
-        effects.check_unique(row.product_id, row.asset_id, columns["params"], row.params)
-        if not Request.objects.filter(pk=pk, status=row.status).update(**columns):
-            raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
-        if row.type == "purchase":
-            effects.set_asset(row, None, context.now, **of_asset)
-        topics.announce_objects(row.parties(), pk)
+    row = (
+        Request.objects.select_for_update(of=("self",))
+        .select_related("asset__connection__provider", "asset__connection__hub", "product")
+        .get(pk=pk)
+    )
+    values = UPDATE.check(data)
+    context = Context(actor, values, clock.now())
+    columns = effects.update(row, context)
+    of_asset: dict[str, Any] = {"params": columns["params"]}
+    if row.status == "draft" and DISTRIBUTOR in actor.roles_for(row):
+        columns |= _order(row, values)
+        of_asset |= {k: columns[k] for k in ("items",) if k in columns}
+        of_asset |= creation.tiers_of_draft(row, values, context.now)
+    effects.check_unique(row.product_id, row.asset_id, columns["params"], row.params)
+    if not Request.objects.filter(pk=pk, status=row.status).update(**columns):
+        raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
+    if row.type == "purchase":
+        effects.set_asset(row, None, context.now, **of_asset)
+    topics.announce_objects(row.parties(), pk)
 
 
 def _order(row: Request, values: Values) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def _find(values: Values, actor: Actor) -> TierAccount:
 
 
 @receiver(tier_account_changed)
+@transitions.atomic()
 def ask(version: TierAccountVersion, now: datetime, **kwargs: Any) -> None:
     """Ask the vendor of each product that the account's subscriptions are of."""
     found = _linked(version.account)
@@ -102,23 +103,22 @@ def ask(version: TierAccountVersion, now: datetime, **kwargs: Any) -> None:
     # Numbered as captured: the first change of an account makes its version 2, and 001.
     whole = f"{version.account_id}-{version.version - 1:03d}"
     shown = clock.shown(now)
-    with transitions.atomic():
-        for taken, product in enumerate(products):
-            supported = bool(product.capability(CAPABILITY))
-            transitions.add(
-                TierAccountRequest(
-                    pk=ids.next_in(TierAccountRequest, whole, "TAR-", taken),
-                    status="pending" if supported else "unsupported",
-                    account=version,
-                    scopes=found[product.pk],
-                    reason="" if supported else UNSUPPORTED,
-                    product=product,
-                    vendor_id=product.owner_id,
-                    provider_id=version.account.owner_id,
-                    created=shown,
-                    updated=shown,
-                )
+    for taken, product in enumerate(products):
+        supported = bool(product.capability(CAPABILITY))
+        transitions.add(
+            TierAccountRequest(
+                pk=ids.next_in(TierAccountRequest, whole, "TAR-", taken),
+                status="pending" if supported else "unsupported",
+                account=version,
+                scopes=found[product.pk],
+                reason="" if supported else UNSUPPORTED,
+                product=product,
+                vendor_id=product.owner_id,
+                provider_id=version.account.owner_id,
+                created=shown,
+                updated=shown,
             )
+        )
 
 
 def _linked(account: TierAccount) -> dict[str, list[str]]:

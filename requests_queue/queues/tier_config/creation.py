@@ -187,15 +187,15 @@ def _account(given: Values, name: str, connection: Connection, now: datetime) ->
     )
 
 
+@transaction.atomic
 def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
     """Change notes and parameters of an open request by a PUT's body; raises Refused."""
-    with transaction.atomic():
-        row = get_row(TierConfigRequest.objects.select_for_update(), pk)
-        columns = effects.update(row, Context(actor, UPDATE.check(data), clock.now()))
-        rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
-        if not rows.update(**columns):
-            raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
-        topics.announce_objects(row.parties(), pk)
+    row = get_row(TierConfigRequest.objects.select_for_update(), pk)
+    columns = effects.update(row, Context(actor, UPDATE.check(data), clock.now()))
+    rows = TierConfigRequest.objects.filter(pk=pk, status=row.status)
+    if not rows.update(**columns):
+        raise ActionNotAllowed(f"{pk} has just been moved by somebody else.")
+    topics.announce_objects(row.parties(), pk)
 
 
 def write_params(row: TierConfigRequest, params: parameters.Params, now: datetime) -> None:

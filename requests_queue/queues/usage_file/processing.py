@@ -112,14 +112,14 @@ def _sheet(file: UsageFile, token: str) -> spreadsheet.Sheet:
     return sheet
 
 
+@transitions.atomic()
 def _invalidate(file: UsageFile, token: str, detail: str) -> None:
     """Make a file invalid whose upload as a whole cannot be read."""
-    with transitions.atomic():
-        UsageRecord.objects.filter(file=file).delete()
-        StoredFile.objects.filter(file=file, kind=StoredFile.PROCESSED).delete()
-        records.recount(file.pk)
-        _run_action(file, token, "invalidate", error_detail=_truncate(detail))
-        leases.release(file.pk, token)
+    UsageRecord.objects.filter(file=file).delete()
+    StoredFile.objects.filter(file=file, kind=StoredFile.PROCESSED).delete()
+    records.recount(file.pk)
+    _run_action(file, token, "invalidate", error_detail=_truncate(detail))
+    leases.release(file.pk, token)
 
 
 def _processed_file(file: UsageFile, token: str) -> bytes:

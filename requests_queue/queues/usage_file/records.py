@@ -50,44 +50,44 @@ MAX_CLOSED = 1000
 TO_CLOSE = RecordToCloseInput()
 
 
+@transaction.atomic
 def decide(pk: str, status: str, actor: Actor) -> None:
     """Approve or reject one record; raises Refused."""
-    with transaction.atomic():
-        file = _locked_file_of(pk)
-        require_distributor(actor, file)
-        _require_status(file, DECIDABLE)
-        _update(pk, ("valid", "approved", "rejected"), status=status)
-        recount(file.pk)
-        topics.announce_objects(file.parties(), file.pk)
+    file = _locked_file_of(pk)
+    require_distributor(actor, file)
+    _require_status(file, DECIDABLE)
+    _update(pk, ("valid", "approved", "rejected"), status=status)
+    recount(file.pk)
+    topics.announce_objects(file.parties(), file.pk)
 
 
+@transaction.atomic
 def approve_all(pk: str, actor: Actor) -> None:
     """Approve all valid and rejected records of a file; raises Refused."""
-    with transaction.atomic():
-        file = UsageFile.objects.select_for_update().get(pk=pk)
-        require_distributor(actor, file)
-        _require_status(file, DECIDABLE)
-        rows = UsageRecord.objects.filter(file=file, status__in=("valid", "rejected"))
-        rows.update(status="approved")
-        recount(pk)
-        topics.announce_objects(file.parties(), pk)
+    file = UsageFile.objects.select_for_update().get(pk=pk)
+    require_distributor(actor, file)
+    _require_status(file, DECIDABLE)
+    rows = UsageRecord.objects.filter(file=file, status__in=("valid", "rejected"))
+    rows.update(status="approved")
+    recount(pk)
+    topics.announce_objects(file.parties(), pk)
 
 
+@transitions.atomic()
 def close(pk: str, values: Values, actor: Actor) -> None:
     """Close an approved record as billed; the last one closes the file. Raises Refused."""
     billing = {"external_billing_id": "", "external_billing_note": ""} | values
-    with transitions.atomic():
-        file = _locked_file_of(pk)
-        require_distributor(actor, file)
-        _require_status(file, ("accepted",))
-        _update(pk, ("approved",), **reconciliations.closed_columns(actor, clock.now()) | billing)
-        billed = F("billed") + (1 if billing["external_billing_id"] else 0)
-        UsageFile.objects.filter(pk=file.pk).update(
-            accepted=F("accepted") - 1, closed=F("closed") + 1, billed=billed
-        )
-        topics.announce_objects(file.parties(), file.pk)
-        if file.pending == 0 and file.accepted <= 1:
-            transitions.move(UsageFile, file.pk, "close", actor)
+    file = _locked_file_of(pk)
+    require_distributor(actor, file)
+    _require_status(file, ("accepted",))
+    _update(pk, ("approved",), **reconciliations.closed_columns(actor, clock.now()) | billing)
+    billed = F("billed") + (1 if billing["external_billing_id"] else 0)
+    UsageFile.objects.filter(pk=file.pk).update(
+        accepted=F("accepted") - 1, closed=F("closed") + 1, billed=billed
+    )
+    topics.announce_objects(file.parties(), file.pk)
+    if file.pending == 0 and file.accepted <= 1:
+        transitions.move(UsageFile, file.pk, "close", actor)
 
 
 def close_many(entries: list[Any], visible: Any, actor: Actor) -> list[dict[str, str]]:
