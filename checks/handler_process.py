@@ -36,11 +36,7 @@ STOP = 5.0  # seconds for which a handler may stop after SIGTERM
 
 
 class HandlerError(Exception):
-    """The handler cannot be started, or has ended; `output` is the end of what it printed."""
-
-    def __init__(self, text: str, output: str = "") -> None:
-        super().__init__(text)
-        self.output = output
+    """The handler cannot be started or killed; the text is one sentence."""
 
 
 class HandlerProcess:
@@ -113,11 +109,6 @@ class HandlerProcess:
     def death(self) -> str:
         """A sentence if the handler has ended by itself, else empty."""
         return "" if self.is_alive else self._death
-
-    def check(self) -> None:
-        """Raise HandlerError if the handler has ended by itself."""
-        if death := self.death:
-            raise HandlerError(death, self.output())
 
     def output(self) -> str:
         """Return the end of what the handler has printed since its last start, at most 64 KiB.
@@ -200,11 +191,11 @@ class HandlerProcess:
         while True:
             if not self.is_alive:
                 death = self._death.removesuffix(".") or "The handler was stopped"
-                raise HandlerError(f"{death} before it was ready.", self.output())
+                raise HandlerError(f"{death} before it was ready.")
             if _responds(ready_url, deadline) if ready_url else accepts_connections(self.url):
                 return
             if time.monotonic() > deadline:
-                raise HandlerError(self._not_ready(ready_url), self.output())
+                raise HandlerError(self._not_ready(ready_url))
             self._stopped.wait(_POLL)
 
     def _not_ready(self, ready_url: str) -> str:

@@ -31,11 +31,7 @@ _SECRET = re.compile(r"SU-[\d-]+:[\w-]+|sign-in/\S+")
 
 
 class CannotStart(Exception):
-    """The sandbox cannot be started; the text is one sentence, `output` what it printed."""
-
-    def __init__(self, text: str, output: str = "") -> None:
-        super().__init__(text)
-        self.output = output
+    """The sandbox cannot be started; the text is one sentence."""
 
 
 class Throwaway:
@@ -67,9 +63,9 @@ class Throwaway:
         deadline = time.monotonic() + _START
         while not self._port():
             if not self.is_alive:
-                raise CannotStart("The sandbox ended while it started.", self.log())
+                raise CannotStart("The sandbox ended while it started.")
             if time.monotonic() > deadline:
-                raise CannotStart(f"The sandbox did not start within {_START:g} s.", self.log())
+                raise CannotStart(f"The sandbox did not start within {_START:g} s.")
             threading.Event().wait(_POLL)
         return sandbox_file.read(self._folder / "data")
 

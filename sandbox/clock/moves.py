@@ -78,8 +78,9 @@ class MoveResult:
 class Move:
     """One move of the clock, which is frozen between its steps; a context manager.
 
-    `begin` takes the clock's lease, which a thread renews until `end`. Steps raise Conflict after
-    a reset or restore, which ends the move.
+    It takes the clock's lease, which a thread renews until its end; raises Conflict (409) during
+    another move. Steps raise Conflict after a reset or restore, which ends the move. `patience` is
+    in real seconds; `settle` replaces the settle times of all handlers (seconds).
     """
 
     def __init__(
@@ -100,31 +101,17 @@ class Move:
         self.start, self._generation = _begin()
         self.now = self.start
 
-    @classmethod
-    def begin(
-        cls, action: str, *, patience: float | None = None, settle: float | None = None
-    ) -> Self:
-        """Begin a move; raises Conflict (409) during another one.
-
-        `patience` is in real seconds; `settle` replaces the settle times of all handlers (seconds).
-        """
-        move = cls(action, patience=patience, settle=settle)
-        alive.add(move)
-        try:
-            move._renewal.start()
-        except BaseException:
-            alive.discard(move)
-            release(move.start, frozen_at=move.start)
-            raise
-        return move
-
     def __enter__(self) -> Self:
+        alive.add(self)
+        try:
+            self._renewal.start()
+        except BaseException:
+            alive.discard(self)
+            release(self.start, frozen_at=self.start)
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.end()
-
-    def end(self) -> None:
         """Let the clock run again from the last step."""
         self._ended.set()
         self._renewal.join()
@@ -304,7 +291,7 @@ def advance(
 
     Raises Conflict (409) during another move.
     """
-    with Move.begin(ADVANCE, patience=patience, settle=settle) as move:
+    with Move(ADVANCE, patience=patience, settle=settle) as move:
         end = move.start + duration
         move.run_due()
         move.settle()
@@ -323,7 +310,7 @@ def run_next(*, patience: float | None = None, settle: float | None = None) -> M
 
     Raises Conflict (409) during another move.
     """
-    with Move.begin(NEXT, patience=patience, settle=settle) as move:
+    with Move(NEXT, patience=patience, settle=settle) as move:
         move.run_due()
         move.settle()
         attempts = move.count_attempts()
@@ -350,7 +337,7 @@ def run_until_idle(
     Recurring and planned jobs of the platform run on the way, but are no work that is left.
     Raises Conflict (409) during another move.
     """
-    with Move.begin(RUN_UNTIL_IDLE, patience=patience, settle=settle) as move:
+    with Move(RUN_UNTIL_IDLE, patience=patience, settle=settle) as move:
         limit = move.start + longest
         move.run_due()
         move.settle()

@@ -297,7 +297,7 @@ class Mover:
             # Decided before this thread could keep its response: its caller may move the clock.
             return 0.0
         try:
-            with Move.begin(moves.WAIT) as move:
+            with Move(moves.WAIT) as move:
                 move.run_due()
                 self._move(move)
         except Conflict:

@@ -255,7 +255,7 @@ def test_start_of_the_only_process_ends_the_move_of_a_killed_one_at_once() -> No
 def test_move_of_this_process_outlives_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     """While SQLite lets all writes wait, it cannot be renewed."""
     monkeypatch.setattr(moves, "LEASE", 100.0)
-    with moves.Move.begin(moves.ADVANCE) as move:
+    with moves.Move(moves.ADVANCE) as move:
         Clock.objects.update(moving_lease=1.0)
         moves.recover()
         assert moves.clock_state()[:3] == (move.now, False, True)

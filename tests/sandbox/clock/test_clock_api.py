@@ -232,7 +232,7 @@ def test_each_step_is_in_the_timeline(who: Caller) -> None:
 
 
 def test_move_is_refused_during_another_one(who: Caller) -> None:
-    with moves.Move.begin("wait"):
+    with moves.Move("wait"):
         for path, body in (
             ("advance", {"by": "1s"}),
             ("next", {}),

@@ -59,7 +59,7 @@ def test_clock_says_how_far_ahead_it_is(who: Caller) -> None:
 
 
 def test_reading_the_clock_moves_nothing(who: Caller) -> None:
-    with moves.Move.begin("wait") as move:
+    with moves.Move("wait") as move:
         rows = Clock.objects.values()[0]
         state = who.get("/sandbox/clock").json
         assert (state["moving"], state["frozen"]) == (True, True)

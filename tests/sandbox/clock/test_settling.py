@@ -62,7 +62,7 @@ def test_move_waits_for_other_api_calls_than_those_it_gave_up_on(
     own = Activity()
     monkeypatch.setattr(activity, "_activity", own)
     hanging, ended = own.begin(), own.begin()
-    with moves.Move.begin("advance", settle=0) as move:
+    with moves.Move("advance", settle=0) as move:
         [left] = move.settle(patience=0)
         assert left.text == "2 API calls are in flight." and move.unsettled == [left]
         assert move.settle(patience=0) == []
@@ -90,7 +90,7 @@ def test_move_waits_for_other_api_calls_of_another_process_than_those_it_gave_up
         )
 
     serves(7)
-    with moves.Move.begin("advance", settle=0) as move:
+    with moves.Move("advance", settle=0) as move:
         assert len(move.settle(patience=0)) == 1 and not move.waiting_for()
         serves(7, 8)
         assert [each.text for each in move.waiting_for()] == ["1 API call is in flight."]

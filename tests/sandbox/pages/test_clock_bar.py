@@ -74,7 +74,7 @@ def test_bar_shows_platform_time_and_how_far_it_is_ahead(root: Client) -> None:
 def test_poll_is_empty_until_the_clock_moves(root: Client) -> None:
     address = bar(root).one("#bar-state")["hx-get"]
     assert root.get(address, headers=HTMX).status_code == 204
-    with Move.begin(moves.NEXT):
+    with Move(moves.NEXT):
         response = root.get(address, headers=HTMX)
         assert html.parse(response).one("*[data-ahead]").text == "moving…"
         assert html.parse(response).all("time[data-now]")
@@ -138,7 +138,7 @@ def test_summary_says_why_a_move_ended(
 
 
 def test_move_during_another_one_is_refused(vendor: Client) -> None:
-    with Move.begin(moves.NEXT):
+    with Move(moves.NEXT):
         for button in BUTTONS:
             response = vendor.post("/time/move/", {"move": button.name}, headers=HTMX)
             assert response.status_code == 409

@@ -58,7 +58,7 @@ def test_button_moves_to_the_attempt_and_shows_its_result(
 
 
 def test_refused_move_is_explained(vendor: Client, row: Delivery) -> None:
-    with moves.Move.begin("advance"):
+    with moves.Move("advance"):
         response = vendor.post(f"/deliveries/{row.pk}/advance/", follow=True)
     assert "already being moved" in html.parse(response).messages
 

@@ -326,7 +326,7 @@ def test_each_skipping_wait_is_answered_at_its_own_moment(
 def test_skip_waits_until_another_move_has_ended(
     client: Caller, failed: Webhook, served: Handler
 ) -> None:
-    with moves.Move.begin("advance"):
+    with moves.Move("advance"):
         called = {"called": {"webhook": failed.pk, "at_least": 2}}
         begun = in_background(client, called, skip=True)
         assert len(served.received) == 1

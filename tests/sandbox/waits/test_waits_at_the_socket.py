@@ -52,7 +52,7 @@ def test_client_that_ends_its_connection_ends_its_wait_that_skips(
         serving(get_wsgi_application(), settings) as url,
         connect(url) as line,
         # The wait cannot move the clock meanwhile, so nothing else ends it.
-        moves.Move.begin(moves.ADVANCE),
+        moves.Move(moves.ADVANCE),
     ):
         body = {"until": {"called": {"webhook": "WH-1"}}, "timeout": 30, "skip": True}
         send(line, client, "POST", "/sandbox/wait", body)

@@ -45,7 +45,7 @@ def test_work_of_an_earlier_generation_is_refused(saved: Any) -> None:
 
 
 def test_move_runs_no_job_of_the_new_data(saved: Any, vendor: Caller, no_jobs: list[Any]) -> None:
-    with moves.Move.begin(moves.ADVANCE) as move:
+    with moves.Move(moves.ADVANCE) as move:
         move.run_due()
         assert len(no_jobs) == 1
         replaced()
