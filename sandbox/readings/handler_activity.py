@@ -8,7 +8,7 @@ bodies are masked.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +17,7 @@ from django.db.models import Max, QuerySet
 
 from requests_queue import clock
 from requests_queue.catalog.actors import Actor
-from requests_queue.catalog.models import Parameter
+from requests_queue.catalog.models import Account, Parameter
 from requests_queue.db import sql
 from requests_queue.queues import base
 from sandbox.models import ApiCall, ApiCallObject
@@ -133,18 +133,19 @@ def for_attempts(
 
     `settled`: the caller knows that the handlers have nothing left to do.
     """
-    calls, attempts = _read(keys, settled, ALL if with_bodies else ERRORS)
-    facts = _with_objects(attempts)
+    wanted = set(keys)
+    calls = _calls(wanted, ALL if with_bodies else ERRORS)
+    facts = _facts(wanted, settled)
     products = _products_of(calls)
     return {
         key: HandlerActivity(
             calls.get(key, ()),
             handler_notes.derive(facts[key], calls.get(key, ()), products) if key in facts else (),
             handler_notes.summarize(
-                calls.get(key, ()), is_silent=key in attempts and attempts[key].is_silent
+                calls.get(key, ()), is_silent=key in facts and facts[key].is_silent
             ),
         )
-        for key in {*calls, *attempts}
+        for key in {*calls, *facts}
     }
 
 
@@ -178,31 +179,10 @@ def _silent(deliveries: Collection[int], before: datetime) -> set[Key]:
         return set(cursor.fetchall())
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
-    """An attempt, and whether its handler has had the time to call the API."""
-
-    row: Attempt
-    is_settled: bool
-
-    @property
-    def expects_calls(self) -> bool:
-        return self.row.webhook.type == EVENT
-
-    @property
-    def is_silent(self) -> bool:
-        return self.row.outcome == Attempt.SUCCESS and self.expects_calls and self.is_settled
-
-
-def _read(
-    keys: Iterable[Key], settled: bool, bodies_of: str
-) -> tuple[dict[Key, list[Call]], dict[Key, _Attempt]]:
-    """Return the calls and the attempts by key."""
-    wanted = set(keys)
-    calls = _calls(wanted, bodies_of)
-    deliveries = {delivery for delivery, _ in wanted}
+def _facts(wanted: Collection[Key], settled: bool) -> dict[Key, AttemptFacts]:
+    """Return what the notes need of the attempts; the objects of those that succeeded."""
     attempts = (
-        Attempt.objects.filter(delivery__in=deliveries)
+        Attempt.objects.filter(delivery__in={delivery for delivery, _ in wanted})
         .select_related("webhook__account")
         .only(
             "delivery",
@@ -216,11 +196,21 @@ def _read(
         )
     )
     before = clock.now() - timedelta(seconds=PATIENCE)
-    by_key = {
-        (row.delivery_id, row.number): _Attempt(row, settled or row.finished_at < before)
-        for row in attempts
+    rows = {(row.delivery_id, row.number): row for row in attempts}
+    facts = {
+        key: AttemptFacts(
+            row.status_code,
+            row.outcome == Attempt.SUCCESS,
+            row.webhook.type == EVENT,
+            settled or row.finished_at < before,
+            row.webhook.product_id,
+        )
+        for key, row in rows.items()
+        if key in wanted
     }
-    return calls, {key: each for key, each in by_key.items() if key in wanted}
+    silent = {key: rows[key].webhook.account for key, each in facts.items() if each.is_silent}
+    objects = _waiting_objects(silent)
+    return {key: replace(each, objects=objects.get(key, ())) for key, each in facts.items()}
 
 
 def _calls(wanted: Collection[Key], bodies_of: str) -> dict[Key, list[Call]]:
@@ -236,27 +226,13 @@ def _calls(wanted: Collection[Key], bodies_of: str) -> dict[Key, list[Call]]:
     return calls
 
 
-def _with_objects(attempts: dict[Key, _Attempt]) -> dict[Key, AttemptFacts]:
-    """Return what the notes need of the attempts; the objects of those that succeeded."""
-    silent = {key: each for key, each in attempts.items() if each.is_silent}
-    objects = _waiting_objects(silent)
-    return {
-        key: AttemptFacts(
-            each.row.status_code,
-            each.row.outcome == Attempt.SUCCESS,
-            each.expects_calls,
-            each.is_settled,
-            each.row.webhook.product_id,
-            objects.get(key, ()),
-        )
-        for key, each in attempts.items()
-    }
+def _waiting_objects(accounts: dict[Key, Account]) -> dict[Key, list[ObjectFacts]]:
+    """Return the objects of the attempts' events, if no later event is about them.
 
-
-def _waiting_objects(attempts: dict[Key, _Attempt]) -> dict[Key, list[ObjectFacts]]:
-    """Return the objects of the attempts' events, if no later event is about them."""
+    `accounts` are those of the attempts' webhooks.
+    """
     events = list(
-        Event.objects.filter(delivery__in={delivery for delivery, _ in attempts})
+        Event.objects.filter(delivery__in={delivery for delivery, _ in accounts})
         .exclude(object_id="")
         .order_by("pk")
     )
@@ -270,19 +246,19 @@ def _waiting_objects(attempts: dict[Key, _Attempt]) -> dict[Key, list[ObjectFact
     )
     found = _objects(ids)
     result: dict[Key, list[ObjectFacts]] = {}
-    for key, attempt in attempts.items():
+    for key, account in accounts.items():
         for event in events:
             if event.delivery_id == key[0] and event.pk in latest and event.object_id in found:
                 queue, row = found[event.object_id]
-                is_waiting = row.status == event.status_to and _waits_for(queue, row, attempt)
+                is_waiting = row.status == event.status_to and _waits_for(queue, row, account)
                 facts = ObjectFacts(row.pk, queue.status(row.status).title, is_waiting)
                 result.setdefault(key, []).append(facts)
     return result
 
 
-def _waits_for(queue: base.Queue, row: base.QueueObject, attempt: _Attempt) -> bool:
-    """Return whether the webhook's account can complete the object by an action."""
-    roles = Actor(None, attempt.row.webhook.account).roles_for(row)
+def _waits_for(queue: base.Queue, row: base.QueueObject, account: Account) -> bool:
+    """Return whether an account can complete the object by an action."""
+    roles = Actor(None, account).roles_for(row)
     return any(
         queue.status(action.target).tone == base.GOOD
         for action in queue.available_actions(row, *roles)

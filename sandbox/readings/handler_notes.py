@@ -64,6 +64,11 @@ class AttemptFacts:
     product: str
     objects: Sequence[ObjectFacts] = ()
 
+    @property
+    def is_silent(self) -> bool:
+        """Return whether its handler should have called the API by now."""
+        return self.is_success and self.expects_calls and self.is_settled
+
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
@@ -116,7 +121,7 @@ def derive(
         and products[call.target] != attempt.product
     ]
     notes += [_rejected(call) for call in calls if call.is_failed][:MAX_REJECTED]
-    if attempt.is_success and attempt.expects_calls and attempt.is_settled:
+    if attempt.is_silent:
         status = attempt.status_code
         if not calls:
             notes.append(Note(NO_API_CALLS, f"Returned {status} but made no API calls."))
