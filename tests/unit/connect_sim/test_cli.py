@@ -539,33 +539,108 @@ def test_moves_send_their_limits(server: Server) -> None:
     ]
 
 
-def test_clock_shows_how_far_it_is_ahead(server: Server) -> None:
-    state = {
-        "now": "2026-11-26T10:00:00.000+00:00",
-        "offset": 273600.0,
-        "moving": False,
-        "frozen": False,
-        "settled": False,
-        "waiting_for": [{"kind": "hold", "text": "hold HLD-1"}],
-    }
-    server.answer = lambda *request: (200, state)
-    assert run("clock").splitlines() == [
-        "2026-11-26 10:00:00 UTC, 3 d 4 h ahead of real time",
-        "Not settled:",
-        "  hold HLD-1",
-    ]
-    state.update(offset=0.0, settled=True, moving=True)
-    assert run("clock", "show").splitlines() == [
-        "2026-11-26 10:00:00 UTC",
-        "The clock is being moved.",
-        "Settled.",
-    ]
+CLOCK = {
+    "now": "2026-11-26T10:00:00.000+00:00", "offset": 273600.0, "moving": False, "frozen": False,
+    "settled": False, "waiting_for": [{"kind": "hold", "text": "hold HLD-1"}],
+}  # fmt: skip
+REQUEST = {"type": "fulfillment.request", "id": "PR-1"}
+DIFF = {
+    "added": [{**REQUEST, "id": "PR-2"}],
+    "removed": [REQUEST],
+    "changed": [
+        {
+            **REQUEST,
+            "fields": {
+                "status": {"a": "pending", "b": "approved"}, "reason": {"a": None, "b": "x\n"}
+            },
+        }
+    ],
+    "truncated": True,
+}  # fmt: skip
+RESET = {"now": "2026-11-26T10:00:00.000+00:00", "took_ms": 41, "unsettled": ["hold HLD-1"]}
+CALL = {"method": "GET", "path": "/public/v1/x\x1b", "status": 200, "duration": 2.5}
+ENTRY = {
+    "cursor": "0.8", "kind": "api_call", "at": "2026-11-26T10:00:00.000+00:00",
+    "real_at": "2026-11-26T10:00:00.000+00:00", "webhook": "WH-1", "delivery": 1, "attempt": 1,
+    "object": "PR-1", "data": CALL,
+}  # fmt: skip
+UNFINISHED = {**ENTRY, "data": {**CALL, "status": None, "duration": None}}
 
 
-def test_hold_prints_its_id_only(server: Server) -> None:
-    server.answer = lambda *request: (201, {"id": "HLD-1", "note": "", "expires_in": 5.0})
-    assert run("hold", "take", "--ttl", "5", "--note", "mine") == "HLD-1\n"
-    assert server.requests == [("POST", "/sandbox/holds", {"ttl": 5, "note": "mine"})]
+@pytest.mark.parametrize(
+    ("arguments", "answer", "printed", "sent"),
+    [
+        pytest.param(
+            "clock",
+            (200, CLOCK),
+            ["2026-11-26 10:00:00 UTC, 3 d 4 h ahead of real time", "Not settled:", "  hold HLD-1"],
+            ("GET", "/sandbox/clock", None),
+            id="clock says how far it is ahead",
+        ),
+        pytest.param(
+            "clock show",
+            (200, {**CLOCK, "offset": 0.0, "settled": True, "moving": True}),
+            ["2026-11-26 10:00:00 UTC", "The clock is being moved.", "Settled."],
+            ("GET", "/sandbox/clock", None),
+            id="clock is moved",
+        ),
+        pytest.param(
+            "hold take --ttl 5 --note mine",
+            (201, {"id": "HLD-1", "note": "", "expires_in": 5.0}),
+            ["HLD-1"],
+            ("POST", "/sandbox/holds", {"ttl": 5, "note": "mine"}),
+            id="hold prints its id only",
+        ),
+        pytest.param(
+            "snapshot diff before",
+            (200, DIFF),
+            [
+                "+ fulfillment.request PR-2",
+                "- fulfillment.request PR-1",
+                "~ fulfillment.request PR-1",
+                '    status: "pending" → "approved"',
+                '    reason: null → "x\\n"',
+                "More objects differ: only the first are listed.",
+            ],
+            ("GET", "/sandbox/snapshots/before/diff/now", None),
+            id="diff prints objects and fields",
+        ),
+        pytest.param(
+            "reset",
+            (200, RESET),
+            [
+                "Reset in 41 ms. Platform time: 2026-11-26 10:00:00 UTC.",
+                "Not waited for: hold HLD-1",
+            ],
+            ("POST", "/sandbox/reset", {}),
+            id="reset names what it did not wait for",
+        ),
+        pytest.param(
+            "timeline --kind api_call --kind hold --webhook WH-1",
+            (200, {"entries": [ENTRY, UNFINISHED], "cursor": "0.8"}),
+            [
+                "2026-11-26 10:00:00 UTC  api_call          WH-1 PR-1  GET /public/v1/x␛ 200, 2 ms",
+                "2026-11-26 10:00:00 UTC  api_call          WH-1 PR-1  "
+                "GET /public/v1/x␛, no response yet",
+            ],
+            ("GET", "/sandbox/timeline?kind=api_call%2Chold&latest=true&webhook=WH-1", None),
+            id="timeline has filters",
+        ),
+    ],
+)
+def test_command_prints_what_it_was_answered(
+    server: Server, arguments: str, answer: Answer, printed: list[str], sent: Any
+) -> None:
+    server.answer = lambda *request: answer
+    assert run(*arguments.split()).splitlines() == printed
+    assert server.requests == [sent]
+
+
+def test_restore_prints_json(server: Server) -> None:
+    server.answer = lambda *request: (200, RESET)
+    assert run_json("snapshot", "restore", "before", "--patience", "2") == RESET
+    path = "/sandbox/snapshots/before/restore"
+    assert server.requests == [("POST", path, {"patience": 2})]
 
 
 def test_wait_that_does_not_come_true_ends_with_1(server: Server) -> None:
@@ -622,66 +697,6 @@ def test_wait_sends_each_condition(server: Server, arguments: str, until: Any) -
     assert run("wait", *arguments.split(), "--since", "0.7", "--timeout", "2") == "True.\n"
     body = {"until": until, "timeout": 2, "since": "0.7"}
     assert server.requests == [("POST", "/sandbox/wait", body)]
-
-
-def test_diff_prints_objects_and_fields(server: Server) -> None:
-    request = {"type": "fulfillment.request", "id": "PR-1"}
-    fields = {"status": {"a": "pending", "b": "approved"}, "reason": {"a": None, "b": "x\n"}}
-    content = {
-        "added": [{**request, "id": "PR-2"}],
-        "removed": [request],
-        "changed": [{**request, "fields": fields}],
-        "truncated": True,
-    }
-    server.answer = lambda *request: (200, content)
-    assert run("snapshot", "diff", "before").splitlines() == [
-        "+ fulfillment.request PR-2",
-        "- fulfillment.request PR-1",
-        "~ fulfillment.request PR-1",
-        '    status: "pending" → "approved"',
-        '    reason: null → "x\\n"',
-        "More objects differ: only the first are listed.",
-    ]
-    assert server.requests == [("GET", "/sandbox/snapshots/before/diff/now", None)]
-
-
-def test_reset_names_what_it_did_not_wait_for(server: Server) -> None:
-    content = {"now": "2026-11-26T10:00:00.000+00:00", "took_ms": 41, "unsettled": ["hold HLD-1"]}
-    server.answer = lambda *request: (200, content)
-    assert run("reset").splitlines() == [
-        "Reset in 41 ms. Platform time: 2026-11-26 10:00:00 UTC.",
-        "Not waited for: hold HLD-1",
-    ]
-    assert run_json("snapshot", "restore", "before", "--patience", "2") == content
-    assert server.requests[0] == ("POST", "/sandbox/reset", {})
-    path = "/sandbox/snapshots/before/restore"
-    assert server.requests[1] == ("POST", path, {"patience": 2})
-
-
-def test_timeline_sends_its_filters(server: Server) -> None:
-    entry = {
-        "cursor": "0.8",
-        "kind": "api_call",
-        "at": "2026-11-26T10:00:00.000+00:00",
-        "real_at": "2026-11-26T10:00:00.000+00:00",
-        "webhook": "WH-1",
-        "delivery": 1,
-        "attempt": 1,
-        "object": "PR-1",
-        "data": {"method": "GET", "path": "/public/v1/x\x1b", "status": 200, "duration": 2.5},
-    }
-    server.answer = lambda *request: (200, {"entries": [entry], "cursor": "0.8", "earlier": 0})
-    arguments = ("timeline", "--kind", "api_call", "--kind", "hold", "--webhook", "WH-1")
-    assert run(*arguments) == (
-        "2026-11-26 10:00:00 UTC  api_call          WH-1 PR-1  GET /public/v1/x␛ 200, 2 ms\n"
-    )
-    path = server.requests[0][1]
-    assert path == "/sandbox/timeline?kind=api_call%2Chold&latest=true&webhook=WH-1"
-    run(*arguments, "--since", "0.3", "--limit", "5")
-    path = server.requests[1][1]
-    assert path == "/sandbox/timeline?kind=api_call%2Chold&limit=5&since=0.3&webhook=WH-1"
-    entry["data"] = {**entry["data"], "status": None, "duration": None}
-    assert run(*arguments).endswith("GET /public/v1/x␛, no response yet\n")
 
 
 @pytest.mark.parametrize(
