@@ -18,46 +18,34 @@ def causes_of(*results: Result) -> dict[str, str]:
     return {each.check.id: each.verdict.cause for each in causes.named(results)}
 
 
+FORGED = ("auth.no_header", "auth.alg_none", "token.expired_hour", "effects.forged_none")
+UNSIGNED = ("auth.other_secret", "auth.alg_none", "token.missing_exp")
+OF_ANY_KEY = ("auth.no_signature", "auth.rs256_key_confusion", "effects.forged_none")
+EXPIRED = ("token.expired_hour", "token.missing_exp", "effects.forged_none")
+RUNS = ("delivery.twice_at_once", "race.same_request", "effects.one_run")
+
+
 @pytest.mark.parametrize(
-    ("acted", "cause"),
+    ("failed", "named"),
     [
-        (
-            ("auth.no_header", "auth.alg_none", "token.expired_hour", "effects.forged_none"),
-            NO_TOKEN,
-        ),
-        (("auth.other_secret", "auth.alg_none", "token.missing_exp"), NO_SIGNATURE),
-        (("auth.no_signature", "auth.rs256_key_confusion", "effects.forged_none"), NO_SIGNATURE),
-        (("token.expired_hour", "token.missing_exp", "effects.forged_none"), NO_EXPIRY),
+        (dict.fromkeys(FORGED, ACTED), dict.fromkeys(FORGED, NO_TOKEN)),
+        (dict.fromkeys(UNSIGNED, ACTED), dict.fromkeys(UNSIGNED, NO_SIGNATURE)),
+        (dict.fromkeys(OF_ANY_KEY, ACTED), dict.fromkeys(OF_ANY_KEY, NO_SIGNATURE)),
+        (dict.fromkeys(EXPIRED, ACTED), dict.fromkeys(EXPIRED, NO_EXPIRY)),
+        ({"auth.alg_none": ACTED, "token.expired_hour": ACTED},
+         {"auth.alg_none": "", "token.expired_hour": ""}),
+        ({"auth.alg_none": ACTED, "auth.rs256_key_confusion": ACTED, "auth.no_header": HIDES,
+          "token.expired_hour": HIDES},
+         {"auth.alg_none": "", "auth.rs256_key_confusion": "", "auth.no_header": HIDES,
+          "token.expired_hour": HIDES}),
+        (dict.fromkeys((*RUNS, "token.replay"), TWICE),
+         {**dict.fromkeys(RUNS, AT_ONCE), "token.replay": ""}),
     ],
-)
-def test_handler_that_verifies_nothing_has_one_cause(acted: tuple[str, ...], cause: str) -> None:
-    assert causes_of(*map(failure, acted)) == dict.fromkeys(acted, cause)
-
-
-def test_single_gaps_in_the_verification_have_causes_of_their_own() -> None:
-    found = causes_of(failure("auth.alg_none"), failure("token.expired_hour"))
-    assert found == {"auth.alg_none": "", "token.expired_hour": ""}
-
-
-def test_accepted_forgery_and_hidden_refusal_are_different_facts() -> None:
-    found = causes_of(
-        failure("auth.alg_none"),
-        failure("auth.rs256_key_confusion"),
-        failure("auth.no_header", HIDES),
-        failure("token.expired_hour", HIDES),
-    )
-    assert found == {
-        "auth.alg_none": "",
-        "auth.rs256_key_confusion": "",
-        "auth.no_header": HIDES,
-        "token.expired_hour": HIDES,
-    }
-
-
-def test_requests_at_once_are_one_cause_and_a_replay_is_not() -> None:
-    ids = ("delivery.twice_at_once", "race.same_request", "effects.one_run", "token.replay")
-    found = causes_of(*(failure(pk, TWICE) for pk in ids))
-    assert found == {**dict.fromkeys(ids[:3], AT_ONCE), "token.replay": ""}
+    ids=["nothing is verified", "no signature", "any key", "no expiry", "single gaps",
+         "hidden refusals are another fact", "a replay is no request at once"],
+)  # fmt: skip
+def test_failures_of_one_fact_have_one_cause(failed: dict[str, str], named: dict[str, str]) -> None:
+    assert causes_of(*(failure(pk, cause) for pk, cause in failed.items())) == named
 
 
 def test_only_failures_have_causes() -> None:

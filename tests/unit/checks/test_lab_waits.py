@@ -33,28 +33,25 @@ class Platform:
         return (self.pages.pop(0) if self.pages else []), f"{since}+"
 
 
-@dataclass
-class Process:
-    death: str
-
-
-def lab(process: Process | None) -> tuple[Lab, Platform]:
+def lab(death: str | None = None) -> tuple[Lab, Platform]:
+    """The lab of a handler that the check started, which may have died; None: one of others."""
     platform, nobody = Platform(), cast(Any, None)
-    made = Lab(cast(Any, platform), nobody, nobody, nobody, nobody, process=cast(Any, process))
+    process = None if death is None else cast(Any, SimpleNamespace(death=death))
+    made = Lab(cast(Any, platform), nobody, nobody, nobody, nobody, process=process)
     return made, platform
 
 
 def test_handler_that_has_died_is_waited_for_no_longer() -> None:
-    dead, platform = lab(Process("The handler ended with exit code 1."))
+    dead, platform = lab("The handler ended with exit code 1.")
     assert not dead.wait_finished(["PR-1", "PR-2"], timeout=3600)
     assert platform.timeouts == [2.0]
     assert not dead.wait_for(lambda: False, timeout=3600)
     assert not dead.wait_entry("0", "change", timeout=3600)
 
 
-@pytest.mark.parametrize("process", [None, Process("")], ids=["of others", "alive"])
-def test_other_handler_is_waited_for_until_the_timeout(process: Process | None) -> None:
-    living, platform = lab(process)
+@pytest.mark.parametrize("death", [None, ""], ids=["of others", "alive"])
+def test_other_handler_is_waited_for_until_the_timeout(death: str | None) -> None:
+    living, platform = lab(death)
     assert not living.wait_finished(["PR-1"], timeout=0)
     assert not living.wait_for(lambda: False, timeout=0)
     assert not living.wait_entry("0", "change", timeout=0)
@@ -62,13 +59,13 @@ def test_other_handler_is_waited_for_until_the_timeout(process: Process | None) 
 
 
 def test_handler_of_others_is_waited_for_at_once() -> None:
-    living, platform = lab(None)
+    living, platform = lab()
     platform.wait_finished = lambda orders, timeout: timeout > 100  # type: ignore[method-assign]
     assert living.wait_finished(["PR-1"], timeout=3600)
 
 
 def test_many_orders_are_waited_for_together() -> None:
-    living, platform = lab(None)
+    living, platform = lab()
     waits: list[Sequence[str]] = []
     platform.wait_finished = (  # type: ignore[method-assign]
         lambda orders, timeout: waits.append(orders) is None
@@ -96,7 +93,7 @@ def firing(fault: str) -> dict[str, Any]:
 def test_fault_is_armed_until_the_work_on_an_order_meets_it_or_is_done(
     entries: list[dict[str, Any]],
 ) -> None:
-    working, platform = lab(None)
+    working, platform = lab()
     others = [change("PR-1", "pending"), change("PR-2", "approved"), firing("FLT-2")]
     platform.pages = [others, [], entries, [firing("FLT-1")]]
     working.wait_fired("0", "PR-1", cast(Any, SimpleNamespace(id="FLT-1")))

@@ -123,9 +123,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_wait_that_the_time_of_a_check_ends_proves_nothing(clock: Clock) -> None:
+@pytest.fixture
+def budget(clock: Clock) -> Budget:
     budget = Budget()
     budget.begin(50)
+    return budget
+
+
+def test_wait_that_the_time_of_a_check_ends_proves_nothing(clock: Clock, budget: Budget) -> None:
     clock.now += 45
     with pytest.raises(OutOfTime), budget.wait(10) as seconds:
         assert seconds == 5
@@ -134,26 +139,22 @@ def test_wait_that_the_time_of_a_check_ends_proves_nothing(clock: Clock) -> None
         pytest.fail("A wait began without time for it.")
 
 
-def test_error_of_a_wait_that_was_cut_is_no_error_of_its_own(clock: Clock) -> None:
-    budget = Budget()
-    budget.begin(50)
+def test_error_of_a_wait_that_was_cut_is_no_error_of_its_own(clock: Clock, budget: Budget) -> None:
     with pytest.raises(OutOfTime), budget.wait(120) as seconds:
         clock.now += seconds
         raise TimeoutError
 
 
 @pytest.mark.parametrize(("wanted", "took"), [(10, 10), (60, 20), (50, 49.9)])
-def test_wait_that_ends_in_time_counts(wanted: float, took: float, clock: Clock) -> None:
-    budget = Budget()
-    budget.begin(50)
+def test_wait_that_ends_in_time_counts(
+    wanted: float, took: float, clock: Clock, budget: Budget
+) -> None:
     with budget.wait(wanted):
         clock.now += took
     assert clock.now == 1000 + took
 
 
-def test_between_checks_no_wait_is_cut(clock: Clock) -> None:
-    budget = Budget()
-    budget.begin(50)
+def test_between_checks_no_wait_is_cut(clock: Clock, budget: Budget) -> None:
     clock.now += 60
     budget.end()
     with budget.wait(3600) as seconds:

@@ -102,31 +102,36 @@ def test_unchanged_value_does_not_revert_a_concurrent_change() -> None:
     assert after["name"]["value_error"] == "Taken"
 
 
-def test_structured_error_is_set_and_cleared_with_the_error() -> None:
-    structured = {
-        "message": {"id": "E1", "external_id": "x", "value": "No {region}"},
-        "context": {"region": "mars"},
-    }
-    result = merged({"id": "region", "structured_error": structured})["region"]
-    assert result["structured_error"] == structured
-    assert result["value_error"] == "No {region}"
-    for clear in ("", None):
-        after = merged({"id": "region", "value_error": clear}, sent=[result])["region"]
-        assert after["value_error"] == ""
-        assert "structured_error" not in after
-    # Another error has other details or none; repeated old details don't count.
-    for echo in ({}, {"structured_error": structured}):
-        after = merged({"id": "region", "value_error": "Closed", **echo}, sent=[result])["region"]
-        assert after["value_error"] == "Closed"
-        assert "structured_error" not in after
-    new = {**structured, "context": {"region": "pluto"}}
-    after = merged(
-        {"id": "region", "value_error": "Closed", "structured_error": new}, sent=[result]
-    )
-    assert after["region"]["structured_error"] == new
-    for empty in (None, "", {}):
-        same = merged({"id": "region", "structured_error": empty}, sent=[result])["region"]
-        assert same == result
+STRUCTURED = {
+    "message": {"id": "E1", "external_id": "x", "value": "No {region}"},
+    "context": {"region": "mars"},
+}
+NEW = {**STRUCTURED, "context": {"region": "pluto"}}
+MARKED = {**LIST, "value_error": "No {region}", "structured_error": STRUCTURED}
+
+
+def test_message_of_a_structured_error_is_the_error() -> None:
+    assert merged({"id": "region", "structured_error": STRUCTURED})["region"] == MARKED
+
+
+@pytest.mark.parametrize(
+    ("entry", "error", "structured"),
+    [
+        ({"value_error": ""}, "", None),
+        ({"value_error": None}, "", None),
+        # Another error has other details or none; repeated old details don't count.
+        ({"value_error": "Closed"}, "Closed", None),
+        ({"value_error": "Closed", "structured_error": STRUCTURED}, "Closed", None),
+        ({"value_error": "Closed", "structured_error": NEW}, "Closed", NEW),
+        *(({"structured_error": empty}, "No {region}", STRUCTURED) for empty in (None, "", {})),
+    ],
+)
+def test_structured_error_is_replaced_and_cleared_with_the_error(
+    entry: dict[str, Any], error: str, structured: Any
+) -> None:
+    after = merged({"id": "region", **entry}, sent=[MARKED])["region"]
+    details = {} if structured is None else {"structured_error": structured}
+    assert after == {**LIST, "value_error": error, **details}
 
 
 def test_later_responses_are_merged_into_earlier_ones() -> None:

@@ -26,14 +26,6 @@ def fires(rule: Rule, number: int, chance: float = 0.0, **more: float) -> bool:
     return kinds.fires(rule, "abort", {}, number=number, elapsed=0, chance=chance, **more)
 
 
-def fired_by(kind: str, parameters: dict[str, float], rule: Rule, count: int) -> list[int]:
-    return [
-        number
-        for number in range(1, count + 1)
-        if kinds.fires(rule, kind, parameters, number=number, elapsed=0, chance=0)
-    ]
-
-
 _PRINT = """
 import json, sys
 from sandbox.faults import kinds
@@ -115,7 +107,13 @@ def test_probability_0_never_fires_and_1_always_does() -> None:
 def test_first_requests_are_counted_from_what_is_skipped(
     kind: str, after: int, expected: list[int]
 ) -> None:
-    assert fired_by(kind, {"n": 3}, Rule(after=after), 6) == expected
+    rule = Rule(after=after)
+    found = [
+        number
+        for number in range(1, 7)
+        if kinds.fires(rule, kind, {"n": 3}, number=number, elapsed=0, chance=0)
+    ]
+    assert found == expected
 
 
 @pytest.mark.parametrize(
