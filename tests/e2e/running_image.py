@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ import pytest
 import requests
 import yaml
 
-from tests import image
+from tests import image, workflows
 from tests.image import Container
-from tests.processes import ROOT, Process, Sandbox, free_port, pause
+from tests.processes import ROOT, Process, Sandbox, free_port
 from tests.webhooks.certificates import Authority
 
 # Another port than that of the process, as `docker run -p` publishes it.
@@ -129,9 +128,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         headers={"X-Sandbox-Actor": "test"},
     )
     try:
-        while not listens(port):
-            assert process.popen.poll() is None, process.printed
-            pause()
+        process.wait_to_listen(port)
         ready = requests.get(f"{url}/readyz?wait=60", timeout=70)
         assert ready.json() == {"ready": True, "missing": []}
         yield Running(container, started, authority, files)
@@ -139,20 +136,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         assert process.stop() == 0, process.printed
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as line:
-        return line.connect_ex(("127.0.0.1", port)) == 0
-
-
 def write_docker(folder: Path, container: Container) -> None:
     """Write a program `docker` that runs the commands of `exec` in the container."""
-    docker = folder / "docker"
-    docker.write_text(
-        DOCKER.format(
-            python=sys.executable,
-            folder=str(container.folder),
-            data=str(container.data_dir),
-            env=json.dumps(container.env),
-        )
+    script = DOCKER.format(
+        python=sys.executable,
+        folder=str(container.folder),
+        data=str(container.data_dir),
+        env=json.dumps(container.env),
     )
-    docker.chmod(0o755)
+    workflows.write_programs(folder, {"docker": script})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ import requests
 
 from tests import orders
 from tests.handlers import handler
-from tests.processes import ROOT, Sandbox, copy_first_data, environment, sandbox
+from tests.processes import ROOT, Sandbox, copy_first_data, environment, output, sandbox
 
 PAGE = ROOT / "docs" / "add-a-queue.md"
 FOLDER = "requests_queue/queues/helpdesk"
@@ -40,11 +40,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(line: str, tree: Path, env: dict[str, str]) -> str:
-    done = subprocess.run(
-        line.split(), cwd=tree, env=env, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return output(line.split(), env, tree)
 
 
 @pytest.fixture(scope="module")
@@ -103,10 +99,7 @@ def test_new_queue_changes_its_folder_only(running: Sandbox, tree: Path) -> None
 def test_code_of_the_page_passes_lint(running: Sandbox, tree: Path) -> None:
     ruff = str(Path(sys.executable).parent / "ruff")
     for check in (["check"], ["format", "--check"]):
-        done = subprocess.run(
-            [ruff, *check, "--no-cache", FOLDER], cwd=tree, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout
+        output([ruff, *check, "--no-cache", FOLDER], dict(os.environ), tree)
 
 
 def test_new_queue_has_samples(running: Sandbox, cases: list[str]) -> None:
@@ -150,31 +143,26 @@ def test_new_queue_has_a_webhook_type(running: Sandbox) -> None:
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
-def test_new_queue_has_admin_pages(
-    running: Sandbox, browser: requests.Session, cases: list[str]
+@pytest.mark.parametrize(
+    ("path", "texts"),
+    [
+        ("/admin/helpdesk/case/", ["{0}", "Helpdesk queue"]),
+        ("/admin/helpdesk/case/{0}/change/", ["Resolve"]),
+        ("/admin/webhooks/webhook/add/", ["Helpdesk cases — Queue Changes"]),
+        ("/queues/", ["Helpdesk cases"]),
+        ("/queues/helpdesk/", ["{0}", "{1}", 'id="column-pending"']),
+        ("/queues/helpdesk/{0}/",
+         ['id="action-resolve"', "A customer can&#x27;t sign in since this morning."]),
+        ("/queues/helpdesk/new/?type=business",
+         ['<option value="business" selected>Business</option>']),
+    ],
+)  # fmt: skip
+def test_new_queue_is_on_pages(
+    running: Sandbox, browser: requests.Session, cases: list[str], path: str, texts: list[str]
 ) -> None:
-    listed = browser.get(f"{running.url}/admin/helpdesk/case/", timeout=10)
-    shown = browser.get(f"{running.url}/admin/helpdesk/case/{cases[0]}/change/", timeout=10)
-    kinds = browser.get(f"{running.url}/admin/webhooks/webhook/add/", timeout=10)
-    assert cases[0] in listed.text
-    assert "Helpdesk queue" in listed.text
-    assert "Resolve" in shown.text
-    assert "Helpdesk cases — Queue Changes" in kinds.text
-
-
-def test_new_queue_has_portal_pages(
-    running: Sandbox, browser: requests.Session, cases: list[str]
-) -> None:
-    board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10)
-    shown = browser.get(f"{running.url}/queues/helpdesk/{cases[0]}/", timeout=10)
-    new = browser.get(f"{running.url}/queues/helpdesk/new/?type=business", timeout=10)
-    every = browser.get(f"{running.url}/queues/", timeout=10)
-    assert "Helpdesk cases" in every.text
-    assert all(pk in board.text for pk in cases)
-    assert 'id="column-pending"' in board.text
-    assert 'id="action-resolve"' in shown.text
-    assert "A customer can&#x27;t sign in since this morning." in shown.text
-    assert '<option value="business" selected>Business</option>' in new.text
+    page = browser.get(f"{running.url}{path.format(*cases)}", timeout=10).text
+    for text in texts:
+        assert text.format(*cases) in page
 
 
 @pytest.mark.nightly(reason="portal pages run each time")

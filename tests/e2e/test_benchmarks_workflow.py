@@ -27,11 +27,7 @@ chmod +x .venv/bin/python
 
 @pytest.fixture
 def job(tmp_path: Path) -> Job:
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name, script in (("sudo", INSTALL), ("make", MAKE)):
-        (programs / name).write_text(script)
-        (programs / name).chmod(0o755)
+    programs = workflows.write_programs(tmp_path / "programs", {"sudo": INSTALL, "make": MAKE})
     workspace = tmp_path / "work"
     workspace.mkdir()
     env = {**workflows.environment(programs), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}

@@ -112,11 +112,8 @@ def steps_of(name: str) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("programs")
-    for name, script in (("pip", PIP), ("uvx", UVX), ("pytest", PYTEST)):
-        (folder / name).write_text(script)
-        (folder / name).chmod(0o755)
-    return folder
+    scripts = {"pip": PIP, "uvx": UVX, "pytest": PYTEST}
+    return workflows.write_programs(tmp_path_factory.mktemp("programs"), scripts)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import socket
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from tests import doc_blocks
 from tests.e2e.running_image import PUBLISHED, SECRET, Running, key, run, running, write_docker
 from tests.handlers import Handler, handler
 from tests.image import Container
-from tests.processes import ROOT, free_port, pause
+from tests.processes import ROOT, free_port, output
 from tests.webhooks.certificates import Authority
 
 __all__ = ["running"]
@@ -143,16 +142,8 @@ def test_block_runs_as_it_stands(running: Running, tmp_path: Path, name: str) ->
         block = SHELL[name].replace("http://localhost:8000", running.sandbox.url)
         block = block.replace("http://handler:9000/", called.url)
         block = block.replace("./connect-sim", "docker exec connect-sim connect-sim")
-        done = subprocess.run(
-            ["sh", "-eu", "-c", block],
-            env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        check_block(name, done.stdout, called)
+        printed = output(["sh", "-eu", "-c", block], {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+        check_block(name, printed, called)
     for row in running.sandbox.as_vendor("GET", "/notifications/webhooks"):
         running.delete(row["id"])
 
@@ -263,8 +254,7 @@ def test_messages_about_calls_are_quoted(running: Running) -> None:
             running.order()
             failed = running.wait({"failed": {"webhook": webhook}})
             if name == "backoff":
-                while webhook not in running.sandbox.process.printed:
-                    pause()
+                running.sandbox.process.wait_to_print(webhook)
                 quoted(name, running.sandbox.process.printed)
                 continue
             quoted(name, failed)

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +18,7 @@ from checks import runner
 from checks.options import Options
 from tests import doc_blocks, program, workflows
 from tests.e2e.test_ci import PIP, UVX
-from tests.engines import until
-from tests.processes import ROOT, Process, Sandbox, free_port, manage
+from tests.processes import ROOT, Process, Sandbox, free_port, manage, output
 from tests.unit.checks.reports import report, result
 
 PAGE = "docs/check-your-handler.md"
@@ -53,11 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for wheel in re.findall(r"wheels/[\w.-]+\.whl", "".join(JOBS.values())):
         (folder / wheel).parent.mkdir(exist_ok=True)
         (folder / wheel).touch()
-    (folder / "programs").mkdir()
     programs = {"pip": PIP, "uvx": UVX, "connect-sim": CONNECT_SIM, "python": PYTHON}
-    for name, script in programs.items():
-        (folder / "programs" / name).write_text(script)
-        (folder / "programs" / name).chmod(0o755)
+    workflows.write_programs(folder / "programs", programs)
     return folder
 
 
@@ -155,9 +150,9 @@ def test_running_handler_is_checked(running: Sandbox, folder: Path) -> None:
 
 @contextmanager
 def handler(command: list[str], env: dict[str, str], folder: Path, says: str) -> Iterator[None]:
-    process = Process(command, env, folder / f"{len(list(folder.iterdir()))}.log").start()
+    process = Process(command, env, folder / "handler.log")
     try:
-        until(lambda: says in process.printed, "the handler", timeout=60)
+        process.start_until(says)
         yield
     finally:
         process.stop()
@@ -166,18 +161,10 @@ def handler(command: list[str], env: dict[str, str], folder: Path, says: str) ->
 def check(running: Sandbox, folder: Path, script: str) -> None:
     """Run a block with few checks, which pass, and leave the sandbox as it was."""
     before = running.as_tester().call("GET", "/sandbox/snapshots").json()
-    few = FEW.replace(" --jobs 1", "")
-    ended = subprocess.run(
-        ["sh", "-ec", script.replace("connect-sim check", few)],
-        cwd=folder,
-        env={
-            "PATH": f"{folder / 'programs'}:{os.environ['PATH']}",
-            "SIM_DATA_DIR": str(running.data_dir),
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "Pass: 1 of 1 check passed" in ended.stdout
+    script = script.replace("connect-sim check", FEW.replace(" --jobs 1", ""))
+    env = {
+        "PATH": f"{folder / 'programs'}:{os.environ['PATH']}",
+        "SIM_DATA_DIR": str(running.data_dir),
+    }
+    assert "Pass: 1 of 1 check passed" in output(["sh", "-ec", script], env, folder, timeout=120)
     assert running.as_tester().call("GET", "/sandbox/snapshots").json() == before

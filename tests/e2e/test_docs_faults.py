@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests import doc_blocks, orders
-from tests.processes import ROOT, Process, Sandbox, free_port, manage, pause, sandbox
+from tests import doc_blocks, orders, workflows
+from tests.processes import ROOT, Sandbox, listening, output, sandbox
 
 BLOCKS = doc_blocks.read("sh", "docs/faults.md")
 CONNECT_SIM = f"""#!/bin/sh
@@ -23,33 +22,24 @@ PYTHONPATH={ROOT} exec {sys.executable} -P -m connect_sim "$@"
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A sandbox, and `listen --approve` with a webhook."""
-    with sandbox(tmp_path_factory.mktemp("sandbox")) as started:
-        log = tmp_path_factory.mktemp("handler") / "listen.log"
-        port = free_port()
-        command = manage("listen", "--approve", "--port", str(port))
-        listen = Process(command, started.process.env, log).start()
-        while "Listening at" not in listen.printed:
-            pause()
-        orders.webhook(started, f"http://127.0.0.1:{port}/")
+    folder = tmp_path_factory.mktemp("handler")
+    with (
+        sandbox(tmp_path_factory.mktemp("sandbox")) as started,
+        listening(started, folder, "--approve") as (_, url),
+    ):
+        orders.webhook(started, url)
         yield started
-        listen.stop()
 
 
 def run(block: str, running: Sandbox, folder: Path) -> str:
-    (folder / "connect-sim").write_text(CONNECT_SIM)
-    (folder / "connect-sim").chmod(0o755)
+    workflows.write_programs(folder, {"connect-sim": CONNECT_SIM})
     env = {
         **running.process.env,
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
         "SANDBOX": running.url,
         "API_KEY": f"ApiKey {running.vendor_key}",
     }
-    script = f"set -e\n{BLOCKS[block]}"
-    ended = subprocess.run(
-        ["sh", "-c", script], env=env, cwd=folder, capture_output=True, text=True, timeout=60
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    return output(["sh", "-ec", BLOCKS[block]], env, folder)
 
 
 def test_handler_repeats_the_call_that_failed(running: Sandbox, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import doc_blocks
-from tests.processes import ROOT, Process, Sandbox, free_port, manage, pause
+from tests.processes import ROOT, Sandbox, free_port, listening
 
 PAGE = "docs/test-without-sleeping.md"
 # By language of the block: the file it is stored in, and the command that runs it.
@@ -26,14 +26,8 @@ LANGUAGES = {
 @pytest.fixture(scope="module")
 def handler(running: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a handler that approves pending orders."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("handler") / "listen.log"
-    command = manage("listen", "--approve", "--port", str(port))
-    listen = Process(command, running.process.env, log).start()
-    while "Listening at" not in listen.printed:
-        pause()
-    yield f"http://127.0.0.1:{port}/"
-    listen.stop()
+    with listening(running, tmp_path_factory.mktemp("handler"), "--approve") as (_, url):
+        yield url
 
 
 def run(language: str, running: Sandbox, handler: str, folder: Path) -> tuple[int, str]:

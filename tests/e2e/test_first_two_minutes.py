@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.portal.site import PLAIN, Site, chromium, site
-from tests.processes import Process, free_port, manage, pause
+from tests.processes import free_port, listening
 
 pytestmark = pytest.mark.browser
 
 __all__ = ["chromium", "site"]
-
-
-@contextmanager
-def listening(site: Site, log: Path, port: int) -> Iterator[Process]:
-    """Run `manage.py listen --approve` as a second process."""
-    command = manage("listen", "--port", str(port), "--approve")
-    process = Process(command, site.running.process.env, log).start()
-    deadline = time.monotonic() + 60
-    while "Listening at" not in process.printed:
-        assert time.monotonic() < deadline, process.printed
-        pause()
-    yield process
-    process.kill()
 
 
 def press(page: Page, name: str) -> None:
@@ -40,8 +24,8 @@ def test_tour_from_the_first_page_to_a_resent_delivery(site: Site, tmp_path: Pat
     port = free_port()
     with site.open("/") as tab:
         page = tab.page
-        with listening(site, tmp_path / "first.log", port) as listen:
-            create_webhook(page, f"http://127.0.0.1:{port}/")
+        with listening(site.running, tmp_path, "--approve", port=port) as (listen, url):
+            create_webhook(page, url)
             create_request(page)
             expect(page.locator("h1")).to_contain_text("approved", timeout=15_000)
             expect(page.get_by_text("Attempt 1: HTTP 200").first).to_be_visible(timeout=15_000)
@@ -57,7 +41,7 @@ def test_tour_from_the_first_page_to_a_resent_delivery(site: Site, tmp_path: Pat
         page.locator("[data-step]").first.click()
         expect(page.get_by_text(re.compile("refused the connection")).first).to_be_visible()
         expect(page.locator("#main").get_by_text("Next attempt in").first).to_be_visible()
-        with listening(site, tmp_path / "second.log", port):
+        with listening(site.running, tmp_path, "--approve", port=port):
             press(page, "Send again")
             expect(page.get_by_text("200 success").first).to_be_visible(timeout=10_000)
             expect(page.get_by_text(re.compile("Resend of delivery"))).to_be_visible()
