@@ -26,6 +26,7 @@ from tests.processes import (
     environment,
     free_port,
     manage,
+    output,
     redis_server,
 )
 from tests.runtime import distributed
@@ -167,10 +168,7 @@ def new_keys(setup: SetUp, count: int) -> tuple[list[str], list[str]]:
         f"    print(*(keys.create(account, 'Load')[0] for _ in range({count})))"
     )
     command = manage("shell", "--no-imports", "-c", program)
-    ran = subprocess.run(
-        command, env=setup.platform.process.env, check=True, capture_output=True, text=True
-    )
-    vendor, distributor = ran.stdout.splitlines()[-2:]
+    *_, vendor, distributor = output(command, setup.platform.process.env).splitlines()
     return vendor.split(), distributor.split()
 
 

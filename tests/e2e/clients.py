@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import yaml
 
 from tests import environments
-from tests.processes import Sandbox
+from tests.processes import Sandbox, output
 
 SCRIPTS = Path(__file__).parent / "client_scripts"
 Table = dict[str, list[dict[str, Any]]]
@@ -51,23 +50,15 @@ def run(
     client: str, running: Sandbox, script: str, *arguments: str, sent: str = "", **variables: str
 ) -> dict[str, Any]:
     """Run a script in a client's environment and return its result."""
-    done = subprocess.run(
-        [str(interpreter(client)), str(SCRIPTS / f"{script}.py"), *arguments],
-        env={
-            **environments.calling_loopback(),
-            "CONNECT_URL": f"{running.url}/public/v1",
-            "VENDOR_KEY": running.vendor_key,
-            "PROVIDER_KEY": running.provider_key,
-            **variables,
-        },
-        input=sent,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    env = {
+        **environments.calling_loopback(),
+        "CONNECT_URL": f"{running.url}/public/v1",
+        "VENDOR_KEY": running.vendor_key,
+        "PROVIDER_KEY": running.provider_key,
+        **variables,
+    }
+    command = [str(interpreter(client)), str(SCRIPTS / f"{script}.py"), *arguments]
+    return dict(json.loads(output(command, env, sent=sent, timeout=300)))
 
 
 def findings(steps: list[dict[str, Any]], found: list[dict[str, Any]]) -> Iterator[str]:

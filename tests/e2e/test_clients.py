@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from tests import environments, orders
 from tests.e2e import clients, validating
 from tests.e2e.conftest import SDK_16
 from tests.marks import nightly
-from tests.processes import ROOT, Sandbox
+from tests.processes import ROOT, Sandbox, output
 from tests.queue import spreadsheets
 from tests.shared_sandbox import reset
 
@@ -168,16 +167,8 @@ def test_other_refusal_is_found(code: str, errors: Any) -> None:
 @pytest.mark.parametrize("number", range(len(SHOWN)))
 def test_code_on_the_page_of_the_client_runs(running: Sandbox, tmp_path: Path, number: int) -> None:
     (tmp_path / "var").symlink_to(running.data_dir)
-    done = subprocess.run(
-        [str(clients.interpreter("openapi_client")), "-c", SHOWN[number]],
-        cwd=tmp_path,
-        env=environments.calling_loopback(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    command = [str(clients.interpreter("openapi_client")), "-c", SHOWN[number]]
+    assert output(command, environments.calling_loopback(), tmp_path, timeout=120).strip()
 
 
 def test_operations_listed_as_not_served_are_not_served() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests import environments, orders
 from tests.contract.document import MISSING, connects
 from tests.e2e import clients
 from tests.handlers import Handler, handler
-from tests.processes import ROOT, Sandbox
+from tests.processes import ROOT, Sandbox, output
 
 pytestmark = pytest.mark.node
 
@@ -102,24 +101,17 @@ def run(
 
     @cache
     def run(script: str, **variables: str) -> Report:
-        done = subprocess.run(
-            ["node", str(folder / f"{script}.mjs")],
-            env={
-                **environments.calling_loopback(),
-                "CONNECT_URL": f"{running.url}/public/v1",
-                "VENDOR_KEY": running.vendor_key,
-                "PROVIDER_KEY": running.provider_key,
-                "HANDLER_URL": f"{served.url}{script}",
-                "SECRET": orders.SECRET,
-                **variables,
-            },
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        report: Report = json.loads(done.stdout)
-        return report
+        env = {
+            **environments.calling_loopback(),
+            "CONNECT_URL": f"{running.url}/public/v1",
+            "VENDOR_KEY": running.vendor_key,
+            "PROVIDER_KEY": running.provider_key,
+            "HANDLER_URL": f"{served.url}{script}",
+            "SECRET": orders.SECRET,
+            **variables,
+        }
+        command = ["node", str(folder / f"{script}.mjs")]
+        return dict(json.loads(output(command, env, timeout=120)))
 
     return run
 
@@ -257,16 +249,7 @@ def test_code_on_the_page_runs(running: Sandbox, tmp_path: Path, number: int) ->
     (tmp_path / "node_modules").symlink_to(installed / "node_modules")
     (tmp_path / "var").symlink_to(running.data_dir)
     (tmp_path / "shown.mjs").write_text(SHOWN[number])
-    done = subprocess.run(
-        ["node", "shown.mjs"],
-        cwd=tmp_path,
-        env=environments.calling_loopback(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert output(["node", "shown.mjs"], environments.calling_loopback(), tmp_path).strip()
 
 
 def test_page_has_the_number_of_methods(missing: Report) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 from tests import environments
-from tests.processes import Sandbox
+from tests.processes import Sandbox, output
 
 pytestmark = pytest.mark.clients
 
@@ -34,15 +33,8 @@ def ccli(tmp_path: Path, request: pytest.FixtureRequest) -> Run:
     running: Sandbox = request.getfixturevalue("running")
 
     def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [str(python.parent / "ccli"), "-c", str(tmp_path / "config"), *arguments],
-            env=environments.calling_loopback(),
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        command = [str(python.parent / "ccli"), "-c", str(tmp_path / "config"), *arguments]
+        return output(command, environments.calling_loopback(), timeout=120)
 
     key = f"ApiKey {running.vendor_key}"
     run("configure", "-u", f"{running.url}/public/v1", "-k", key)
@@ -63,9 +55,9 @@ def test_items_are_exported_and_imported(ccli: Run, running: Sandbox, tmp_path: 
         sheet.append([*row, None])
     book.save(file)
 
-    output = ccli("product", "sync", "-i", str(file))
+    printed = ccli("product", "sync", "-i", str(file))
     refusal = "name: Item with same name already exists for the product."
-    assert f"mpn=NM-STORAGE-2, code=VAL_001, message={refusal}" in output
+    assert f"mpn=NM-STORAGE-2, code=VAL_001, message={refusal}" in printed
     items_by_mpn = {
         item["mpn"]: item for item in running.as_vendor("GET", f"/products/{METER}/items?limit=50")
     }
@@ -82,5 +74,5 @@ def test_items_are_exported_and_imported(ccli: Run, running: Sandbox, tmp_path: 
 
 
 def test_missing_product_is_skipped(ccli: Run, tmp_path: Path) -> None:
-    output = ccli("product", "dump", "PRD-000-000-000", "-o", str(tmp_path / "nothing.xlsx"))
-    assert "PRD-000-000-000" in output and "does not exist" in output
+    printed = ccli("product", "dump", "PRD-000-000-000", "-o", str(tmp_path / "nothing.xlsx"))
+    assert "PRD-000-000-000" in printed and "does not exist" in printed

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests import doc_blocks, environments
-from tests.processes import ROOT, copy_first_data, environment, manage
+from tests.processes import ROOT, copy_first_data, environment, manage, output
 
 EXAMPLE = ROOT / "examples" / "testcontainers"
 BLOCKS = doc_blocks.read("python", "examples/testcontainers/README.md")
@@ -28,16 +27,10 @@ def test_class_waits_until_the_sandbox_is_ready(tmp_path: Path) -> None:
     copy_first_data(tmp_path / "data")
     (tmp_path / "use.py").write_text(BLOCKS["use"])
     (tmp_path / "conftest.py").write_text(BLOCKS["conftest.py"])
-    ended = subprocess.run(
-        [str(python), str(SCRIPT), str(EXAMPLE), *manage("sandbox")],
-        env=environment(tmp_path / "data", NO_PROXY="127.0.0.1,localhost", SIM_QUIET="true"),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ended.returncode == 0, ended.stderr
-    shown, created, exported = map(json.loads, ended.stdout.replace("'", '"').splitlines())
+    command = [str(python), str(SCRIPT), str(EXAMPLE), *manage("sandbox")]
+    env = environment(tmp_path / "data", NO_PROXY="127.0.0.1,localhost", SIM_QUIET="true")
+    printed = output(command, env, tmp_path, timeout=120)
+    shown, created, exported = map(json.loads, printed.replace("'", '"').splitlines())
     assert shown["accounts"] == {"vendor": "VA-610-138", "provider": "PA-318-442"}
     assert created["status"] == "pending"
     # Of the last start.

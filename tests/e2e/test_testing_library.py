@@ -4,9 +4,7 @@ processes, awaited and asserted by the library, unmodified."""
 from __future__ import annotations
 
 import json
-import subprocess
 import threading
-import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +14,9 @@ import pytest
 
 from tests import environments, orders
 from tests.e2e import clients
+from tests.engines import until
 from tests.handlers import Handler, ReceivedRequest, handler
-from tests.processes import Sandbox, pause
+from tests.processes import Sandbox, output
 
 pytestmark = pytest.mark.clients
 
@@ -86,11 +85,11 @@ class Processor:
         )
 
     def until_fixed(self, path: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 60
-        while self.wrong(request := self.running.as_vendor("GET", path)):
-            assert time.monotonic() < deadline, f"{path} keeps its wrong value"
-            pause()
-        return dict(request)
+        def fixed() -> Any:
+            request = self.running.as_vendor("GET", path)
+            return None if self.wrong(request) else request
+
+        return dict(until(fixed, f"{path} has another value"))
 
     def write(self, path: str, request: dict[str, Any], params: list[dict[str, Any]]) -> None:
         body = {"asset": {"params": params}} if "asset" in request else {"params": params}
@@ -131,28 +130,15 @@ def test_library(report: dict[str, Any], flow: str) -> None:
 @pytest.mark.nightly(reason="test_library uses the same steps")
 def test_behave(running: Sandbox, processor: Processor) -> None:
     """A behave feature with the library's steps."""
-    done = subprocess.run(
-        [
-            str(clients.interpreter("testing_library")),
-            "-m",
-            "behave",
-            "--no-color",
-            "--no-timings",
-            "--format",
-            "plain",
-            str(clients.SCRIPTS / "features"),
-        ],
-        env={
-            **environments.calling_loopback(),
-            "CONNECT_API_URL": f"{running.url}/public/v1",
-            "CONNECT_API_KEY": f"ApiKey {running.provider_key}",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 scenarios passed, 0 failed, 0 skipped" in done.stdout
+    python, options = str(clients.interpreter("testing_library")), ["--no-color", "--no-timings"]
+    command = [python, "-m", "behave", *options, "--format", "plain"]
+    env = {
+        **environments.calling_loopback(),
+        "CONNECT_API_URL": f"{running.url}/public/v1",
+        "CONNECT_API_KEY": f"ApiKey {running.provider_key}",
+    }
+    printed = output([*command, str(clients.SCRIPTS / "features")], env, timeout=120)
+    assert "4 scenarios passed, 0 failed, 0 skipped" in printed
 
 
 def test_handler_has_no_errors(report: dict[str, Any], processor: Processor) -> None:
