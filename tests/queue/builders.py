@@ -12,6 +12,7 @@ from requests_queue.queues.usage_file import leases, processing
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Caller, Response
 from tests.make import CONTACT
+from tests.queue import spreadsheets
 from tests.queue.platforms import Platform
 from tests.queue.tables import FULFILLMENT, LISTING, PATHS, TIER_ACCOUNT, TIER_CONFIG, USAGE
 
@@ -129,8 +130,7 @@ def config_request(platform: Platform, status: str, kind: str = "setup") -> str:
         above = {"parent_account": reseller("above")}
         return create_config_request(platform, kind, configuration=above)
     path = f"{PATHS[TIER_CONFIG]}/" + (pk := create_config_request(platform, kind))
-    fault = {"params": [{"id": "tier1_ask", "value_error": "Choose another."}]}
-    platform.put("V", path, fault)
+    platform.put("V", path, {"params": [{"id": "tier1_ask", "value_error": "Choose another."}]})
     verb = {"inquiring": "inquire", "approved": "approve", "failed": "fail"}.get(status)
     if verb:
         platform.post("V", f"{path}/{verb}", body_of(verb))
@@ -180,23 +180,14 @@ def listing_request(platform: Platform, status: str, kind: str = "update") -> st
 
 def sheet(asset: str, *numbers: int) -> bytes:
     """Return a spreadsheet with the usage of a subscription."""
-    lines = [
-        "record_id,item_search_criteria,item_search_value,quantity,start_time_utc,end_time_utc,"
-        "asset_search_criteria,asset_search_value"
-    ]
-    lines += [
-        f"r-{n},item.mpn,M-SEAT,{n},2026-11-01 00:00:00,2026-11-02 00:00:00,asset.id,{asset}"
-        for n in numbers
-    ]
-    return "\n".join(lines).encode()
+    rows = [spreadsheets.row(n, quantity=n, asset_search_value=asset) for n in numbers]
+    return spreadsheets.csv(spreadsheets.table(rows))
 
 
 def send(caller: Caller, path: str, content: bytes) -> Response:
     """Post a spreadsheet as a multipart form."""
     field = "recon_file" if path.endswith("reconciliation") else "usage_file"
-    head = f'--B\r\nContent-Disposition: form-data; name="{field}"; filename="usage.csv"\r\n\r\n'
-    body = head.encode() + content + b"\r\n--B--\r\n"
-    return caller.post(path, body, **{"Content-Type": "multipart/form-data; boundary=B"})
+    return spreadsheets.send(caller, path, content, field, "usage.csv")
 
 
 def draft_usage_file(platform: Platform) -> str:
@@ -216,8 +207,7 @@ def usage_file(platform: Platform, status: str, kind: str = "") -> str:
     if status == "uploading":
         return pk
     if status == "processing":
-        claim = {"claim": leases.claim(pk)}
-        transitions.move(UsageFile, pk, "process", Actor(), claim)
+        transitions.move(UsageFile, pk, "process", Actor(), {"claim": leases.claim(pk)})
         return pk
     processing.run(pk)
     if status == "uploaded":

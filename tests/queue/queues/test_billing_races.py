@@ -1,4 +1,4 @@
-"""Concurrent changes of billing and of tier accounts."""
+"""Concurrent changes of billing, and decisions about tier accounts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.queues.billing import due
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.tier_account.models import TierAccountRequest
@@ -82,23 +81,6 @@ def test_concurrent_writes_keep_attributes_of_both_parties() -> None:
     )
     assert BillingRequest.objects.get().attributes == {"vendor": {"a": 1}, "provider": {"b": 2}}
     assert Webhook.objects.get(object_class="billing_request").events == 3
-
-
-def test_concurrent_changes_of_a_tier_account_are_two_versions() -> None:
-    catalog = subscribed()
-    callers = [caller(catalog.provider) for _ in range(TOGETHER)]
-    path = "/tier/accounts/TA-0000-0000-0001"
-    responses = concurrently(
-        *[
-            lambda n=n, caller=caller: caller.put(path, {"tax_id": str(n)})
-            for n, caller in enumerate(callers)
-        ]
-    )
-    assert [a.status for a in responses] == [200] * TOGETHER
-    assert TierAccount.objects.get().version == TOGETHER + 1
-    assert TierAccountVersion.objects.count() == TOGETHER + 1
-    assert TierAccountRequest.objects.count() == TOGETHER
-    assert Webhook.objects.get(object_class="tier_account_request").events == TOGETHER
 
 
 def test_only_one_of_two_concurrent_decisions_counts() -> None:

@@ -19,7 +19,6 @@ from tests.queue.platforms import Change, Platform, check_notified, latest, undo
 from tests.queue.tables import (
     BILLING,
     FULFILLMENT,
-    LISTING,
     PATHS,
     TIER_ACCOUNT,
     TIER_CONFIG,
@@ -217,8 +216,7 @@ def test_changes_are_applied_on_approval_only(platform: Platform, kind: str) -> 
         body["asset"]["items"] = [{"id": "SEAT", "quantity": 41}]
     for verb, expected in (("fail", ("5", "", "")), ("approve", (quantity, "eu", "t-1"))):
         path = f"/requests/{platform.post('D', '/requests', body)['id']}"
-        fulfilled = [{"id": "asset_set", "value": "t-1"}]
-        platform.put("V", path, {"asset": {"params": fulfilled}})
+        platform.put("V", path, {"asset": {"params": [{"id": "asset_set", "value": "t-1"}]}})
         assert held() == ("5", "", "")
         platform.post("V", f"{path}/{verb}", BECAUSE)
         assert held() == expected
@@ -238,26 +236,6 @@ def test_account_change_creates_a_request_for_the_vendor(platform: Platform, on:
     [request] = platform.by["V"].get(PATHS[TIER_ACCOUNT]).json
     status = "pending" if on else "unsupported"
     check_notified(platform, since, [Change(TIER_ACCOUNT, request["id"], "", status)])
-
-
-@pytest.mark.parametrize(
-    ("kind", "before", "after"),
-    [("new", "unlisted", "listed"), ("update", "listed", "listed"),
-     ("remove", "listed", "unlisted")],
-)  # fmt: skip
-def test_only_completion_changes_the_listing(
-    platform: Platform, kind: str, before: str, after: str
-) -> None:
-    pk = builders.listing_request(platform, "draft", kind)
-    for verb, actor, status in (
-        ("submit", "V", before),
-        ("refine", "D", before),
-        ("submit", "V", before),
-        ("deploy", "D", before),
-        ("complete", "D", after),
-    ):
-        body = platform.post(actor, f"{PATHS[LISTING]}/{pk}/{verb}")
-        assert body["listing"]["status"] == status
 
 
 def closed_by_records(platform: Platform, path: str) -> None:
@@ -295,8 +273,7 @@ def test_an_upload_is_processed_in_two_changes(
     content = content or builders.sheet(builders.subscription(platform), 1)
     pk = builders.draft_usage_file(platform)
     since = latest()
-    response = builders.send(platform.by["V"], f"{PATHS[USAGE]}/{pk}/upload", content)
-    assert response.status == 201
+    assert builders.send(platform.by["V"], f"{PATHS[USAGE]}/{pk}/upload", content).status == 201
     # Tasks are delivered twice.
     for _ in range(2):
         processing.run(pk)
@@ -319,8 +296,7 @@ def test_scheduled_work_changes_objects_when_due(platform: Platform) -> None:
     tier_draft = builders.config_request(platform, "draft")
     planned = builders.create_order(platform, "purchase")
     date = clock.shown(clock.now()) + timedelta(days=3)
-    body = {"planned_date": date.isoformat()}
-    platform.post("V", f"/requests/{planned}/schedule", body)
+    platform.post("V", f"/requests/{planned}/schedule", {"planned_date": date.isoformat()})
     for days, changes in (
         (2, []),
         (2, [Change(FULFILLMENT, planned, "scheduled", "pending")]),

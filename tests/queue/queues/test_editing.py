@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from requests_queue.errors import Invalid, Refused
+from requests_queue.errors import Invalid
 from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation, editing
 from requests_queue.queues.fulfillment.models import Request
@@ -57,10 +57,3 @@ def test_invalid_draft_changes_nothing() -> None:
         )
     row.refresh_from_db()
     assert row.note == ""
-
-
-def test_final_request_cannot_be_edited(catalog: make.Catalog) -> None:
-    row = creation.create(make.purchase(catalog), catalog.as_distributor)
-    transitions.move(Request, row.pk, "fail", catalog.as_vendor, {"reason": "no"})
-    with pytest.raises(Refused, match="Only pending, draft or inquiring"):
-        editing.edit(row.pk, {"note": "late"}, catalog.as_vendor)

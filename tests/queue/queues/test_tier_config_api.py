@@ -54,8 +54,7 @@ class TestActions:
         fill(vendor, pk)
         wrong = {"params": [{"id": "partner_agreement", "value_error": "Unknown."}]}
         changed = vendor.put(path, wrong)
-        assert changed.status == 200
-        assert changed.json["params"][0]["value_error"] == "Unknown."
+        assert (changed.status, changed.json["params"][0]["value_error"]) == (200, "Unknown.")
         inquired = vendor.post(f"{path}/inquire")
         assert (inquired.status, inquired.json) == (204, None)
         assert vendor.get(path).json["events"].keys() == {
@@ -67,8 +66,7 @@ class TestActions:
         assert vendor.post(f"{path}/pend").status == 204
         refused(distributor.post(f"{path}/approve"), 403, "approve is not for a distributor.")
         approved = vendor.post(f"{path}/approve", {"template": {"id": "TL-561-035-001"}})
-        assert approved.status == 200
-        assert approved.json["template"]["id"] == "TL-561-035-001"
+        assert (approved.status, approved.json["template"]["id"]) == (200, "TL-561-035-001")
         text = approved.json["template"]["representation"]
         assert "**Portland Resellers** is set up as a reseller" in text and "`pt-1`" in text
         shown = vendor.get(path).json

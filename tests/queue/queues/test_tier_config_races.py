@@ -32,8 +32,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def concurrently(*calls: Callable[[], Any]) -> list[Refused]:
     """Make calls at the same time; return the refusals, raise other errors."""
-    results = background.concurrently(*calls)
-    return [result for result in results if isinstance(result, Refused)]
+    return [result for result in background.concurrently(*calls) if isinstance(result, Refused)]
 
 
 def check_waiting() -> None:
@@ -176,5 +175,4 @@ def test_reseller_created_since_the_lookup_is_not_a_decommissioned_one(
     # The first lookup is made before the account is there.
     lookups, known = iter([None]), tiers._known
     monkeypatch.setattr(tiers, "_known", lambda *args: next(lookups, known(*args)))
-    request = creation.create(body, catalog.as_distributor)
-    assert request.configuration.account == account
+    assert creation.create(body, catalog.as_distributor).configuration.account == account

@@ -18,11 +18,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 TOGETHER = 4
 
 
-def create_catalog(**more: Any) -> make.Catalog:
-    catalog = make.catalog(**more)
-    make.parameter(catalog, "name", constraints={"unique": True})
-    make.parameter(catalog, "alias", constraints={"unique": True})
-    make.parameter(catalog, "tenant", phase="fulfillment", constraints={"unique": True})
+@pytest.fixture
+def catalog(catalog: make.Catalog) -> make.Catalog:
+    for name, phase in (("name", "ordering"), ("alias", "ordering"), ("tenant", "fulfillment")):
+        make.parameter(catalog, name, phase=phase, constraints={"unique": True})
     return catalog
 
 
@@ -39,11 +38,6 @@ def pending(catalog: make.Catalog) -> list[str]:
     for _ in range(TOGETHER):
         assert caller(catalog.provider).post("/requests", make.purchase(catalog)).status == 201
     return list(Request.objects.values_list("pk", flat=True))
-
-
-@pytest.fixture
-def catalog() -> make.Catalog:
-    return create_catalog()
 
 
 def test_only_one_of_several_orders_gets_the_value(catalog: make.Catalog) -> None:

@@ -89,7 +89,9 @@ def ready(catalog: make.Catalog, *rows: dict[str, Any]) -> str:
     return pk
 
 
-def pending(catalog: make.Catalog) -> str:
+@pytest.fixture
+def pk(catalog: make.Catalog) -> str:
+    """A submitted file with two records."""
     pk = ready(catalog)
     assert caller(catalog.vendor).post(f"{PATH}/{pk}/submit").json["status"] == "pending"
     return pk
@@ -136,9 +138,8 @@ def test_only_the_vendor_deletes_files(vendor: Caller, distributor: Caller) -> N
     assert not StoredFile.objects.filter(file=pk).exists()
 
 
-def test_a_rejected_file_is_uploaded_again(catalog: make.Catalog) -> None:
+def test_a_rejected_file_is_uploaded_again(catalog: make.Catalog, pk: str) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
-    pk = pending(catalog)
     response = distributor.post(f"{PATH}/{pk}/reject", {"rejection_note": "Twice."})
     assert response.json["rejection_note"] == "Twice."
     assert statuses(UsageFile.objects.get(pk=pk)) == ["rejected", "rejected"]
@@ -149,9 +150,8 @@ def test_a_rejected_file_is_uploaded_again(catalog: make.Catalog) -> None:
     assert statuses(UsageFile.objects.get(pk=pk)) == ["valid"]
 
 
-def test_closing_the_last_record_closes_the_file(catalog: make.Catalog) -> None:
+def test_closing_the_last_record_closes_the_file(catalog: make.Catalog, pk: str) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
-    pk = pending(catalog)
     first, second = ids(distributor, f"/usage/records?usagefile.id={pk}")
     assert vendor.put(f"/usage/records/{first}", {"status": "approved"}).status == 403
     assert distributor.put(f"/usage/records/{first}", {"status": "closed"}).status == 400
@@ -179,12 +179,12 @@ def test_closing_the_last_record_closes_the_file(catalog: make.Catalog) -> None:
     assert distributor.post("/usage/records/close-records", {"id": first}).status == 400
 
 
-def test_reconciliation_closes_named_records_and_then_the_file(catalog: make.Catalog) -> None:
+def test_reconciliation_closes_named_records_and_then_the_file(
+    catalog: make.Catalog, pk: str
+) -> None:
     distributor = caller(catalog.provider)
-    pk = pending(catalog)
     one = f"{PATH}/{pk}/reconciliation"
-    file = UsageFile.objects.get(pk=pk)
-    first = file.records.first()
+    first = UsageFile.objects.get(pk=pk).records.first()
     distributor.post(f"{PATH}/{pk}/accept")
     before = everything()
     for bad, message in (
@@ -207,9 +207,10 @@ def test_reconciliation_closes_named_records_and_then_the_file(catalog: make.Cat
     assert (response.status, response.json["status"]) == (200, "closed")
 
 
-def test_reprocess_by_the_distributor_rewrites_the_processed_file(catalog: make.Catalog) -> None:
+def test_reprocess_by_the_distributor_rewrites_the_processed_file(
+    catalog: make.Catalog, pk: str
+) -> None:
     vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
-    pk = pending(catalog)
     distributor.post(f"{PATH}/{pk}/accept")
     record = ids(distributor, "/usage/records")[0]
     distributor.post(f"/usage/records/{record}/close")
@@ -238,8 +239,7 @@ def test_links_are_valid_for_one_content_and_ten_minutes(
     catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pk = ready(catalog)
-    shown = caller(catalog.vendor).get(f"{PATH}/{pk}").json
+    shown = caller(catalog.vendor).get(f"{PATH}/{ready(catalog)}").json
     assert download(shown["usage_file_uri"])[:2] == b"PK"
     assert "usage_file_uri" not in caller(catalog.vendor).get(PATH).json[0]
     path = shown["processed_file_uri"].partition("/public/v1")[2]

@@ -57,6 +57,14 @@ def vendor(catalog: make.Catalog) -> Caller:
     return caller(catalog.vendor)
 
 
+@pytest.fixture
+def pk(catalog: make.Catalog, vendor: Caller) -> str:
+    """A file with an upload of one row, which no worker has claimed."""
+    pk = create(vendor, catalog)
+    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
+    return pk
+
+
 def test_a_row_becomes_a_record(catalog: make.Catalog) -> None:
     cells = row(
         1,
@@ -155,8 +163,7 @@ def test_invalid_cells_are_reported_with_row_and_column(
     response = vendor.get(f"{PATH}/{file.pk}/errors")
     assert response.headers["Content-Range"] == f"items 0-{len(cells) - 1}/{len(cells)}"
     uri = vendor.get(f"{PATH}/{file.pk}").json["processed_file_uri"]
-    sheet = load_workbook(io.BytesIO(download(uri)))["errors"]
-    _, *listed = sheet.iter_rows(values_only=True)
+    _, *listed = load_workbook(io.BytesIO(download(uri)))["errors"].iter_rows(values_only=True)
     for n, (_, column, code) in enumerate(cells):
         reported = response.json[n]
         assert (reported["row"], listed[n][:3]) == (n + 3, (n + 3, column, code))
@@ -205,8 +212,7 @@ def test_schemas_require_their_columns() -> None:
     catalog = sheets.catalog(ppu={"schema": "TR"})
     file = processed(catalog, sheets.xlsx(table([row(amount=None)])))
     assert file.schema == "tr"
-    columns = [e["column"] for e in file.records.get().errors]
-    assert columns == ["amount", "tier"]
+    assert [e["column"] for e in file.records.get().errors] == ["amount", "tier"]
     assert processed(catalog, sheets.xlsx(table([row(tier=0)]))).status == "ready"
 
 
@@ -238,8 +244,7 @@ def test_rows_define_items_with_the_capability(catalog: make.Catalog) -> None:
 def test_item_defined_by_a_row_is_checked_as_by_the_api(more: dict[str, Any], message: str) -> None:
     catalog = sheets.catalog(ppu={"ppu": True, "dynamic": True})
     named = {"item_search_value": "new", "item_mpn": "new", "item_name": "New", **more}
-    file = processed(catalog, sheets.xlsx(table([row(1, **named)])))
-    [error] = file.records.get().errors
+    [error] = processed(catalog, sheets.xlsx(table([row(1, **named)]))).records.get().errors
     assert error["code"] == "USG_013" and error["message"].endswith(message)
     assert Item.objects.count() == 1
 
@@ -398,7 +403,7 @@ def _names(text: bytes) -> bytes:
     return b"".join(text % n for n in range(5000))
 
 
-def test_elements_of_a_workbook_are_limited(
+def test_hostile_workbooks_become_invalid(
     catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workbook_reader, "MAX_TEXTS", 2**21)
@@ -431,9 +436,17 @@ def test_elements_of_a_workbook_are_limited(
         (_SHEET, b"<worksheet><sheetData><row>", "cannot be read (ExpatError)"),
         (_SHEET, b"<!DOCTYPE a><worksheet/>", "a document type"),
         ("xl/styles.xml", b'<!DOCTYPE a [<!ENTITY b "c">]><styleSheet/>', "a document type"),
+        (_SHEET, b'<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksheet>'
+         b"<sheetData><row><c t='str'><v>&b;</v></c></row></sheetData></worksheet>",
+         "a document type"),
+        (_WORKBOOK, b"<not xml", "cannot be read (ExpatError)"),
+        (_SHEET, b"<worksheet/>", "Columns are missing in row 1"),
+        (_SHEET, b"<worksheet><sheetData><row r='x'><c r='?'/></row>",
+         "cannot be read (ValueError)"),
+        (_LINKS, b"<Relationships/>", "The workbook has no sheet records"),
     ):  # fmt: skip
         file = processed(catalog, _replaced(part, content))
-        assert (file.status, file.uploaded) == ("invalid", 0)
+        assert (file.status, file.sub_status, file.uploaded) == ("invalid", "processed", 0)
         assert message in file.error_detail, (part, content[:100])
 
 
@@ -487,14 +500,6 @@ def test_empty_rows_are_counted(catalog: make.Catalog, monkeypatch: pytest.Monke
         assert "more than 5 rows" in processed(catalog, sheets.xlsx(rows)).error_detail
 
 
-def _zip(**parts: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in parts.items():
-            archive.writestr(name.replace("__", "/"), content)
-    return buffer.getvalue()
-
-
 def _replaced(part: str, content: bytes, method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """Return a valid workbook with one part replaced."""
     buffer, good = io.BytesIO(), zipfile.ZipFile(io.BytesIO(_valid()))
@@ -522,13 +527,13 @@ def test_invalid_uploads_are_refused_and_change_nothing(
         (b"\xd0\xcf\x11\xe0" + b"x" * 100, "encrypted or in an old format"),
         (b"\x89PNG\0\0\0", "neither an XLSX workbook nor a CSV text"),
         (b"PK\x03\x04 and nothing more", "The workbook is damaged."),
-        (_zip(**{"readme.txt": b"x"}), "not an XLSX workbook"),
+        (sheets.zipped({"readme.txt": b"x"}), "not an XLSX workbook"),
         (
             _replaced("xl/worksheets/sheet1.xml", b"\0" * (workbook_reader.MAX_UNPACKED + 1)),
             "uncompressed workbook is too large",
         ),
         (
-            _zip(**{"xl/workbook.xml": b"", **{f"p{n}": b"" for n in range(500)}}),
+            sheets.zipped({"xl/workbook.xml": b"", **{f"p{n}": b"" for n in range(500)}}),
             "uncompressed workbook is too large",
         ),
         (_replaced("xl/styles.xml", b"<a/>", zipfile.ZIP_BZIP2), "an unusual compression"),
@@ -541,26 +546,6 @@ def test_invalid_uploads_are_refused_and_change_nothing(
     assert not StoredFile.objects.exists()
 
 
-@pytest.mark.parametrize(
-    ("part", "content"),
-    [
-        ("xl/workbook.xml", b"<not xml"),
-        ("xl/worksheets/sheet1.xml", b"<worksheet/>"),
-        ("xl/worksheets/sheet1.xml", b"<worksheet><sheetData><row r='x'><c r='?'/></row>"),
-        (
-            "xl/worksheets/sheet1.xml",
-            b'<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
-            b"<worksheet><sheetData><row><c t='str'><v>&b;</v></c></row></sheetData></worksheet>",
-        ),
-        ("xl/_rels/workbook.xml.rels", b"<Relationships/>"),
-    ],
-)
-def test_hostile_workbooks_become_invalid(part: str, content: bytes) -> None:
-    file = processed(sheets.catalog(), _replaced(part, content))
-    assert (file.status, file.sub_status) == ("invalid", "processed")
-    assert file.error_detail
-
-
 def test_uploads_without_a_file_or_too_large(
     catalog: make.Catalog, vendor: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -571,8 +556,7 @@ def test_uploads_without_a_file_or_too_large(
     refused(sheets.send(vendor, path, b"a,b", "file"), 400, "usage_file: No file was submitted.")
     text = b'--B\r\nContent-Disposition: form-data; name="usage_file"\r\n\r\nx\r\n--B--\r\n'
     form = {"Content-Type": "multipart/form-data; boundary=B"}
-    message = "usage_file: The submitted data was not a file."
-    refused(vendor.post(path, text, **form), 400, message)
+    refused(vendor.post(path, text, **form), 400, "usage_file: The submitted data was not a file.")
     refused(vendor.post(path, b"garbage", **form), 400)
     refused(vendor.post(path, b"x", **{"Content-Type": "multipart/form-data"}), 400)
     monkeypatch.setattr(limits, "MAX_BYTES", 10)
@@ -653,11 +637,7 @@ def test_lost_task_is_published_again_and_lost_worker_replaced(
     assert due.busy(clock.now()) == set()
 
 
-def test_worker_without_claim_stops(
-    catalog: make.Catalog, vendor: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pk = create(vendor, catalog)
-    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
+def test_worker_without_claim_stops(monkeypatch: pytest.MonkeyPatch, pk: str) -> None:
     written = workbooks.processed_file
 
     def interrupted(file: UsageFile, alive: Any) -> bytes:
@@ -671,13 +651,7 @@ def test_worker_without_claim_stops(
     assert not StoredFile.objects.filter(kind=StoredFile.PROCESSED).exists()
 
 
-def test_worker_without_claim_deletes_nothing(
-    catalog: make.Catalog,
-    vendor: Caller,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pk = create(vendor, catalog)
-    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
+def test_worker_without_claim_deletes_nothing(monkeypatch: pytest.MonkeyPatch, pk: str) -> None:
     UsageFile.objects.update(status="processing")
     UsageRecord.objects.create(id="UR-1", file_id=pk, row=99, status="valid", record_id="x")
     take = leases.claim
@@ -694,14 +668,8 @@ def test_worker_without_claim_deletes_nothing(
 
 
 def test_file_becomes_invalid_after_repeated_worker_failures(
-    catalog: make.Catalog,
-    vendor: Caller,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, pk: str
 ) -> None:
-    pk = create(vendor, catalog)
-    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
-
     def die(*args: Any, **kwargs: Any) -> None:
         raise MemoryError
 
@@ -737,10 +705,8 @@ def _release_at_the_second_call(calls: list[str]) -> None:
 
 
 def test_worker_renews_its_lease_until_it_is_its_turn(
-    catalog: make.Catalog, vendor: Caller, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, pk: str
 ) -> None:
-    pk = create(vendor, catalog)
-    sheets.send(vendor, f"{PATH}/{pk}/upload", sheets.xlsx(table([row()])))
     renew, read, calls = leases.renew, spreadsheet.read, list[str]()
 
     def renewed(pk: str, token: str, **progress: Any) -> None:

@@ -120,8 +120,7 @@ def test_closing_all_records_at_once_closes_the_file_once(catalog: make.Catalog)
     file = usage_file(catalog, "accepted")
     UsageFile.objects.update(accepted=2)
     pks = list(file.records.values_list("pk", flat=True)) * 3
-    results = concurrently(6, lambda n: records.close(pks[n], {}, catalog.as_distributor))
-    assert won(results) == 2
+    assert won(concurrently(6, lambda n: records.close(pks[n], {}, catalog.as_distributor))) == 2
     file.refresh_from_db()
     assert (file.status, file.accepted, file.closed) == ("closed", 0, 2)
     assert set(UsageRecord.objects.values_list("status", flat=True)) == {"closed"}

@@ -76,20 +76,16 @@ def listening(
     return make.webhook(catalog, validator.url, type=type_, **more)
 
 
-def draft(
-    caller: Caller, catalog: make.Catalog, *params: dict[str, Any], **more: Any
-) -> dict[str, Any]:
+def draft(caller: Caller, catalog: make.Catalog, *params: dict[str, Any], **more: Any) -> Any:
     asset = {"params": list(params), **more}
     created = caller.post("/requests", make.purchase(catalog, status="draft", asset=asset))
     assert (created.status, created.json["status"]) == (201, "draft"), created
-    body: dict[str, Any] = created.json
-    return body
+    return created.json
 
 
-def param(shown: dict[str, Any], pk: str = "region") -> dict[str, Any]:
+def param(shown: dict[str, Any], pk: str = "region") -> Any:
     params = shown["asset"]["params"] if "asset" in shown else shown["params"]
-    param: dict[str, Any] = next(p for p in params if p["id"] == pk)
-    return param
+    return next(p for p in params if p["id"] == pk)
 
 
 def of(pk: str, **changes: Any) -> dict[str, Any]:
@@ -105,6 +101,17 @@ def complain(text: str, pk: str = "region") -> Edit:
 
 
 @pytest.fixture
+def hook(catalog: make.Catalog, validator: Handler) -> Webhook:
+    return listening(catalog, validator)
+
+
+@pytest.fixture
+def created(hook: Webhook, distributor: Caller, catalog: make.Catalog) -> Any:
+    """A draft that has a validator."""
+    return draft(distributor, catalog, {"id": "region", "value": "us"})
+
+
+@pytest.fixture
 def vendor(catalog: make.Catalog) -> Caller:
     return caller(catalog.vendor)
 
@@ -116,10 +123,12 @@ def distributor(catalog: make.Catalog) -> Caller:
 
 class TestBodies:
     def test_the_handler_sees_the_object_with_the_body_applied(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self,
+        distributor: Caller,
+        catalog: make.Catalog,
+        validator: Handler,
+        created: dict[str, Any],
     ) -> None:
-        listening(catalog, validator)
-        created = draft(distributor, catalog, {"id": "region", "value": "us"})
         body = {
             "note": "In a hurry.",
             "asset": {
@@ -141,10 +150,8 @@ class TestBodies:
         assert Asset.objects.get().params == response.json["asset"]["params"]
 
     def test_a_new_tier_in_the_body_is_kept_once(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, validator: Handler, created: dict[str, Any]
     ) -> None:
-        listening(catalog, validator)
-        created = draft(distributor, catalog)
         before = TierAccount.objects.count()
         tiers = {
             "customer": {"name": "Cedar Books", "contact_info": make.CONTACT},
@@ -171,13 +178,12 @@ class TestBodies:
     def test_invalid_body_makes_no_call(
         self,
         distributor: Caller,
-        catalog: make.Catalog,
         validator: Handler,
         body: Any,
         message: str,
+        created: dict[str, Any],
+        hook: Webhook,
     ) -> None:
-        hook = listening(catalog, validator)
-        created = draft(distributor, catalog)
         response = distributor.post(f"/requests/{created['id']}/validate", body)
         refused(response, 400)
         assert response.json["errors"][0].startswith(message)
@@ -196,10 +202,8 @@ class TestBodies:
         assert response.json == distributor.get(f"/requests/{created['id']}").json
 
     def test_unchanged_request_keeps_its_update_time(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, created: dict[str, Any]
     ) -> None:
-        listening(catalog, validator)
-        created = draft(distributor, catalog, {"id": "region", "value": "us"})
         Request.objects.update(updated=make.AT)
         response = distributor.post(f"/requests/{created['id']}/validate", of("region", value="us"))
         assert response.status == 200
@@ -208,7 +212,7 @@ class TestBodies:
 
 class TestErrors:
     def test_new_value_clears_its_error(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, validator: Handler, created: dict[str, Any]
     ) -> None:
         """A new value clears the error even if the handler never clears errors."""
 
@@ -217,11 +221,8 @@ class TestErrors:
                 param(body)["value_error"] = "Not offered"
 
         respond_with(validator, only_adds)
-        listening(catalog, validator)
-        created = draft(distributor, catalog, {"id": "region", "value": "us"})
         path = f"/requests/{created['id']}"
-        wrong = distributor.post(f"{path}/validate", {})
-        assert param(wrong.json)["value_error"] == "Not offered"
+        assert param(distributor.post(f"{path}/validate", {}).json)["value_error"] == "Not offered"
         # The error stays if another value changes; repeating an error is no change.
         other = distributor.post(f"{path}/validate", of("alias", value="x"))
         assert param(other.json)["value_error"] == "Not offered"
@@ -231,11 +232,13 @@ class TestErrors:
         assert (param(clean.json)["value"], param(clean.json)["value_error"]) == ("eu", "")
 
     def test_put_clears_the_error_too(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self,
+        distributor: Caller,
+        catalog: make.Catalog,
+        validator: Handler,
+        created: dict[str, Any],
     ) -> None:
         respond_with(validator, complain("Not offered"))
-        listening(catalog, validator)
-        created = draft(distributor, catalog, {"id": "region", "value": "us"})
         distributor.post(f"/requests/{created['id']}/validate", {})
         put = distributor.put(f"/requests/{created['id']}", of("region", value="eu"))
         assert param(put.json)["value_error"] == ""
@@ -246,20 +249,10 @@ class TestErrors:
         )
         assert param(response.json)["value_error"] == "Not offered"
 
-    def test_order_continues_without_errors(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
-    ) -> None:
-        respond_with(validator, complain("Not offered"))
-        listening(catalog, validator)
-        created = draft(distributor, catalog, {"id": "region", "value": "us"})
-        distributor.post(f"/requests/{created['id']}/validate", {})
-        ordered = distributor.post(f"/requests/{created['id']}/purchase")
-        assert (ordered.status, ordered.json["status"]) == (200, "pending")
-
 
 class TestLimitsOfHandlers:
     def test_handler_cannot_change_items_tiers_or_status(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, validator: Handler, created: dict[str, Any], hook: Webhook
     ) -> None:
         def meddle(body: dict[str, Any]) -> None:
             body["status"], body["type"], body["note"] = "approved", "cancel", "Hacked"
@@ -268,8 +261,6 @@ class TestLimitsOfHandlers:
             body["asset"]["params"].append({"id": "extra", "value": "x"})
             param(body, "alias")["value"] = "harbour"
 
-        hook = listening(catalog, validator)
-        created = draft(distributor, catalog)
         respond_with(validator, meddle)
         response = distributor.post(f"/requests/{created['id']}/validate", {})
         assert response.status == 200
@@ -282,39 +273,46 @@ class TestLimitsOfHandlers:
             "status, note, asset.items, asset.tiers."
         )
 
-    def test_hidden_parameter_is_not_required(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+    @pytest.mark.parametrize(
+        ("edit", "required", "status"),
+        [
+            (lambda body: param(body).update(value_error="Not offered"), False, "pending"),
+            (
+                lambda body: param(body, "licence")["constraints"].update(hidden=True),
+                True,
+                "pending",
+            ),
+            (
+                lambda body: param(body, "licence")["constraints"].update(required=True),
+                False,
+                "inquiring",
+            ),
+        ],
+        ids=["error", "hidden", "required"],
+    )
+    def test_purchase_ignores_errors_and_follows_constraints(
+        self,
+        catalog: make.Catalog,
+        distributor: Caller,
+        validator: Handler,
+        hook: Webhook,
+        edit: Edit,
+        required: bool,
+        status: str,
     ) -> None:
-        def hide(body: dict[str, Any]) -> None:
-            param(body, "licence")["constraints"].update(hidden=True)
-
-        make.parameter(catalog, "licence", constraints={"required": True})
-        listening(catalog, validator)
-        created = draft(distributor, catalog)
-        respond_with(validator, hide)
-        distributor.post(f"/requests/{created['id']}/validate", {})
-        assert distributor.post(f"/requests/{created['id']}/purchase").json["status"] == "pending"
-
-    def test_parameter_that_becomes_required_is_checked(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
-    ) -> None:
-        def demand(body: dict[str, Any]) -> None:
-            param(body, "alias")["constraints"]["required"] = True
-
-        listening(catalog, validator)
-        created = draft(distributor, catalog)
-        respond_with(validator, demand)
-        distributor.post(f"/requests/{created['id']}/validate", {})
-        assert distributor.post(f"/requests/{created['id']}/purchase").json["status"] == "inquiring"
+        make.parameter(catalog, "licence", constraints={"required": required})
+        path = f"/requests/{draft(distributor, catalog)['id']}"
+        respond_with(validator, edit)
+        distributor.post(f"{path}/validate", {})
+        response = distributor.post(f"{path}/purchase")
+        assert (response.status, response.json["status"]) == (200, status)
 
     def test_removed_choice_cannot_be_ordered(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, validator: Handler, created: dict[str, Any]
     ) -> None:
         def narrow(body: dict[str, Any]) -> None:
             param(body)["value_choices"] = [{"value": "us", "label": "US only"}]
 
-        listening(catalog, validator)
-        created = draft(distributor, catalog)
         respond_with(validator, narrow)
         distributor.post(f"/requests/{created['id']}/validate", {})
         refused(
@@ -330,14 +328,14 @@ def _timeless(shown: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestConcurrentChanges:
-    def test_put_during_the_call_is_kept(self, catalog: make.Catalog, validator: Handler) -> None:
-        listening(catalog, validator)
+    def test_put_during_the_call_is_kept(
+        self, catalog: make.Catalog, validator: Handler, hook: Webhook
+    ) -> None:
         distributor, second = caller(catalog.provider), caller(catalog.provider)
         created = draft(distributor, catalog, {"id": "alias", "value": "old"})
 
         def slow(body: dict[str, Any]) -> None:
-            put = second.put(f"/requests/{created['id']}", of("alias", value="new"))
-            assert put.status == 200
+            assert second.put(f"/requests/{created['id']}", of("alias", value="new")).status == 200
             param(body)["value_error"] = "Choose one"
 
         respond_with(validator, slow)
@@ -345,11 +343,11 @@ class TestConcurrentChanges:
         assert param(response.json, "alias")["value"] == "new"
         assert param(response.json)["value_error"] == "Choose one"
 
-    def test_purchase_during_the_call_wins(self, catalog: make.Catalog, validator: Handler) -> None:
-        listening(catalog, validator)
+    def test_purchase_during_the_call_wins(
+        self, catalog: make.Catalog, validator: Handler, hook: Webhook
+    ) -> None:
         distributor, second = caller(catalog.provider), caller(catalog.provider)
-        created = draft(distributor, catalog)
-        pk = created["id"]
+        pk = draft(distributor, catalog)["id"]
 
         def order(body: dict[str, Any]) -> None:
             assert second.post(f"/requests/{pk}/purchase").status == 200
@@ -370,11 +368,8 @@ class TestConcurrentChanges:
         )
 
     def test_draft_deleted_during_the_call_returns_404(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self, distributor: Caller, validator: Handler, created: dict[str, Any]
     ) -> None:
-        listening(catalog, validator)
-        created = draft(distributor, catalog)
-
         def delete(body: dict[str, Any]) -> None:
             Request.objects.all().delete()
             param(body)["value_error"] = "Gone"
@@ -387,12 +382,14 @@ class TestConcurrentChanges:
         )
 
     def test_validation_creates_no_event(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler
+        self,
+        distributor: Caller,
+        catalog: make.Catalog,
+        validator: Handler,
+        created: dict[str, Any],
     ) -> None:
-        listening(catalog, validator)
         make.webhook(catalog, n=2)
         respond_with(validator, complain("No"))
-        created = draft(distributor, catalog)
         distributor.post(f"/requests/{created['id']}/validate", {})
         [event] = Event.objects.all()
         assert (event.webhook.type, event.object_id) == ("validator", created["id"])
@@ -401,31 +398,18 @@ class TestConcurrentChanges:
 class TestPermissions:
     @pytest.mark.parametrize("role", ["vendor", "provider"])
     def test_both_parties_can_validate(
-        self, catalog: make.Catalog, validator: Handler, role: str
+        self, catalog: make.Catalog, validator: Handler, role: str, created: dict[str, Any]
     ) -> None:
         respond_with(validator, complain("No"))
-        listening(catalog, validator)
-        created = draft(caller(catalog.provider), catalog)
         response = caller(getattr(catalog, role)).post(f"/requests/{created['id']}/validate", {})
         assert (response.status, param(response.json)["value_error"]) == (200, "No")
-
-    def test_other_account_gets_404(self, catalog: make.Catalog, validator: Handler) -> None:
-        listening(catalog, validator)
-        created = draft(caller(catalog.provider), catalog)
-        stranger = make.catalog("7", CAPABILITIES)
-        for account in (stranger.vendor, stranger.provider):
-            refused(caller(account).post(f"/requests/{created['id']}/validate", {}), 404)
-        refused(Caller(None).post(f"/requests/{created['id']}/validate", {}), 401)
-        assert validator.received == []
 
     @pytest.mark.parametrize(
         "status", ["pending", "tiers_setup", "approved", "failed", "scheduled", "revoking"]
     )
     def test_only_draft_and_inquiring_requests_are_validated(
-        self, distributor: Caller, catalog: make.Catalog, validator: Handler, status: str
+        self, distributor: Caller, validator: Handler, status: str, created: dict[str, Any]
     ) -> None:
-        listening(catalog, validator)
-        created = draft(distributor, catalog)
         Request.objects.update(status=status)
         refused(
             distributor.post(f"/requests/{created['id']}/validate", {}),
@@ -456,7 +440,9 @@ class TestInquiries:
 
 class TestTiers:
     @pytest.fixture
-    def tcr(self, catalog: make.Catalog) -> dict[str, Any]:
+    def tcr(self, catalog: make.Catalog, validator: Handler) -> Any:
+        """A draft of a tier configuration request that has a validator."""
+        listening(catalog, validator, "draft_tcr_t1_val", object_class="tier_config_request")
         make.parameter(catalog, "agreement", scope="tier1")
         body = {
             "type": "setup",
@@ -469,8 +455,7 @@ class TestTiers:
         }
         created = caller(catalog.provider).post("/tier/config-requests", body)
         assert (created.status, created.json["status"]) == (201, "draft"), created
-        request: dict[str, Any] = created.json
-        return request
+        return created.json
 
     def validate(self, catalog: make.Catalog, pk: str, body: Any = None) -> Response:
         return caller(catalog.provider).post(f"/tier/config-requests/{pk}/validate", body)
@@ -478,7 +463,6 @@ class TestTiers:
     def test_response_has_params_at_the_top_or_in_the_configuration(
         self, catalog: make.Catalog, validator: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(catalog, validator, "draft_tcr_t1_val", object_class="tier_config_request")
         pk = tcr["id"]
         entry = {"id": "agreement", "value_error": "Which one?"}
         top = {"params": [{**entry, "value_error": "At the top"}]}
@@ -491,7 +475,6 @@ class TestTiers:
     def test_body_is_applied_and_the_flow_continues(
         self, catalog: make.Catalog, validator: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(catalog, validator, "draft_tcr_t1_val", object_class="tier_config_request")
         pk = tcr["id"]
         body = {"params": [{"id": "agreement", "value": "A-1"}], "notes": "Urgent"}
         response = self.validate(catalog, pk, body)
@@ -504,7 +487,6 @@ class TestTiers:
     def test_another_configurations_id_is_refused(
         self, catalog: make.Catalog, validator: Handler, tcr: dict[str, Any]
     ) -> None:
-        listening(catalog, validator, "draft_tcr_t1_val", object_class="tier_config_request")
         respond_with(
             validator, lambda body: {"configuration": {"id": "TC-000-000-000", "params": []}}
         )
