@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import QuerySet
 
 from requests_queue import clock, seed
@@ -25,6 +25,7 @@ from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.api import PROVIDER, VENDOR, Caller, Response, caller
 from tests.contract import calls, routes
 from tests.copies import FIRST_PK, ID, Copy, Rows, rows
+from tests.queue.platforms import undone
 from webhooks.delivery import fan_out
 from webhooks.models import Attempt, Webhook
 from webhooks.types import EVENT, registered
@@ -141,9 +142,8 @@ class Reads:
 @pytest.fixture(scope="module")
 def platform(django_db_setup: None, django_db_blocker: Any) -> Iterator[Platform]:
     """The platform; tests must not change it."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), undone():
         yield _made()
-        transaction.set_rollback(True)
 
 
 @pytest.fixture(scope="module")
@@ -153,16 +153,21 @@ def reads(request: pytest.FixtureRequest, django_db_setup: None, django_db_block
     parties = {
         item.callspec.params["party"] for item in request.session.items if item.path == request.path
     }
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), undone():
         callers, originals = _two(), rows()
         for party, other in ((calls.VENDOR, NEW_VENDOR), (calls.DISTRIBUTOR, NEW_DISTRIBUTOR)):
             if party not in parties:
                 continue
             key = callers[party].key
             reads.alone[party] = _read(Remembering(key))
-            reads.beside[party] = _read_beside(Remembering(key), originals, STRANGERS, other)
-            reads.without[party] = _read_without(Remembering(key), SECRETS[party])
-        transaction.set_rollback(True)
+            with undone():
+                for number in (STRANGERS, other):
+                    _copy(number, originals)
+                reads.beside[party] = _read(Remembering(key))
+            with undone():
+                for secrets in _secrets(SECRETS[party]):
+                    secrets.delete()
+                reads.without[party] = _read(Remembering(key))
     return reads
 
 
@@ -336,23 +341,3 @@ def _ordered(view: Any) -> str:
 def _seen(response: Response) -> tuple[int, Any, str]:
     shown = response.json if isinstance(response.json, list) else _LINK.sub("", repr(response.json))
     return response.status, shown, response.headers.get("Content-Range", "")
-
-
-def _read_beside(caller: Caller, originals: Rows, *numbers: int) -> Read:
-    """Read everything that an account may read while other accounts exist temporarily."""
-    with transaction.atomic():
-        for number in numbers:
-            _copy(number, originals)
-        result = _read(caller)
-        transaction.set_rollback(True)
-    return result
-
-
-def _read_without(caller: Caller, other: str) -> Read:
-    """Read everything that an account may read while its partner has no secrets."""
-    with transaction.atomic():
-        for secrets in _secrets(other):
-            secrets.delete()
-        result = _read(caller)
-        transaction.set_rollback(True)
-    return result

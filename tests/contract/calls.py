@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
-
 from requests_queue.catalog.models import Contract
 from requests_queue.seed.accounts import CONTRACT, HUB
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, SUITE
 from tests.api import Caller, Response
 from tests.make import CONTACT
+from tests.queue.platforms import undone
 
 Callers = dict[str, Caller]
 VENDOR, DISTRIBUTOR = "vendor", "distributor"
@@ -454,10 +453,8 @@ def write(method: str, path: str, callers: Callers) -> Response:
 @contextmanager
 def ready(path: str, call: Call, callers: Callers) -> Iterator[str]:
     """Create the object of the call, yield its path, and roll everything back."""
-    with transaction.atomic():
-        pk = call.on(callers) if callable(call.on) else _first(path, call, callers)
-        yield at(path, pk)
-        transaction.set_rollback(True)
+    with undone():
+        yield at(path, call.on(callers) if callable(call.on) else _first(path, call, callers))
 
 
 def at(path: str, ids: str) -> str:

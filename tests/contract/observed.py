@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from django.db import transaction
 
 from requests_queue import clock, seed
 from requests_queue.catalog.models import Account
 from tests.api import PROVIDER, VENDOR, Caller, Response, caller
 from tests.contract import calls, routes
+from tests.queue.platforms import undone
 from webhooks.models import Attempt, Delivery, Webhook
 
 
@@ -24,16 +24,14 @@ class ObservedResponse(NamedTuple):
 @pytest.fixture(scope="session")
 def called(django_db_setup: None, django_db_blocker: Any) -> list[ObservedResponse]:
     """Every operation, called once by each party that may."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    with django_db_blocker.unblock(), undone():
         seed.run(lambda line: None)
         callers = {
             calls.VENDOR: caller(Account.objects.get(pk=VENDOR)),
             calls.DISTRIBUTOR: caller(Account.objects.get(pk=PROVIDER)),
         }
         _called_once(calls.webhook(callers))
-        responses = list(_all(callers))
-        transaction.set_rollback(True)
-    return responses
+        return list(_all(callers))
 
 
 def _all(callers: calls.Callers) -> Iterator[ObservedResponse]:

@@ -471,8 +471,7 @@ def test_old_entries_are_removed_by_age(world: World, settings: Any) -> None:
     for _ in range(2):
         world.api.post(f"{HOOKS}/{world.hook.pk}/trigger", {})
     old = AuditEntry.objects.earliest("pk")
-    long_ago = timezone.now() - timedelta(days=366)
-    AuditEntry.objects.filter(pk=old.pk).update(at=long_ago)
+    AuditEntry.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=366))
     settings.SIM_KEEP_AUDIT_DAYS = 0
     assert prune_all()["audit entries"] == 0
     settings.SIM_KEEP_AUDIT_DAYS = 365

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from requests_queue.queues import base
@@ -23,6 +23,7 @@ from tests.contract.accounts import Platform, platform, secret_paths  # noqa: F4
 from tests.contract.writes import changes_rows
 from tests.copies import ID, nowhere
 from tests.marks import nightly
+from tests.queue.platforms import undone
 from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -41,10 +42,8 @@ EVERYBODY = (
 def unchanged() -> Iterator[None]:
     """Fail if a statement in the block changes rows."""
     api_calls.flush()
-    with transaction.atomic():
-        with CaptureQueriesContext(connection) as statements:
-            yield
-        transaction.set_rollback(True)
+    with undone(), CaptureQueriesContext(connection) as statements:
+        yield
     assert [q["sql"] for q in statements if changes_rows(q["sql"])] == []
 
 

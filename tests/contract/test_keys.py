@@ -6,13 +6,12 @@ import asyncio
 import io
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -21,6 +20,7 @@ from requests_queue.catalog import key_uses, keys
 from requests_queue.catalog.models import Account, ApiToken, User
 from tests import make
 from tests.api import Caller, refused
+from tests.background import Background
 from tests.signed_in import staff
 
 pytestmark = pytest.mark.django_db
@@ -100,27 +100,27 @@ def test_later_use_that_another_process_stored_remains(catalog: make.Catalog) ->
 
 
 @pytest.mark.django_db(transaction=True)
-def test_request_succeeds_while_another_transaction_holds_the_key() -> None:
+def test_request_succeeds_while_another_transaction_holds_the_key(catalog: make.Catalog) -> None:
     """On SQLite the whole file is locked, on PostgreSQL the row."""
-    keys.store(make.catalog("7").vendor, KEY, "Extension")
-    with ThreadPoolExecutor(1) as pool:
-        with transaction.atomic():
-            ApiToken.objects.select_for_update().update(name="Locked")
-            assert pool.submit(in_thread, keys.owner, KEY).result(10).uid == "SU-777-000-001"
-        assert ApiToken.objects.get().last_used is None
-        pool.submit(in_thread, key_uses.store).result(10)
-        assert ApiToken.objects.get().last_used is not None
+    with transaction.atomic():
+        ApiToken.objects.select_for_update().update(name="Locked")
+        assert Background(lambda: keys.owner(KEY)).result().uid == "SU-777-000-001"
+    assert ApiToken.objects.get().last_used is None
+    Background(key_uses.store).result()
+    assert ApiToken.objects.get().last_used is not None
 
 
 @pytest.mark.parametrize("error", [OperationalError("database is locked"), ValueError("defect")])
 @pytest.mark.django_db(transaction=True)
 def test_use_that_cannot_be_stored_is_kept(
-    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    catalog: make.Catalog,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def unavailable() -> None:
         raise error
 
-    keys.store(make.catalog("7").vendor, KEY, "Extension")
     keys.owner(KEY)
     first = timezone.now()
     with monkeypatch.context() as patch:
@@ -134,6 +134,7 @@ def test_use_that_cannot_be_stored_is_kept(
 
 @pytest.mark.django_db(transaction=True)
 def test_web_server_stores_uses_from_time_to_time_and_at_its_end(
+    catalog: make.Catalog,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def store() -> None:
@@ -142,7 +143,6 @@ def test_web_server_stores_uses_from_time_to_time_and_at_its_end(
 
     stores, stored = key_uses.store, threading.Semaphore(0)
     monkeypatch.setattr(key_uses, "store", store)
-    keys.store(make.catalog("7").vendor, KEY, "Extension")
 
     async def serve(period: float) -> None:
         monkeypatch.setattr(key_uses, "PERIOD", period)
@@ -155,13 +155,6 @@ def test_web_server_stores_uses_from_time_to_time_and_at_its_end(
         keys.owner(KEY)
         asyncio.run(serve(period))
         assert ApiToken.objects.get().last_used is not None
-
-
-def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    try:
-        return function(*arguments)
-    finally:
-        connection.close()
 
 
 def command(*arguments: str) -> str:
@@ -202,21 +195,17 @@ def test_command_refuses_in_one_line(catalog: make.Catalog, arguments: tuple[str
     assert ApiToken.objects.count() == 1
 
 
-def test_key_of_inactive_user_is_refused(catalog: make.Catalog) -> None:
-    User.objects.filter(uid="SU-777-000-001").update(is_active=False)
-    refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
-
-
-def test_key_of_deleted_user_is_refused(catalog: make.Catalog) -> None:
-    User.objects.filter(uid="SU-777-000-001").delete()
-    refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
-
-
-def test_key_of_deleted_account_is_refused() -> None:
+@pytest.mark.parametrize(
+    "end",
+    [lambda user: user.update(is_active=False), lambda user: user.delete(),
+     lambda user: Account.objects.filter(users__in=user).delete()],
+    ids=["inactive user", "deleted user", "deleted account"],
+)  # fmt: skip
+def test_key_ends_with_its_user(end: Callable[[Any], Any]) -> None:
     lonely = Account.objects.create(id="VA-909-909", name="Gone", type="vendor", created=make.AT)
-    keys.store(lonely, "SU-909-000-001:secret-of-nobody", "Gone")
-    lonely.delete()
-    assert reads("SU-909-000-001:secret-of-nobody") == 401
+    keys.store(lonely, KEY, "Gone")
+    end(User.objects.filter(uid="SU-777-000-001"))
+    refused(Caller(KEY).get("/accounts"), 401, UNAUTHORIZED)
 
 
 @pytest.mark.parametrize(

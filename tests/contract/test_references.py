@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from requests_queue.catalog.models import (
     Account,
@@ -20,7 +19,7 @@ from requests_queue.queues.usage_file import processing
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB, MARKETPLACE, VENDOR_USER
 from requests_queue.seed.products import BACKUP, SUITE
-from tests.api import PROVIDER, VENDOR, Response
+from tests.api import PROVIDER, VENDOR, Caller, Response
 from tests.contract import calls
 from tests.contract.accounts import (
     NEW_DISTRIBUTOR,
@@ -34,6 +33,7 @@ from tests.contract.calls import VENDOR as V
 from tests.contract.calls import Call
 from tests.copies import ID, nowhere
 from tests.make import CONTACT
+from tests.queue.platforms import undone
 from tests.queue.spreadsheets import csv, row, send, table
 
 pytestmark = pytest.mark.django_db
@@ -200,11 +200,9 @@ def test_references_to_objects_of_others_are_refused_as_unknown(platform: Platfo
     assert len(tried) > 45
 
 
-def _try(caller: Any, method: str, path: str, body: Any) -> Response:
-    with transaction.atomic():
-        response: Response = caller.call(method, path, body)
-        transaction.set_rollback(True)
-    return response
+def _try(caller: Caller, method: str, path: str, body: Any) -> Response:
+    with undone():
+        return caller.call(method, path, body)
 
 
 @pytest.mark.parametrize("number", [STRANGERS, NEW_VENDOR])
@@ -225,25 +223,22 @@ def test_usage_rows_do_not_find_subscriptions_of_others(platform: Platform, numb
             ]
         )
     ]
-    with transaction.atomic():
-        with calls.ready(
-            "/usage/files/{}/upload", Call(V, None, "?status=draft"), platform.callers
-        ) as path:
-            assert send(vendor, path, csv(table(rows))).status == 201
-            pk = path.split("/")[3]
-            processing.run(pk)
-            records = UsageRecord.objects.filter(file=pk).order_by("row")
-            assert {each.asset_id for each in records} == {None} and len(records) == len(rows)
-            messages = [
-                [
-                    error["message"].replace(error["raw_value"], "it")
-                    for error in each.errors
-                    if error["column"] == "asset_search_value"
-                ]
-                for each in records
+    draft = Call(V, None, "?status=draft")
+    with calls.ready("/usage/files/{}/upload", draft, platform.callers) as path:
+        assert send(vendor, path, csv(table(rows))).status == 201
+        pk = path.split("/")[3]
+        processing.run(pk)
+        records = UsageRecord.objects.filter(file=pk).order_by("row")
+        assert {each.asset_id for each in records} == {None} and len(records) == len(rows)
+        messages = [
+            [
+                error["message"].replace(error["raw_value"], "it")
+                for error in each.errors
+                if error["column"] == "asset_search_value"
             ]
-            assert messages[::2] == messages[1::2] and all(messages)
-        transaction.set_rollback(True)
+            for each in records
+        ]
+        assert messages[::2] == messages[1::2] and all(messages)
 
 
 def test_users_of_other_accounts_cannot_be_assigned(platform: Platform) -> None:

@@ -53,8 +53,7 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
             vendor_id=VENDOR,
             created=make.AT,
         )
-        changed = distributor.put(f"/tier/accounts/{customer}", {"tax_id": f"93-{n}"})
-        assert changed.status == 200
+        assert distributor.put(f"/tier/accounts/{customer}", {"tax_id": f"93-{n}"}).status == 200
     return {"vendor": vendor, "distributor": distributor}
 
 

@@ -191,10 +191,6 @@ def check(callers: calls.Callers, operation: tuple[str, str], pick: Any) -> list
     return findings
 
 
-def _everything(values: list[Any]) -> list[Any]:
-    return values
-
-
 def _some() -> Any:
     """Return a selection of values: by turns a falsy one, and for one field in four another one."""
     turns = itertools.count()
@@ -230,4 +226,4 @@ def test_wrong_type_is_refused_and_changes_nothing(callers: calls.Callers) -> No
     reason="minutes: every value for every field; a fixed part of them runs each time"
 )
 def test_every_wrong_type_is_refused_and_changes_nothing(callers: calls.Callers) -> None:
-    _check_all(callers, _everything)
+    _check_all(callers, lambda values: values)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -17,6 +17,7 @@ from requests_queue.queues.billing.models import PROVIDER_TYPE, BillingRequest
 from tests.contract.accounts import Platform, platform  # noqa: F401  (fixture)
 from tests.copies import ID
 from tests.marks import nightly
+from tests.queue.platforms import undone
 from tests.signed_in import signed_in, staff
 
 pytestmark = pytest.mark.django_db
@@ -124,9 +125,8 @@ def test_pages_of_others_objects_are_not_found(
         pk = others[0]
         for name in ("change", "history", "delete"):
             for method in (client.get, client.post):
-                with transaction.atomic(), CaptureQueriesContext(connection) as captured:
+                with undone(), CaptureQueriesContext(connection) as captured:
                     response = method(page(model, name, pk), {"post": "yes", "_save": "1"})
-                    transaction.set_rollback(True)
                 assert response.status_code in (302, 403, 404), (model, name, response)
                 assert written(captured) == []
         moves = [*getattr(shown, "queue", None).by_name] if hasattr(shown, "queue") else []
