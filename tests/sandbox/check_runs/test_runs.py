@@ -80,7 +80,7 @@ def test_run_without_a_sign_of_life_is_lost() -> None:
     assert not runs.end(run.pk, {}, FINISHED)
 
 
-def test_restart_restores_the_sandbox(run: CheckRun, vendor: Caller, distributor: Caller) -> None:
+def test_restart_restores_the_sandbox(run: CheckRun, distributor: Caller) -> None:
     before, lease = worlds.contents(), leases.take(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     worlds.purchase(distributor)
