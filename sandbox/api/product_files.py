@@ -16,7 +16,8 @@ from portal.media import icon_file
 from requests_queue.api.fields import Id, Input
 from requests_queue.api.schema import Form, Named
 from requests_queue.catalog.models import Account, Product
-from requests_queue.catalog.workbooks import exporting, importing, limits
+from requests_queue.catalog.spreadsheets import limits
+from requests_queue.catalog.workbooks import exporting, importing
 from requests_queue.catalog.workbooks.session import Session
 from requests_queue.catalog.writes import media
 from requests_queue.db.rows import get_row

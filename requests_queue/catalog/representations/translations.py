@@ -12,7 +12,7 @@ from requests_queue.api.resources import MADE, Constant, Field, Part, Resource
 from requests_queue.api.schema import Free, Named
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations import PICTURED, icon
-from requests_queue.catalog.workbooks import workbook_writer
+from requests_queue.catalog.spreadsheets import workbook_writer
 
 LOCALE = {"id": "EN", "name": "English"}
 _TEXTS = 4

@@ -14,9 +14,9 @@ from requests_queue.api.schema import Documented, Form, Json
 from requests_queue.catalog.models import ProductMedia
 from requests_queue.catalog.representations.products import MEDIA
 from requests_queue.catalog.rest import routes
+from requests_queue.catalog.spreadsheets import limits
 from requests_queue.catalog.views.forms import FormParser, json_part
 from requests_queue.catalog.views.of_product import OfProduct
-from requests_queue.catalog.workbooks import limits
 from requests_queue.catalog.writes import media
 from requests_queue.errors import Invalid
 

@@ -12,6 +12,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from requests_queue import clock
 from requests_queue.catalog.models import Configuration, Parameter, Product
 from requests_queue.catalog.representations.translations import TRANSLATION
+from requests_queue.catalog.spreadsheets import workbook_writer
 from requests_queue.catalog.workbooks import (
     configured,
     general,
@@ -20,7 +21,6 @@ from requests_queue.catalog.workbooks import (
     parameters,
     sheets,
     texts,
-    workbook_writer,
 )
 from requests_queue.catalog.workbooks.sheets import Cells
 from requests_queue.errors import Refused

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 
 from requests_queue import clock
 from requests_queue.catalog.models import Account, Parameter, Product, ProductAction, Template
+from requests_queue.catalog.spreadsheets.limits import Unreadable
 from requests_queue.catalog.workbooks import (
     configured,
     general,
@@ -21,7 +22,6 @@ from requests_queue.catalog.workbooks import (
     sheets,
     texts,
 )
-from requests_queue.catalog.workbooks.limits import Unreadable
 from requests_queue.catalog.workbooks.reading import CellError, Row, Workbook
 from requests_queue.catalog.workbooks.session import Session, in_order, keep, load
 from requests_queue.catalog.writes import products

@@ -15,9 +15,10 @@ from typing import Any
 from django.utils.dateparse import parse_datetime
 from openpyxl.utils import get_column_letter
 
-from requests_queue.catalog.workbooks import sheets, workbook_reader
-from requests_queue.catalog.workbooks.limits import Unreadable
-from requests_queue.catalog.workbooks.workbook_reader import FORMULA, ErrorValue, cell_text
+from requests_queue.catalog.spreadsheets import workbook_reader
+from requests_queue.catalog.spreadsheets.limits import Unreadable
+from requests_queue.catalog.spreadsheets.workbook_reader import FORMULA, ErrorValue, cell_text
+from requests_queue.catalog.workbooks import sheets
 
 MAX_ROWS = 2000
 MAX_SHEETS = 100

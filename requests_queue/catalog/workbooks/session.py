@@ -12,10 +12,10 @@ from typing import Any, Generic, TypeVar
 from django.db import models
 
 from requests_queue.catalog.models import Product
+from requests_queue.catalog.spreadsheets.workbook_reader import cell_text
 from requests_queue.catalog.workbooks import sheets
 from requests_queue.catalog.workbooks.reading import CellError, Row
 from requests_queue.catalog.workbooks.sheets import Cells
-from requests_queue.catalog.workbooks.workbook_reader import cell_text
 from requests_queue.errors import FieldError, Invalid
 
 M = TypeVar("M", bound=models.Model)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from requests_queue import clock
 from requests_queue.api.fields import AnyCaseChoice, Input, Integer, Text, Values
 from requests_queue.catalog.models import Product, ProductMedia
-from requests_queue.catalog.workbooks import limits
+from requests_queue.catalog.spreadsheets import limits
 from requests_queue.catalog.writes import products
 from requests_queue.db.rows import unique
 from requests_queue.errors import Invalid

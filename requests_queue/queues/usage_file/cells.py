@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from requests_queue.api.moments import parse_moment
-from requests_queue.catalog.workbooks import limits
-from requests_queue.catalog.workbooks.workbook_reader import cell_text
+from requests_queue.catalog.spreadsheets import limits
+from requests_queue.catalog.spreadsheets.workbook_reader import cell_text
 
 _UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SCALE = Decimal(1).scaleb(-10)

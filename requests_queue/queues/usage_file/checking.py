@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from requests_queue.catalog.models import Item
-from requests_queue.catalog.workbooks.workbook_reader import cell_text
+from requests_queue.catalog.spreadsheets.workbook_reader import cell_text
 from requests_queue.queues.usage_file import cells, columns
 from requests_queue.queues.usage_file.cells import CellError
 from requests_queue.queues.usage_file.matching import Assets, Items

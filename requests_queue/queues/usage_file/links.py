@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from requests_queue.catalog.models import Product
-from requests_queue.catalog.workbooks import limits
+from requests_queue.catalog.spreadsheets import limits
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden, Missing
 from requests_queue.queues.usage_file import workbooks

@@ -15,7 +15,7 @@ from django.db import transaction
 from requests_queue import clock
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account
-from requests_queue.catalog.workbooks import limits
+from requests_queue.catalog.spreadsheets import limits
 from requests_queue.db import database_limits
 from requests_queue.errors import Refused
 from requests_queue.queues import transitions

@@ -11,7 +11,7 @@ from django.db import connection
 from requests_queue import clock, ids
 from requests_queue.api.schema import Json
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
-from requests_queue.catalog.workbooks import limits
+from requests_queue.catalog.spreadsheets import limits
 from requests_queue.errors import FieldError, Invalid
 from requests_queue.queues.base import Context
 from requests_queue.queues.usage_file import cells, spreadsheet, workbooks

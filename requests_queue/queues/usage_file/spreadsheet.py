@@ -18,9 +18,9 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from requests_queue.catalog.workbooks import limits, workbook_reader
-from requests_queue.catalog.workbooks.limits import Unreadable
-from requests_queue.catalog.workbooks.workbook_reader import Workbook
+from requests_queue.catalog.spreadsheets import limits, workbook_reader
+from requests_queue.catalog.spreadsheets.limits import Unreadable
+from requests_queue.catalog.spreadsheets.workbook_reader import Workbook
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.usage_file import cells, columns
 

@@ -9,7 +9,7 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
 from requests_queue.api import body
-from requests_queue.catalog.workbooks import limits
+from requests_queue.catalog.spreadsheets import limits
 from requests_queue.errors import Invalid
 from requests_queue.queues.usage_file import spreadsheet
 from requests_queue.queues.usage_file.effects import Content

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from requests_queue.catalog.models import Item, Product
-from requests_queue.catalog.workbooks import workbook_writer
+from requests_queue.catalog.spreadsheets import workbook_writer
 from requests_queue.queues.usage_file import cells, columns
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 

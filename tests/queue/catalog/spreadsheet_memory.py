@@ -48,7 +48,7 @@ def _memory(name: str) -> float:
 
 
 def _read(source: Path | bytes) -> str:
-    from requests_queue.catalog.workbooks import limits
+    from requests_queue.catalog.spreadsheets import limits
     from requests_queue.errors import Invalid
     from requests_queue.queues.usage_file import spreadsheet
 
@@ -67,8 +67,8 @@ def _six(path: Path) -> str:
 
 
 def _import(path: Path) -> str:
+    from requests_queue.catalog.spreadsheets.limits import Unreadable
     from requests_queue.catalog.workbooks import reading
-    from requests_queue.catalog.workbooks.limits import Unreadable
 
     # The sheet of the files that test_usage_memory makes.
     reading.sheets.GENERAL = "records"

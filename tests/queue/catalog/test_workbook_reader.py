@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from requests_queue.catalog.workbooks import workbook_reader
-from requests_queue.catalog.workbooks.limits import Unreadable
-from requests_queue.catalog.workbooks.workbook_reader import FORMULA, ErrorValue, Workbook
+from requests_queue.catalog.spreadsheets import workbook_reader
+from requests_queue.catalog.spreadsheets.limits import Unreadable
+from requests_queue.catalog.spreadsheets.workbook_reader import FORMULA, ErrorValue, Workbook
 from tests.queue.spreadsheets import zipped
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

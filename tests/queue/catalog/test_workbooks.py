@@ -24,8 +24,8 @@ from requests_queue.catalog.models import (
     ProductMedia,
     Template,
 )
+from requests_queue.catalog.spreadsheets.workbook_reader import MAX_UNPACKED
 from requests_queue.catalog.workbooks import importing, reading
-from requests_queue.catalog.workbooks.workbook_reader import MAX_UNPACKED
 from requests_queue.queues.usage_file import spreadsheet
 from requests_queue.seed.products import picture
 from tests import background, make

@@ -17,7 +17,7 @@ from openpyxl import load_workbook
 
 from requests_queue import clock, task_messages
 from requests_queue.catalog.models import Asset, Contract, Item
-from requests_queue.catalog.workbooks import limits, workbook_reader
+from requests_queue.catalog.spreadsheets import limits, workbook_reader
 from requests_queue.errors import Refused
 from requests_queue.queues.usage_file import (
     due,

@@ -18,8 +18,8 @@ from functools import lru_cache
 from typing import Any
 from xml.parsers import expat
 
-from requests_queue.catalog.workbooks import limits
-from requests_queue.catalog.workbooks.limits import MIB, Unreadable
+from requests_queue.catalog.spreadsheets import limits
+from requests_queue.catalog.spreadsheets.limits import MIB, Unreadable
 
 # Limits of a workbook. What is read again counts again.
 MAX_PARTS = 500
