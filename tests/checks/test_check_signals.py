@@ -18,7 +18,8 @@ def test_signal_ends_what_was_started(number: signal.Signals, tmp_path: Path) ->
     env = environment(tmp_path / "data", TMPDIR=str(tmp_path))
     command = [sys.executable, "-m", "connect_sim", "check", "--jobs", "1", "--json", "-"]
     program = subprocess.Popen(
-        [*command, "--run", f"{sys.executable} --version"],
+        # It does not listen: the run waits for that.
+        [*command, "--run", "sleep 600"],
         env=env,
         cwd=ROOT,
         stdout=subprocess.PIPE,

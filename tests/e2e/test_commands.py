@@ -114,7 +114,7 @@ def test_listen_hangs_until_stopped(running: Sandbox, tmp_path: Path) -> None:
             assert orders.stats(running, hook)["triggers"] == 0
             pause()
         assert orders.stats(running, hook)["events"] == 1
-        assert listen.stop(signal.SIGINT) == 0
+        assert listen.stop(signal.SIGINT) == 130
         orders.until_stats(running, hook, triggers=1, failure_triggers=1)
         assert last(running, hook, "last_failure")["status_code"] is None
 

@@ -133,7 +133,8 @@ def test_cursor_of_a_failed_begin_is_closed() -> None:
         cursors = [
             each
             for each in gc.get_objects()
-            if isinstance(each, sqlite3.Cursor) and each.connection is connection.connection
+            # Not `isinstance`, which evaluates lazy objects of other tests.
+            if issubclass(type(each), sqlite3.Cursor) and each.connection is connection.connection
         ]
         for cursor in cursors:
             with pytest.raises(sqlite3.ProgrammingError, match="closed cursor"):

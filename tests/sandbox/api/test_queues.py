@@ -120,7 +120,7 @@ def test_queue_command_adds_samples_and_runs_actions(run_queue: Any) -> None:
         options = ("--type", type_) if type_ else ()
         party = ("--as", "distributor") if type_ == PROVIDER_TYPE else ()
         pk, *status = run_queue("add", queue, *options, *party)[0].split()
-        assert bool(status) == (queue != "billing_request"), (queue, type_)
+        assert (status[0] == "of") == (queue == "billing_request"), (queue, type_)
         if queue == "tier_config_request":
             params = TierConfigRequest.objects.get(pk=pk).params
             empty = [p["id"] for p in params if p["phase"] == "fulfillment"]
