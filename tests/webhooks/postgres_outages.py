@@ -6,8 +6,8 @@ Run by `tests/runtime/test_postgres_outages.py`, on a server of their own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -18,18 +18,13 @@ from django.db import connection
 from requests_queue import heartbeats
 from tests import make
 from tests.engines import running, settled, until
-from tests.handlers import handler
+from tests.handlers import ReceivedRequest, handler
 from tests.postgres_server import PostgresServer, own_server
-from tests.webhooks.calling import called_webhook
-from tests.webhooks.claimed import counted
-from tests.webhooks.outages import outlast
+from webhooks import webhook_health
 from webhooks.delivery import claim, engine, fan_out, record
-from webhooks.models import Attempt
+from webhooks.models import Attempt, Webhook
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.usefixtures("sound_counters"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -73,90 +68,110 @@ def outcomes() -> list[str]:
     ],
 )
 def test_restart_during_flush_loses_no_result(
-    where: Any,
-    name: str,
-    mode: str,
-    server: PostgresServer,
-    catalog: make.Catalog,
-    monkeypatch: pytest.MonkeyPatch,
+    where: Any, name: str, mode: str, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def restart() -> None:
-        server.stop(mode)
-        server.start()
+    catalog = make.catalog()
+    hold = threading.Event()
+    with handler(lambda request: (hold.wait(30), 200)[1]) as served:
+        make.webhook(catalog, served.url)
+        make.order(catalog, 5)
 
-    with called_webhook(catalog, None, orders=5) as (served, hook):
+        def restart() -> None:
+            server.stop(mode)
+            server.start()
+
         with running(2):
             for _ in range(5):
                 served.next()
             restarted = once(monkeypatch, where, name, restart)
-            served.release.set()
+            hold.set()
             assert restarted.wait(30)
             connection.close()
             until(settled, "all stored")
         assert len(served.received) == 5
     assert outcomes() == ["success"] * 5
-    assert counted(hook) == (5, 5, 5, 0, 0)
+    assert Webhook.objects.values_list("triggers", "success_triggers").get() == (5, 5)
+    assert webhook_health.counter_discrepancies() == []
 
 
 def test_server_that_is_away_for_three_leases_loses_no_result(
-    server: PostgresServer, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(claim, "take", partial(claim.take, lease=0.4))
-    monkeypatch.setattr(claim, "LEASE", 0.4)
-    stopped(server, 3 * 0.4, catalog, monkeypatch)
+    outlast(0.4, server, monkeypatch)
 
 
 @pytest.mark.nightly(reason="waits 70 s")
 def test_server_that_is_away_for_70_s_loses_no_result(
-    server: PostgresServer, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "TICK", 1.0)
     monkeypatch.setattr(engine, "RENEW", 10.0)
-    stopped(server, 70, catalog, monkeypatch)
+    outlast(None, server, monkeypatch)
 
 
-def stopped(
-    server: PostgresServer, seconds: float, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Stop the server while results are stored."""
+def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the server while results are stored, until three leases have expired, or for 70 s."""
+    if lease is not None:
+        monkeypatch.setattr(claim, "take", partial(claim.take, lease=lease))
+        monkeypatch.setattr(claim, "LEASE", lease)
+    seconds = 70.0 if lease is None else 3 * lease
+    catalog = make.catalog()
+    hold, late = threading.Event(), threading.Event()
+    responses = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
 
-    @contextmanager
-    def outage(begun: threading.Event) -> Iterator[None]:
-        stopped = once(monkeypatch, record, "insert_attempts", server.stop)
-        begun.set()
-        assert stopped.wait(30)
-        connection.close()
-        threading.Event().wait(seconds)
-        yield
-        server.start()
+    def respond(request: ReceivedRequest) -> int:
+        event, status = responses[request.path]
+        event.wait(120)
+        return status
 
-    outlast(catalog, outage)
+    with handler(respond) as served:
+        for n, path in enumerate(responses, 1):
+            make.webhook(catalog, f"{served.url}{path[1:]}", n=n)
+        make.order(catalog)
+        with running(2) as engines:
+            for _ in responses:
+                served.next()
+            stopped = once(monkeypatch, record, "insert_attempts", server.stop)
+            hold.set()
+            assert stopped.wait(30)
+            connection.close()
+            threading.Event().wait(seconds)
+            assert sum(len(engine._window.results) for engine in engines) == 2
+            server.start()
+            until(lambda: Attempt.objects.count() == 2, "the results are stored", 30)
+            late.set()
+            until(lambda: Attempt.objects.count() == 3, "the slow one is stored", 30)
+        assert len(served.received) == 3
+    assert sorted(outcomes()) == ["failure", "success", "success"]
+    assert webhook_health.counter_discrepancies() == []
 
 
 @pytest.mark.parametrize("table", ["webhooks_webhook", "webhooks_delivery"])
 def test_locked_row_does_not_block_other_results(
-    table: str, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(record, "LOCK_WAIT", 0.05)
-    with handler(None) as served:
+    catalog = make.catalog()
+    hold = threading.Event()
+    with handler(lambda request: (hold.wait(30), 200)[1]) as served:
         held = make.webhook(catalog, f"{served.url}held")
         free = make.webhook(catalog, f"{served.url}free", n=2)
         make.order(catalog)
-        stored = Attempt.objects.filter(webhook=free)
         with running() as [engine]:
             served.next(), served.next()
             with holding(table, held.pk):
-                served.release.set()
-                until(stored.exists, "stored", 2)
+                hold.set()
+                until(lambda: Attempt.objects.filter(webhook=free).exists(), "stored", 2)
                 # A later one too, while the locked one is tried again.
                 fan_out.trigger(free)
                 engine.wake()
-                until(lambda: stored.count() == 2, "stored", 2)
+                until(lambda: Attempt.objects.filter(webhook=free).count() == 2, "stored", 2)
                 until(lambda: len(engine._window.results) == 1, "only the held one is kept")
                 assert not Attempt.objects.filter(webhook=held).exists()
             until(settled, "the held one is stored")
         assert len(served.received) == 3
     assert outcomes() == ["success"] * 3
+    assert webhook_health.counter_discrepancies() == []
 
 
 def holding(table: str, webhook_id: str) -> AbstractContextManager[Any]:
