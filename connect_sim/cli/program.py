@@ -102,8 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
+    stdout = sys.stdout
     try:
-        result: Any = program.main(arguments, prog_name=NAME, standalone_mode=False)
+        try:
+            result: Any = program.main(arguments, prog_name=NAME, standalone_mode=False)
+        except SystemExit:
+            # So click ends a program whose output nobody reads: this raises BrokenPipeError again.
+            stdout.flush()
+            raise
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:

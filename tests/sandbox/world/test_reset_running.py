@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,7 +11,6 @@ from tests.background import Background
 from tests.engines import until
 from tests.handlers import handler
 from tests.processes import Sandbox, restart
-from tests.sandbox.approving import approving
 
 
 def reset(running: Sandbox, **body: Any) -> Any:
@@ -53,13 +53,28 @@ def test_reset_of_an_unusual_path_does_not_wait_for_itself(running: Sandbox) -> 
 
 
 def test_reset_waits_for_a_handler_that_works_after_its_response(running: Sandbox) -> None:
+    approved: list[int] = []
+
+    def approve(request: Any) -> int:
+        def work() -> None:
+            pk = running.as_vendor("GET", "/requests?eq(status,pending)&ordering(-created)")[0][
+                "id"
+            ]
+            params = [{"id": "activation_id", "value": "A-1"}]
+            running.as_vendor("PUT", f"/requests/{pk}", {"asset": {"params": params}})
+            response = running.call("POST", f"/public/v1/requests/{pk}/approve", {})
+            approved.append(response.status_code)
+
+        threading.Timer(0.1, work).start()
+        return 200
+
     before = requests_of(running)
-    with approving(running, 0.4) as served:
-        hook = orders.webhook(running, served.url)
+    with handler(approve) as working:
+        orders.webhook(running, working.url)
         orders.purchase(running)
-        orders.until_stats(running, hook["id"], triggers=1)
+        working.next()
         response = reset(running)
-        assert served.worked.acquire(blocking=False)
+        assert approved == [200]
         assert response["unsettled"] == []
     assert requests_of(running) == before
 
