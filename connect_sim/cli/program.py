@@ -107,8 +107,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         try:
             result: Any = program.main(arguments, prog_name=NAME, standalone_mode=False)
         except SystemExit:
-            # So click ends a program whose output nobody reads: this raises BrokenPipeError again.
-            stdout.flush()
+            # So click ends a program whose output nobody reads: it has replaced the stream.
+            if sys.stdout is not stdout:
+                return 0
             raise
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
