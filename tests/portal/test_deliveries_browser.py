@@ -163,8 +163,11 @@ def test_failing_delivery_is_read_copied_and_advanced(
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Advance to it").click()
         expect(page.locator("[data-summary]")).to_contain_text("1 attempt: 1 failed.")
+        # The keys choose among the attempts that are shown.
+        expect(page.locator("#attempt2")).to_contain_text("503 failure")
         for key, number in (("j", 1), ("k", 2)):
             page.keyboard.press(key)
+            page.wait_for_url(f"**?attempt={number}*")
             expect(page.locator(f"#attempt{number}")).to_have_attribute("aria-current", "true")
         page.get_by_role("link", name="Send with changes").click()
         page.get_by_role("button", name="Add header").click()
