@@ -13,14 +13,7 @@ from connect_sim.cli import django_commands, options, output, processes, running
 
 
 @click.command(cls=options.Command, example="connect-sim env --as distributor")
-@click.option(
-    "--as",
-    "party",
-    type=click.Choice(["vendor", "distributor"]),
-    default="vendor",
-    show_default=True,
-    help="The party whose key is meant.",
-)
+@options.party("The party whose key is meant.")
 @options.as_json
 @options.data_dir
 def env(party: str, as_json: bool) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from requests_queue import time_format
 
 _DATA_DIR = "connect_sim.data_dir"
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Command(click.Command):
@@ -124,3 +126,15 @@ data_dir = click.option(
     help="The folder with sandbox.json. Default: SIM_DATA_DIR, also from .env, or ./var.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+
+
+def party(text: str) -> Callable[[F], F]:
+    """Return the option of the party as which a command calls the API."""
+    return click.option(
+        "--as",
+        "party",
+        type=click.Choice(["vendor", "distributor"]),
+        default="vendor",
+        show_default=True,
+        help=text,
+    )

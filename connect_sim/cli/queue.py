@@ -31,14 +31,7 @@ def queue() -> None:
 @click.option("--type", "type_", help="Default: the queue's first type.")
 @click.option("--product", help="Default: a suitable product.")
 @click.option("--draft", is_flag=True, help="Create a draft, which can be validated.")
-@click.option(
-    "--as",
-    "party",
-    type=click.Choice(["vendor", "distributor"]),
-    default="vendor",
-    show_default=True,
-    help="The party that creates it.",
-)
+@options.party("The party that creates it.")
 @options.as_json
 @options.data_dir
 def add(

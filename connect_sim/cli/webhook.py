@@ -12,14 +12,7 @@ from connect_sim.cli import options, output, running
 _PATH = "/public/v1/notifications/webhooks"
 F = TypeVar("F", bound=Callable[..., Any])
 
-_account = click.option(
-    "--as",
-    "party",
-    type=click.Choice(["vendor", "distributor"]),
-    default="vendor",
-    show_default=True,
-    help="The party whose webhooks are meant.",
-)
+_account = options.party("The party whose webhooks are meant.")
 
 
 def _about_one(command: F) -> F:
