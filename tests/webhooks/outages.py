@@ -14,10 +14,11 @@ from webhooks.models import Attempt, Webhook
 Outage = Callable[[threading.Event], AbstractContextManager[object]]
 
 
-def outlast(catalog: make.Catalog, outage: Outage) -> None:
-    """Let requests end during an outage, which begins once its event is set; lose no result.
+def outlast(catalog: make.Catalog, outage: Outage, within: float) -> None:
+    """Let requests end during an outage, and see their results stored `within` seconds after it.
 
-    One request succeeds, one fails, and one is in flight all the time.
+    One request succeeds, one fails, and one is in flight all the time. The outage sets the event
+    that ends the first two.
     """
     hold, late = threading.Event(), threading.Event()
     responses = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
@@ -38,9 +39,9 @@ def outlast(catalog: make.Catalog, outage: Outage) -> None:
                 served.next()
             with outage(hold):
                 assert sum(len(engine._window.results) for engine in engines) == 2
-            until(lambda: Attempt.objects.count() == 2, "the results are stored", 45)
+            until(lambda: Attempt.objects.count() == 2, "the results are stored", within)
             late.set()
-            until(lambda: Attempt.objects.count() == 3, "the slow one is stored", 45)
+            until(lambda: Attempt.objects.count() == 3, "the slow one is stored", within)
         assert len(served.received) == 3
     assert [settled(hook) for hook in hooks] == [True, False, True]
     outcomes = dict(Attempt.objects.values_list("url", "outcome"))

@@ -6,8 +6,8 @@ Run by `tests/runtime/test_postgres_outages.py`, on a server of their own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,9 @@ from django.db import connection
 from requests_queue import heartbeats
 from tests import make
 from tests.engines import running, settled, until
-from tests.handlers import ReceivedRequest, handler
+from tests.handlers import handler
 from tests.postgres_server import PostgresServer, own_server
+from tests.webhooks import outages
 from webhooks import webhook_health
 from webhooks.delivery import claim, engine, fan_out, record
 from webhooks.models import Attempt, Webhook
@@ -115,34 +116,18 @@ def outlast(lease: float | None, server: PostgresServer, monkeypatch: pytest.Mon
         monkeypatch.setattr(claim, "take", partial(claim.take, lease=lease))
         monkeypatch.setattr(claim, "LEASE", lease)
     seconds = 70.0 if lease is None else 3 * lease
-    catalog = make.catalog()
-    hold, late = threading.Event(), threading.Event()
-    responses = {"/good": (hold, 200), "/bad": (hold, 500), "/slow": (late, 200)}
 
-    def respond(request: ReceivedRequest) -> int:
-        event, status = responses[request.path]
-        event.wait(120)
-        return status
+    @contextmanager
+    def outage(begun: threading.Event) -> Iterator[None]:
+        stopped = once(monkeypatch, record, "insert_attempts", server.stop)
+        begun.set()
+        assert stopped.wait(30)
+        connection.close()
+        threading.Event().wait(seconds)
+        yield
+        server.start()
 
-    with handler(respond) as served:
-        for n, path in enumerate(responses, 1):
-            make.webhook(catalog, f"{served.url}{path[1:]}", n=n)
-        make.order(catalog)
-        with running(2) as engines:
-            for _ in responses:
-                served.next()
-            stopped = once(monkeypatch, record, "insert_attempts", server.stop)
-            hold.set()
-            assert stopped.wait(30)
-            connection.close()
-            threading.Event().wait(seconds)
-            assert sum(len(engine._window.results) for engine in engines) == 2
-            server.start()
-            until(lambda: Attempt.objects.count() == 2, "the results are stored", 30)
-            late.set()
-            until(lambda: Attempt.objects.count() == 3, "the slow one is stored", 30)
-        assert len(served.received) == 3
-    assert sorted(outcomes()) == ["failure", "success", "success"]
+    outages.outlast(make.catalog(), outage, within=30)
     assert webhook_health.counter_discrepancies() == []
 
 

@@ -87,4 +87,4 @@ def outlast_lock(seconds: float, catalog: make.Catalog, monkeypatch: pytest.Monk
             yield
 
     monkeypatch.setattr(engine, "flush", write)
-    outlast(catalog, outage)
+    outlast(catalog, outage, within=45)
