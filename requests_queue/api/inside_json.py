@@ -45,7 +45,7 @@ def inside_json(
 def _any_element(
     model: type[Model], column: str, key: str, condition: Callable[[Q], Q], data: FilterArgs
 ) -> Q:
-    """Return the `condition` of the one that an element's `key` matches.
+    """Return what `condition` makes of the condition that an element's `key` matches.
 
     `key` and `column` are our own constants; the compared value is a parameter. Raises
     RQLFilterValueError.
