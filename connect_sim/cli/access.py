@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 import webbrowser
-from contextlib import redirect_stdout
 
 import click
 
@@ -25,7 +23,7 @@ def env(party: str, as_json: bool) -> None:
     sandbox = running.find()
     key = sandbox.provider_api_key if party == "distributor" else sandbox.vendor_api_key
     variables = {
-        "CONNECT_SIM_URL": sandbox.address,
+        "SANDBOX_URL": sandbox.address,
         "CONNECT_API_URL": f"{sandbox.address}/public/v1",
         "CONNECT_API_KEY": f"ApiKey {key}",
         "CONNECT_API_TOKEN": key,
@@ -46,16 +44,11 @@ def open_(user: str | None, only_print: bool) -> None:
 
     Without a browser, the link is printed. It works once.
     """
-    running.refuse_server()
-    processes.use_data_dir()
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        django_commands.run(["connect-sim manage", "signin", *([user] if user else [])])
-    link = printed.getvalue().strip()
+    link = _management("signin", *([user] if user else [])).strip()
     if only_print or not webbrowser.open(link):
         click.echo(link)
     else:
-        output.line(f"Opened {running.find().url} in your browser.")
+        output.line(f"Opened {link.partition('/sign-in/')[0]} in your browser.")
 
 
 @click.group(cls=options.Group, default="list", example="connect-sim key create VA-610-138")
@@ -68,7 +61,7 @@ def key() -> None:
 @options.data_dir
 def list_(account: str | None) -> None:
     """List the API keys without their secrets, of all accounts or of ACCOUNT."""
-    _apikey("--list", *([account] if account else []))
+    click.echo(_management("apikey", "--list", *([account] if account else [])), nl=False)
 
 
 @key.command(example="connect-sim key create VA-610-138 --name CI --expires 90d")
@@ -79,7 +72,8 @@ def list_(account: str | None) -> None:
 def create(account: str, name: str | None, expires: str | None) -> None:
     """Create an API key of ACCOUNT, and print it: it is shown once."""
     given = {"--name": name, "--expires": expires}
-    _apikey(account, *(f"{option}={value}" for option, value in given.items() if value))
+    arguments = [f"{option}={value}" for option, value in given.items() if value]
+    click.echo(_management("apikey", account, *arguments), nl=False)
 
 
 @key.command(example="connect-sim key revoke SU-462-822-405")
@@ -87,10 +81,11 @@ def create(account: str, name: str | None, expires: str | None) -> None:
 @options.data_dir
 def revoke(id: str) -> None:
     """Revoke an API key: calls with it are refused from now on."""
-    _apikey(f"--revoke={id}")
+    click.echo(_management("apikey", f"--revoke={id}"), nl=False)
 
 
-def _apikey(*arguments: str) -> None:
-    running.refuse_server()
+def _management(name: str, *arguments: str) -> str:
+    """Return what a management command prints about the sandbox, which must have data."""
+    running.find()
     processes.use_data_dir()
-    django_commands.run(["connect-sim manage", "apikey", *arguments])
+    return django_commands.call(name, *arguments)

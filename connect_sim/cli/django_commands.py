@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+
+import click
 
 from connect_sim import installation
 
@@ -33,6 +36,21 @@ def run(arguments: Sequence[str]) -> None:
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(list(arguments))
+
+
+def call(name: str, *arguments: str) -> str:
+    """Return what a management command prints; raises ClickException for its refusal."""
+    with _django():
+        import django
+        from django.core.management import CommandError, call_command
+
+        django.setup()
+        printed = io.StringIO()
+        try:
+            call_command(name, *arguments, stdout=printed)
+        except CommandError as error:
+            raise click.ClickException(str(error)) from None
+        return printed.getvalue()
 
 
 def own() -> list[tuple[str, str]]:

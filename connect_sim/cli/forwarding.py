@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -20,7 +21,9 @@ from webhooks.http.client import Request, RequestFailed, Transport
 from webhooks.http.headers import FRAMING
 from webhooks.http.urls import check_url
 
-_NETWORKS, _TIMEOUT = "loopback,private", 300.0  # as the settings' defaults
+_NETWORKS = "loopback,private"  # the default of SIM_ALLOW_NETWORKS
+_TIMEOUT = 3600.0  # seconds; the sandbox itself gives up after SIM_HTTP_TIMEOUT
+_HERE = frozenset({"127.0.0.1", "localhost"})
 _WEBHOOKS = "/public/v1/notifications/webhooks"
 _OBJECT_CLASS = "fulfillment_request"
 
@@ -36,7 +39,6 @@ class Forwarder:
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--forward-to") from None
         self._policy = AddressPolicy(networks)
-        self._timeout = float(running.variable("SIM_HTTP_TIMEOUT") or _TIMEOUT)
         self._loop = asyncio.new_event_loop()
         self._transport: Transport | None = None
         threading.Thread(target=self._loop.run_forever, name="forwarding", daemon=True).start()
@@ -55,7 +57,7 @@ class Forwarder:
         headers = {k: v for k, v in received.headers.items() if k.lower() not in FRAMING}
         body = received.body if received.method != "GET" or received.body else None
         request = Request(received.method, self.url, headers, body)
-        response = await self._transport.send(request, timeout=self._timeout, read_cap=MAX_BODY)
+        response = await self._transport.send(request, timeout=_TIMEOUT, read_cap=MAX_BODY)
         if response.truncated:
             text = f"The response has more than {MAX_BODY // 1024**2} MiB."
             return Reply({"error": text}, text, 502)
@@ -68,9 +70,13 @@ def _describe(body: bytes) -> str:
 
 
 def create_webhooks(client: Client, url: str, target: str) -> list[dict[str, Any]]:
-    """Create a webhook for each of the vendor's products that has none which calls `url`."""
+    """Create a webhook for each of the vendor's products that has none which calls `url`.
+
+    A webhook calls it if it names this machine and the same port, whatever its path.
+    """
     rows = list(client.pages(_WEBHOOKS, "ordering(id)"))
-    called = {row["product"]["id"] for row in rows if row["external_url"].startswith(url)}
+    port = urlsplit(url).port
+    called = {row["product"]["id"] for row in rows if _calls(row["external_url"], port)}
     products = client.pages("/public/v1/products", "ordering(id)")
     return [
         client.call(
@@ -87,3 +93,8 @@ def create_webhooks(client: Client, url: str, target: str) -> list[dict[str, Any
         for product in products
         if product["id"] not in called
     ]
+
+
+def _calls(url: str, port: int | None) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in _HERE and (parts.port or 80) == port

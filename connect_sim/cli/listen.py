@@ -115,11 +115,11 @@ def listen(
         ) from None
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if forward_to:
-        handler.begin_forwarding(listener.url)
-    else:
-        handler.print(f"Listening at {listener.url}. Use it as a webhook's endpoint URL.")
     try:
+        if forward_to:
+            handler.begin_forwarding(listener.url)
+        else:
+            handler.print(f"Listening at {listener.url}. Use it as a webhook's endpoint URL.")
         listener.run()
     except _Stopped:
         pass
@@ -179,8 +179,8 @@ class _Handler:
         obj = validator.parse_object(received.body) if self._rules else None
         if obj is not None:
             return None if token.is_refused else self._validate(obj)
-        if self._forwarder and token.is_verified:
-            return self._forwarder.forward(received)
+        if self._forwarder and not token.is_refused:
+            return self._forward(received, self._forwarder)
         product_id = token.claims.get("product_id")
         if self._approve and self._api and product_id and token.is_verified:
             with _approving:
@@ -197,6 +197,14 @@ class _Handler:
             return
         shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
         self.print(f"returned {status}: {shown}")
+
+    def _forward(self, received: Received, forwarder: Forwarder) -> Reply:
+        """Return the handler's response; a 401 if the token can't be verified."""
+        from sandbox.listener import Reply
+
+        if not received.token.is_verified:
+            return Reply({"error": f"token {received.token.verdict}"}, status=401)
+        return forwarder.forward(received)
 
     def _validate(self, obj: dict[str, Any]) -> Reply:
         """Return the object with the errors that the rules set."""

@@ -191,20 +191,19 @@ def timeline(follow: bool, since: str | None, as_json: bool, **filters: Any) -> 
 
 
 def _follow(client: Client, since: str | None, as_json: bool, filters: dict[str, Any]) -> None:
-    wait: dict[str, Any] = {"since": since, "wait": _WAIT}
+    limit = filters["limit"]
+    query = {**filters, "since": since, "wait": _WAIT}
     if not since:
-        wait = {"latest": "true"}
-    limit = filters.pop("limit")
+        query = {**filters, "latest": "true", "limit": limit or _FIRST}
     while True:
-        number = _FIRST if "latest" in wait else limit
-        path = running.query("/sandbox/timeline", **wait, **filters, limit=number)
+        path = running.query("/sandbox/timeline", **query)
         page = client.call("GET", path, timeout=_TIMEOUT)
         for entry in page["entries"]:
             if as_json:
                 output.print_json(entry, compact=True)
             else:
                 output.line(describe(entry))
-        wait = {"since": page["cursor"], "wait": _WAIT}
+        query = {**filters, "since": page["cursor"], "wait": _WAIT}
         if 0 < len(page["entries"]) < (limit or _PAGE):
             time.sleep(_GATHER)
 

@@ -34,6 +34,9 @@ def list_(as_json: bool) -> None:
     if as_json:
         output.print_json(rows)
         return
+    if not rows:
+        output.line("No products.")
+        return
     output.table((row["id"], row["status"], row["name"]) for row in rows)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TextIO, TypeVar
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 import click
 
 from connect_sim.cli import options, output, running
+from connect_sim.cli.options import F
 
 _PATH = "/public/v1/notifications/webhooks"
-F = TypeVar("F", bound=Callable[..., Any])
 
 _account = options.party("The party whose webhooks are meant.")
 
@@ -79,7 +79,7 @@ def create(
         "type": type_,
         "external_url": url,
         "http_method": method,
-        "jwt_secret": secret_file.read().strip() if secret_file else running.new_secret(),
+        "jwt_secret": _read(secret_file) if secret_file else running.new_secret(),
     }
     created = running.client(party).call("POST", _PATH, body)
     if as_json:
@@ -97,6 +97,9 @@ def list_(party: str, as_json: bool) -> None:
     rows = list(running.client(party).pages(_PATH, "ordering(created_at)"))
     if as_json:
         output.print_json(rows)
+        return
+    if not rows:
+        output.line("No webhooks.")
         return
     output.table(
         (row["id"], _state(row), row["product"]["id"], row["label"], row["external_url"])
@@ -178,6 +181,13 @@ def delete(id: str, party: str) -> None:
     """Delete a webhook, with its deliveries."""
     running.client(party).call("DELETE", _path(id))
     output.line(f"{id} deleted")
+
+
+def _read(file: TextIO) -> str:
+    try:
+        return file.read().strip()
+    except UnicodeDecodeError:
+        raise click.BadParameter("must be text in UTF-8.", param_hint="--secret-file") from None
 
 
 def _path(id: str) -> str:

@@ -120,7 +120,7 @@ def test_exports_are_those_of_the_party(running: Sandbox) -> None:
         exported
         == run_json("env")
         == {
-            "CONNECT_SIM_URL": running.url,
+            "SANDBOX_URL": running.url,
             "CONNECT_API_URL": f"{running.url}/public/v1",
             "CONNECT_API_KEY": f"ApiKey {running.vendor_key}",
             "CONNECT_API_TOKEN": running.vendor_key,
@@ -143,6 +143,31 @@ def test_key_is_created_and_revoked(running: Sandbox) -> None:
     assert line.endswith("CI") and key.partition(":")[2] not in line
     program("key", "revoke", pk)
     assert running.call("GET", "/public/v1/requests?limit=1", key=key).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("key", "create", "VA-000-000"), "VA-000-000"),
+        (("key", "revoke", "SU-000-000-000"), "SU-000-000-000"),
+        (("open", "nobody"), "nobody"),
+    ],
+)
+def test_mistake_about_access_is_one_line(
+    running: Sandbox, arguments: tuple[str, ...], text: str
+) -> None:
+    done = processes.run([*PROGRAM, *arguments], running.process.env)
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: ") and text in line
+
+
+@pytest.mark.parametrize("command", ["key", "open"])
+def test_access_needs_a_sandbox(tmp_path: Path, running: Sandbox, command: str) -> None:
+    env = {**running.process.env, "SIM_DATA_DIR": str(tmp_path)}
+    done = processes.run([*PROGRAM, command], env)
+    assert done.returncode == 3 and done.stderr.startswith("Error: "), done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("is_printed", [True, False])
@@ -200,9 +225,23 @@ def test_requests_are_passed_on_with_their_headers(running: Sandbox, tmp_path: P
         until_printed(to, "returned 202")
     with handler() as served, forwarding(running, tmp_path, port, served.url) as to:
         assert "Created" not in to.printed
-        # A forged token is refused here: the handler sees nothing of it.
-        forged = requests.post(f"http://127.0.0.1:{port}/", b"{}", headers={"Authorization": "x"})
-        assert forged.status_code == 401 and served.calls.empty()
+        # The handler sees nothing of a forged token, nor of one that can't be verified.
+        unknown = jwt.encode({"webhook_id": "WH-000-000-000"}, orders.SECRET, algorithm="HS256")
+        for token in ("x", unknown):
+            headers = {"Authorization": f"Bearer {token}"}
+            response = requests.post(f"http://127.0.0.1:{port}/", b"{}", headers=headers)
+            assert response.status_code == 401 and served.calls.empty()
+
+
+def test_product_with_a_webhook_for_the_port_gets_no_second_one(
+    running: Sandbox, tmp_path: Path
+) -> None:
+    port = free_port()
+    pk, _ = created(f"http://localhost:{port}/hook")
+    with handler() as served, forwarding(running, tmp_path, port, served.url) as to:
+        assert "Created" in to.printed and f"for {orders.PLAIN}" not in to.printed
+        run("webhook", "trigger", pk)
+        assert jwt.decode(served.next().token, options={"verify_signature": False})
 
 
 @pytest.mark.parametrize(
