@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import warnings
@@ -41,8 +42,9 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A request to the handler."""
+    """A request to the handler; the first one has number 1."""
 
+    number: int
     method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
@@ -105,7 +107,7 @@ class Listener:
         on_response: OnResponse,
     ) -> None:
         self.stopped = threading.Event()
-        listener = self
+        listener, numbers = self, itertools.count(1)
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -114,7 +116,7 @@ class Listener:
                 """Log nothing: `on_request` prints the request."""
 
             def _respond(self) -> None:
-                received = _receive(self, secrets)
+                received = _receive(self, next(numbers), secrets)
                 if script.hang:
                     on_response(received, None, "")
                     listener.stopped.wait()
@@ -151,12 +153,13 @@ def _response(script: Script, received: Received, on_request: OnRequest) -> tupl
     return reply.status or script.status, reply
 
 
-def _receive(handler: BaseHTTPRequestHandler, secrets: Secrets) -> Received:
+def _receive(handler: BaseHTTPRequestHandler, number: int, secrets: Secrets) -> Received:
     length = min(int(handler.headers.get("Content-Length") or 0), MAX_BODY)
     body = handler.rfile.read(length)
     value = handler.headers.get("Authentication") or handler.headers.get("Authorization") or ""
     token = check_token(value.removeprefix("Bearer ").strip(), secrets)
-    return Received(handler.command, handler.path, dict(handler.headers.items()), body, token)
+    headers = dict(handler.headers.items())
+    return Received(number, handler.command, handler.path, headers, body, token)
 
 
 def _send(handler: BaseHTTPRequestHandler, status: int, reply: Reply) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -141,6 +141,7 @@ class _Handler:
         from rich.console import Console
 
         self._console = Console(highlight=False, soft_wrap=True)
+        self._printing = threading.RLock()
         self._status, self._approve, self._rules, self._secret = status, approve, rules, secret
         self._forwarder = _forwarder(forward_to) if forward_to else None
         is_needed = approve or forward_to
@@ -153,7 +154,8 @@ class _Handler:
 
     def print(self, text: str) -> None:
         """Print lines, with control characters made visible."""
-        self._console.print(visible(text), markup=False)
+        with self._printing:
+            self._console.print(visible(text), markup=False)
 
     def begin_forwarding(self, url: str) -> None:
         """Create the webhooks that call `url` where there are none, and say what is passed on."""
@@ -173,30 +175,38 @@ class _Handler:
 
     def on_request(self, received: Received) -> Reply | None:
         """Print a request; return the response, None for an acknowledgement."""
-        at, token = datetime.now(UTC).strftime("%H:%M:%S"), received.token
-        self.print(f"\n{at} {received.method} {received.path}  token {token.verdict}")
-        self._console.print_json(json.dumps(token.claims or {}))
+        token = received.token
+        with self._printing:
+            self._print_head(received, f"token {token.verdict}")
+            self._console.print_json(json.dumps(token.claims or {}))
         obj = validator.parse_object(received.body) if self._rules else None
         if obj is not None:
-            return None if token.is_refused else self._validate(obj)
+            return None if token.is_refused else self._validate(received, obj)
         if self._forwarder and not token.is_refused:
             return self._forward(received, self._forwarder)
         product_id = token.claims.get("product_id")
         if self._approve and self._api and product_id and token.is_verified:
             with _approving:
                 approved = _approve_pending(self._api, product_id)
-            for request_id in approved:
-                self.print(f"approved {request_id}")
+            self._print_about(received, [f"approved {request_id}" for request_id in approved])
         return None
 
     def on_response(self, received: Received, status: int | None, text: str) -> None:
         """Print what is returned; no status if the request hangs."""
         if status is None:
-            at = datetime.now(UTC).strftime("%H:%M:%S")
-            self.print(f"\n{at} {received.method} {received.path}  no response (--hang)")
+            self._print_head(received, "no response (--hang)")
             return
         shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)"
-        self.print(f"returned {status}: {shown}")
+        self._print_about(received, [f"returned {status}: {shown}"])
+
+    def _print_head(self, received: Received, text: str) -> None:
+        at = datetime.now(UTC).strftime("%H:%M:%S")
+        self.print(f"\n#{received.number} {at} {received.method} {received.path}  {text}")
+
+    def _print_about(self, received: Received, lines: Iterable[str]) -> None:
+        """Print lines in one call: another request may be answered at the same time."""
+        if text := "\n".join(f"#{received.number} {line}" for line in lines):
+            self.print(text)
 
     def _forward(self, received: Received, forwarder: Forwarder) -> Reply:
         """Return the handler's response; a 401 if the token can't be verified."""
@@ -206,13 +216,12 @@ class _Handler:
             return Reply({"error": f"token {received.token.verdict}"}, status=401)
         return forwarder.forward(received)
 
-    def _validate(self, obj: dict[str, Any]) -> Reply:
+    def _validate(self, received: Received, obj: dict[str, Any]) -> Reply:
         """Return the object with the errors that the rules set."""
         from sandbox.listener import Reply
 
         result = validator.validate(obj, self._rules)
-        # In one call, so that the output of overlapping requests is not mixed.
-        self.print("\n".join(result.lines))
+        self._print_about(received, result.lines)
         return Reply(result.response, result.summary)
 
 

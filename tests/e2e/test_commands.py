@@ -59,11 +59,12 @@ def test_listen_approves_pending_request(running: Sandbox, empty: None, tmp_path
         subscribed(running, url) as hook,
     ):
         request = orders.purchase(running)
-        listen.wait_to_print(f"approved {request['id']}")
+        listen.wait_to_print(f"#1 approved {request['id']}")
         approved = running.as_vendor("GET", f"/requests/{request['id']}")
         assert (approved["status"], approved["asset"]["status"]) == ("approved", "active")
         orders.until_stats(running, hook, events=2, triggers=2, success_triggers=2)
         assert "POST /  token verified" in listen.printed
+        assert "\n#2 returned 200" in listen.printed
         assert f'"webhook_id": "{hook}"' in listen.printed
         assert f'returned 200: {{"received": "{hook}"}}' in listen.printed
         assert orders.SECRET not in listen.printed
@@ -79,7 +80,7 @@ def test_listen_approves_each_request_once(running: Sandbox, empty: None, tmp_pa
         orders.until_stats(
             running, hook, events=12, triggers=12, success_triggers=12, failure_triggers=0
         )
-        assert sorted(re.findall(r"^approved (\S+)$", listen.printed, re.M)) == sorted(ids)
+        assert sorted(re.findall(r"^#\d+ approved (\S+)$", listen.printed, re.M)) == sorted(ids)
 
 
 def test_listen_returns_401_for_forged_token(running: Sandbox, tmp_path: Path) -> None:
