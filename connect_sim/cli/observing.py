@@ -35,6 +35,7 @@ _WAIT, _TIMEOUT, _GATHER = 25, 60, 0.1
 _PAGE = 100  # entries of a call by default
 _FIRST = 10  # entries with which --follow begins
 _LONGEST = 300  # characters of a body that are printed
+_HOLDS = {"taken": "was taken", "released": "was released", "expired": "has expired"}
 
 
 def _filters(function: Any) -> Any:
@@ -241,15 +242,19 @@ def _text(kind: str, entry: dict[str, Any], data: dict[str, Any]) -> str:
             where = f"{data['method']} {data['path']}"
         return f"{_fault(data)}: {where}"
     if kind == "clock":
+        if data["action"] == "settle":
+            time = "learned again" if data["ms"] is None else f"{data['ms']:g} ms"
+            return f"The settle time of {data['url']} is {time}."
         start, end = (datetime.fromisoformat(data[name]) for name in ("from", "to"))
         span = format_span((end - start).total_seconds())
-        return f"moved {span} to {output.moment(data['to'])} ({data['action']})"
+        return f"Time was moved {span}, to {output.moment(data['to'])} ({data['action']})."
     if kind == "hold":
-        note = f": {data['note']}" if data.get("note") else ""
-        return f"hold {data['id']} {data['action']}{note}"
+        note = f": {data['note']}" if data.get("note") else "."
+        return f"Hold {data['id']} {_HOLDS[data['action']]}{note}"
     if kind == "reset":
         is_restored = data["action"] == "restored"
-        return f"snapshot {data['snapshot']} restored" if is_restored else "reset to the demo data"
+        what = f"restored to snapshot {data['snapshot']}" if is_restored else "reset"
+        return f"The sandbox was {what}."
     return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))
 
 

@@ -85,7 +85,7 @@ def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
     queue = for_model(type(row))
     row.save(force_insert=True)
     if row.status not in queue.silent_statuses:
-        _emit_change(queue, row, None, row.created, actor)
+        _emit_change(queue, row, None, clock.now(), actor)
     else:
         topics.announce_objects(row.parties(), row.pk)
 

@@ -302,8 +302,8 @@ def store_start() -> None:
         "key": key,
         "link": "",
     }
-    real_at = datetime.fromtimestamp(start.started, UTC)
-    pk = timeline.open_call(clock.now(), real_at, data)
+    real_at, state = datetime.fromtimestamp(start.started, UTC), clock.state()
+    pk = timeline.open_call(state.frozen_at or real_at + state.offset, real_at, data)
     transaction.on_commit(partial(start.opened.append, pk))
 
 

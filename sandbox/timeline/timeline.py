@@ -75,8 +75,10 @@ _COLUMNS = {
 # Entries of a plain statement: psycopg parses more than 50 parameters each time anew.
 _ROWS = 6
 _INSERT = f"INSERT INTO sandbox_timelineentry ({', '.join(_COLUMNS)})"
+# It keeps its time, since the next entries are those of what the call has caused.
+_COMPLETED = [column for column in _COLUMNS if column != "at"]
 _COMPLETE = f"""
-    UPDATE sandbox_timelineentry SET {", ".join(f"{column} = %s" for column in _COLUMNS)},
+    UPDATE sandbox_timelineentry SET {", ".join(f"{column} = %s" for column in _COMPLETED)},
     is_open = false WHERE id = %s
 """
 API_CALLS = "API calls"
@@ -161,7 +163,7 @@ def complete(entries: Mapping[int, Entry]) -> None:
     if entries:
         with connection.cursor() as cursor:
             rows = zip(_values(list(entries.values())), entries, strict=True)
-            cursor.executemany(_COMPLETE, [(*row, pk) for row, pk in rows])
+            cursor.executemany(_COMPLETE, [(kind, *rest, pk) for (kind, _, *rest), pk in rows])
         notification.announce_after_commit()
 
 

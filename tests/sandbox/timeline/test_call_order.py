@@ -81,6 +81,21 @@ def test_approval_is_recorded_before_the_attempt_that_it_causes(
     assert api_call.object_id == pk and api_call.data["path"].endswith("/approve")
 
 
+def test_times_of_a_call_and_of_what_it_causes_ascend(
+    catalog: make.Catalog, hook: Webhook, who: Caller
+) -> None:
+    pk = make.order(catalog).pk
+    template = {"template_id": catalog.template.pk}
+    assert who.post(f"/requests/{pk}/approve", template).status == 200
+    claim.claim(10)
+    api_calls.flush()
+    entries = readable()
+    begun = ["change", "event", "api_call", "change", "event"]
+    assert [entry.kind for entry in entries] == [*begun, *["attempt_started"] * 2]
+    assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
+    assert all(entry.at.microsecond for entry in entries)
+
+
 def test_trigger_now_and_edit_are_recorded_before_the_attempts_that_they_cause(
     catalog: make.Catalog, hook: Webhook, who: Caller
 ) -> None:

@@ -704,10 +704,17 @@ def test_wait_sends_each_condition(server: Server, arguments: str, until: Any) -
     [
         ("clock", {"action": "advance", "from": "2026-11-26T10:00:00+00:00",
                    "to": "2026-11-26T10:05:00+00:00"},
-         "moved 5 min to 2026-11-26 10:05:00 UTC (advance)"),
-        ("hold", {"action": "taken", "id": "HLD-1", "note": "import"}, "hold HLD-1 taken: import"),
-        ("reset", {"action": "reset", "snapshot": ""}, "reset to the demo data"),
-        ("reset", {"action": "restored", "snapshot": "mine"}, "snapshot mine restored"),
+         "Time was moved 5 min, to 2026-11-26 10:05:00 UTC (advance)."),
+        ("clock", {"action": "settle", "url": "http://127.0.0.1:9/", "ms": 500.0},
+         "The settle time of http://127.0.0.1:9/ is 500 ms."),
+        ("clock", {"action": "settle", "url": "http://127.0.0.1:9/", "ms": None},
+         "The settle time of http://127.0.0.1:9/ is learned again."),
+        ("hold", {"action": "taken", "id": "HLD-1", "note": "import"},
+         "Hold HLD-1 was taken: import"),
+        ("hold", {"action": "expired", "id": "HLD-1", "note": ""}, "Hold HLD-1 has expired."),
+        ("reset", {"action": "reset", "snapshot": ""}, "The sandbox was reset."),
+        ("reset", {"action": "restored", "snapshot": "mine"},
+         "The sandbox was restored to snapshot mine."),
     ],
 )  # fmt: skip
 def test_timeline_tells_what_happened_to_the_sandbox(
