@@ -251,9 +251,10 @@ CELERY_BROKER_URL = env(
     secret=True,
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Polling memory:// is a dictionary lookup; Redis blocks for messages instead.
+# Of memory://, in seconds; Redis blocks for messages instead. Deliveries don't wait for it, and a
+# sandbox that does nothing needs a third less CPU time than with 0.02.
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"polling_interval": 0.02} if CELERY_BROKER_URL.startswith("memory:") else {}
+    {"polling_interval": 0.1} if CELERY_BROKER_URL.startswith("memory:") else {}
 )
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
