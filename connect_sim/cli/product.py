@@ -111,7 +111,8 @@ def _pictures(folder: Path) -> Iterator[Part]:
 
 
 def _unpack(packed: bytes, file: Path) -> Iterator[Path]:
-    """Write the workbook and its pictures, and yield the paths of these."""
+    """Write the workbook and its pictures, and yield the paths of these; create the folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         for name in archive.namelist():
             content = archive.read(name)
