@@ -38,7 +38,8 @@ def sandbox(
 
     Creates the database and the demo data on first use.
     """
-    use_data_dir()
+    if given_dir := options.given_data_dir():
+        os.environ["SIM_DATA_DIR"] = str(given_dir.absolute())
     if port is not None:
         _use_port(port)
     given = {
@@ -70,9 +71,8 @@ def manage(arguments: tuple[str, ...]) -> None:
 
 
 def use_data_dir() -> None:
-    """Let Django use the folder of --data-dir."""
-    if given := options.given_data_dir():
-        os.environ["SIM_DATA_DIR"] = str(given.absolute())
+    """Let Django use the folder in which commands find the running sandbox."""
+    os.environ["SIM_DATA_DIR"] = str(running.data_dir())
 
 
 def _use_port(port: int) -> None:
