@@ -161,7 +161,7 @@ def capacities(measured: list[dict[str, Any]]) -> str:
     ]
     for title, joining in (("Events share a delivery", True), ("Each has its own", False)):
         text = describe_outage(capacity=(workers + 1) * rate, joining=joining)
-        lines += [f"*{title}:*", "", *(f"    {line}" for line in text), ""]
+        lines += [f"*{title}:*", "", "```text", *text, "```", ""]
     return "\n".join(lines)
 
 

@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 import requests
 
-from tests import orders
+from tests import doc_blocks, orders
 from tests.handlers import handler
 from tests.processes import ROOT, Sandbox, copy_first_data, environment, output, sandbox
 
-PAGE = ROOT / "docs" / "add-a-queue.md"
+PAGE = "docs/add-a-queue.md"
 FOLDER = "requests_queue/queues/helpdesk"
 FILES = re.compile(r"^`([^`\n]+)`:\n\n```python\n(.*?)^```", re.M | re.S)
-COMMANDS = re.compile(r"^((?:\.venv/bin/python manage\.py|\./connect-sim) .+)$", re.M)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +32,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(ROOT / name, folder / name)
     # The interpreter in the page's commands.
     (folder / ".venv").symlink_to(sys.prefix)
-    for path, text in FILES.findall(PAGE.read_text()):
+    for path, text in FILES.findall((ROOT / PAGE).read_text()):
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(text)
     return folder
@@ -45,7 +44,7 @@ def command(line: str, tree: Path, env: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def commands() -> list[str]:
-    return COMMANDS.findall(PAGE.read_text())
+    return "".join(doc_blocks.read("sh", PAGE).values()).splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from connect_sim.api import schema_views
-from tests import environments, orders
+from tests import doc_blocks, environments, orders
 from tests.e2e import clients, validating
 from tests.e2e.conftest import SDK_16
 from tests.marks import nightly
-from tests.processes import ROOT, Sandbox, output
+from tests.processes import Sandbox, output
 from tests.queue import spreadsheets
 from tests.shared_sandbox import reset
 
@@ -31,8 +31,7 @@ CATEGORIES = [
     ["category_id", "category_name", "category_description"],
     ["general", "General usage", "All that is counted"],
 ]
-PAGE = ROOT / "docs" / "clients" / "openapi-client.md"
-SHOWN = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+SHOWN = [block.text for block in doc_blocks.blocks("docs/clients/openapi-client.md")]
 # The calls of the page's table.
 NOT_SERVED = {
     ("post", "/contracts"), ("post", "/accounts"), ("post", "/marketplaces"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -13,7 +12,7 @@ from typing import Any
 import jwt
 import pytest
 
-from tests import environments, orders
+from tests import doc_blocks, environments, orders
 from tests.contract.document import MISSING, connects
 from tests.e2e import clients
 from tests.handlers import Handler, handler
@@ -24,8 +23,8 @@ pytestmark = pytest.mark.node
 SCRIPTS = Path(__file__).parent / "client_scripts"
 PACKAGE = ROOT / "examples" / "node_handler" / "package.json"
 SUITE = "PRD-362-917-440"
-PAGE = ROOT / "docs" / "clients" / "javascript-sdk.md"
-SHOWN = re.findall(r"^```js\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+PAGE = "docs/clients/javascript-sdk.md"
+SHOWN = [block.text for block in doc_blocks.blocks(PAGE)]
 Report = dict[str, Any]
 # What the scripts must read, by part of their report.
 READ = clients.table("javascript_sdk")
@@ -255,6 +254,6 @@ def test_code_on_the_page_runs(running: Sandbox, tmp_path: Path, number: int) ->
 def test_page_has_the_number_of_methods(missing: Report) -> None:
     total, gone = len(missing["methods"]), len(absent())
     message = f"all of its {total} methods"
-    page = " ".join(PAGE.read_text().split())
+    page = " ".join((ROOT / PAGE).read_text().split())
     assert message in page
     assert f"{total - gone} work, and {gone} are calls" in page

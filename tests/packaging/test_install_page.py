@@ -60,7 +60,7 @@ def test_commands_install_and_run_the_program(tmp_path: Path) -> None:
     shutil.copy(wheels.built().wheel, tmp_path / "dist")
     wheels.build(ROOT / "pytest-connect-sim", tmp_path / "dist", "-t", "wheel")
     readme = doc_blocks.read("sh", "README.md")
-    assert readme.keys() == README | {"docker"}
+    assert readme.keys() == README | {"docker", "targets"}
     lines = [(line, tmp_path) for name in README for line in readme[name].splitlines()]
     lines += [(line, tmp_path) for block in BLOCKS.values() for line in block.splitlines()]
     lines += [(line, ROOT) for line in PLUGIN["install"].splitlines()]
