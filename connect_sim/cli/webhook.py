@@ -48,7 +48,7 @@ def webhook() -> None:
     "type_",
     default="event",
     show_default=True,
-    help="`event`, or the type of a validator: validation_purchase_draft, ….",
+    help="`event`, or the type of a validator: validator, inquiring_validator, ….",
 )
 @click.option("--method", type=click.Choice(["POST", "GET"]), default="POST", show_default=True)
 @click.option(

@@ -23,7 +23,10 @@ PLUGIN = doc_blocks.read("sh", "docs/test-with-pytest.md")
 # Beside `docker`, of which tests/e2e/test_containers.py says what is run.
 README = {"uvx", "pytest"}
 WHEEL = re.compile(r"[\w./]*\bconnect_sim-[\w.]+-py3-none-any\.whl")
-NOT_RUN = {"pipx": "installs what `uv tool` installs, and is no tool of this project"}
+NOT_RUN = {
+    "cd": "the folder of a reader's tests",
+    "pipx": "installs what `uv tool` installs, and is no tool of this project",
+}
 # What starts a sandbox runs until Ctrl-C; test_installed.py starts it in these ways.
 STARTS = ("uvx", "connect-sim", "python", "pytest")
 
