@@ -132,7 +132,7 @@ def clock(part: Part, rounds: int, moves: int) -> Iterator[Row]:
     sandbox = part.sandbox()
 
     def fail() -> float:
-        with examples.subscribed(sandbox, f"{part.handler_url}/fail/") as hook:
+        with orders.subscribed(sandbox, f"{part.handler_url}/fail/") as hook:
             _post(sandbox, "queue/samples", _SAMPLE)
             seconds = _time_post(sandbox, "clock/run-until-idle")
             failures = orders.stats(sandbox, hook)["failure_triggers"]
@@ -149,7 +149,7 @@ def waiting(part: Part, rounds: int, count: int) -> Iterator[Row]:
     sandbox, client = part.sandbox(), part.process("clients", "")
 
     def retry() -> float:
-        with examples.subscribed(sandbox, f"{part.handler_url}/fail/") as hook:
+        with orders.subscribed(sandbox, f"{part.handler_url}/fail/") as hook:
             _post(sandbox, "queue/samples", _SAMPLE)
             # The first attempt and three retries.
             body = {"until": {"called": {"webhook": hook, "times": 4}}, "skip": True}
@@ -213,7 +213,7 @@ def live(part: Part, seconds: int, rounds: int) -> Iterator[Row]:
             took, spent = time_call(spend)
             return {**spent, **{kind: n / took for kind, n in pages.ask("counts").items()}}
 
-    with examples.subscribed(sandbox, part.handler_url) as hook:
+    with orders.subscribed(sandbox, part.handler_url) as hook:
         spend()
         without, beside = in_turn(rounds, spend, spend_beside_pages)
     costs = [more["cores"] - less["cores"] for more, less in zip(beside, without, strict=True)]
@@ -238,7 +238,7 @@ def _load(part: Part, sandbox: Sandbox, pages: Process, seconds: float) -> tuple
     expected = int(_ORDERS * seconds) * _WEBHOOKS
     with ExitStack() as stack:
         hooks = [
-            stack.enter_context(examples.subscribed(sandbox, f"{part.handler_url}/load/{n}"))
+            stack.enter_context(orders.subscribed(sandbox, f"{part.handler_url}/load/{n}"))
             for n in range(_WEBHOOKS)
         ]
         part.handler.ask("reset")
@@ -301,7 +301,7 @@ def approvals(part: Part, rounds: int, times: int) -> Iterator[Row]:
         folder.mkdir()
         with (
             examples.example(sandbox, command, folder) as handler,
-            examples.subscribed(sandbox, handler.url),
+            orders.subscribed(sandbox, handler.url),
         ):
             return median(time_call(wait_for_approval)[0] for _ in range(times))
 
