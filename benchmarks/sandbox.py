@@ -296,16 +296,16 @@ def approvals(part: Part, rounds: int, times: int) -> Iterator[Row]:
     def time_approvals() -> float:
         return median(time_call(approve)[0] for _ in range(times))
 
-    def time_example(command: examples.Command) -> float:
+    def time_example(language: str) -> float:
         folder = part.folder / f"{free_port()}"
         folder.mkdir()
         with (
-            examples.example(sandbox, command, folder) as handler,
+            examples.example(sandbox, language, folder) as handler,
             orders.subscribed(sandbox, handler.url),
         ):
             return median(time_call(wait_for_approval)[0] for _ in range(times))
 
-    for name, command in (("Python", examples.python), ("Node.js", examples.node)):
-        plain, approved = in_turn(rounds, time_approvals, partial(time_example, command))
+    for name, language in (("Python", "python"), ("Node.js", "node")):
+        plain, approved = in_turn(rounds, time_approvals, partial(time_example, language))
         yield row(f"{name}: order to approval, ms", approved, plain, "three calls", scale=1e3)
         yield Row(f"{name}: order to approval, s, at most", [max(approved)], floor=1)

@@ -1,13 +1,16 @@
-"""The examples as processes that run against a sandbox."""
+"""The example handlers as processes that run against a sandbox."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from portal.starters import LANGUAGES
 from tests import environments, orders
 from tests.processes import ROOT, Process, Sandbox, free_port
 
@@ -26,38 +29,27 @@ class Example:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        """Start the example, and wait until it reports that it listens."""
-        self.process.start_until("Listening")
+        """Start the example, and wait until it listens."""
+        self.process.start().wait_to_listen(self.port)
 
 
-# Returns the command line of an example, to be run in a temporary folder.
-Command = Callable[[Path], list[str]]
+def require(language: str) -> None:
+    """Skip the test loudly if the machine lacks a language."""
+    program = LANGUAGES[language].command.split()[0]
+    if shutil.which(program) is None:
+        label = LANGUAGES[language].label
+        pytest.skip(f"{program} is not installed: the handler in {label} was not run")
 
 
-def python(folder: Path) -> list[str]:
-    """Return the command of the example in Python."""
-    source = EXAMPLES / "python_handler"
-    requirements = (source / "requirements.txt").read_text()
-    return [
-        str(environments.python("python_handler", requirements)),
-        str(source / "handler.py"),
-    ]
-
-
-def node(folder: Path) -> list[str]:
-    """Return the command of the example in Node.js, in a folder of its own."""
-    source = EXAMPLES / "node_handler"
-    installed = environments.node("node_handler", source / "package.json")
-    # ES modules look up packages relative to their file; the examples' folder stays clean.
-    shutil.copy(source / "handler.mjs", folder)
-    (folder / "node_modules").symlink_to(installed / "node_modules")
-    return ["node", str(folder / "handler.mjs")]
+def command(language: str) -> list[str]:
+    """Return the command of the example in a language, with `{host}` and `{port}` in it."""
+    require(language)
+    *words, file = LANGUAGES[language].command.split()
+    return [*words, str(EXAMPLES / f"{language}_handler" / file)]
 
 
 @contextmanager
-def example(
-    running: Sandbox, command: Command, folder: Path, **variables: str
-) -> Iterator[Example]:
+def example(running: Sandbox, language: str, folder: Path, **variables: str) -> Iterator[Example]:
     """Run an example against the sandbox for the block."""
     port = free_port()
     env = {
@@ -67,7 +59,8 @@ def example(
         "PORT": str(port),
         **variables,
     }
-    example = Example(Process(command(folder), env, folder / "example.log"), port)
+    words = [word.format(host="127.0.0.1", port=port) for word in command(language)]
+    example = Example(Process(words, env, folder / "example.log"), port)
     example.start()
     try:
         yield example

@@ -1,68 +1,132 @@
 // A Connect webhook handler: approves pending orders of a product, and validates drafts.
+//
+// It needs Node.js 18 or newer, and no package. Change `approve` and `validate` to what yours does.
 
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConnectClient, Fulfillment } from '@cloudblueconnect/connect-javascript-sdk';
-import jwt from 'jsonwebtoken';
 
 // CONNECT_API_URL and PRODUCT_ID are optional: with both, what is already pending is processed at
-// the start, too.
-const { CONNECT_API_KEY, JWT_SECRET, CONNECT_API_URL, PRODUCT_ID, PORT = '9000' } = process.env;
+// the start, too. In a container HOST=0.0.0.0, so that other containers can call it.
+const {
+  CONNECT_API_KEY, JWT_SECRET, CONNECT_API_URL, PRODUCT_ID, HOST = '127.0.0.1', PORT = '9000',
+} = process.env;
+if (!CONNECT_API_KEY || !JWT_SECRET) {
+  console.error('Set CONNECT_API_KEY and JWT_SECRET.');
+  process.exit(1);
+}
 const PATIENCE = 3_000; // Milliseconds until a call is answered, although its work goes on.
 const LONGEST_PAUSE = 60_000; // Between two runs while they fail.
 const API_TIMEOUT = 30_000;
-const MAX_BODY = 10 * 1024 * 1024;
 const PAGE = 100;
+const MAX_BODY = 10 * 1024 * 1024;
+const FREE_MAIL = ['gmail.com', 'outlook.com', 'yahoo.com'];
 
-async function approvePending(client, product) {
-  const queue = new Fulfillment(client);
-  const templates = await client.products.getTemplates(product);
-  const template = templates.find((t) => t.scope === 'asset' && t.type === 'fulfillment');
+async function approvePending(api, product) {
+  // Read all pages first: approving while paging through them would skip some.
+  const orders = await readPending(api, product);
+  const template = orders.length ? await findTemplate(api, product) : undefined;
   let refused;
-  for (const id of await readPending(queue, product)) {
+  for (const id of orders) {
     try {
-      await approve(queue, id, template);
+      await approve(api, id, template);
     } catch (error) {
-      if (!isRefusal(error)) throw error;
+      if (!error.isRefusal) throw error;
       refused = error; // The other orders don't have to wait for this one.
     }
   }
   if (refused) throw refused;
 }
 
-// Reads all pages first: approving while paging through them would skip some.
-async function readPending(queue, product) {
+async function approve(api, id, template) {
+  const path = `/requests/${id}`;
+  const { status, asset } = await api.call('GET', path);
+  if (status !== 'pending') return; // Somebody has processed it since the list was read.
+  // Only empty parameters get a value, and it is the same in a second run.
+  const params = asset.params
+    .filter((param) => param.phase === 'fulfillment' && param.constraints.required && !param.value)
+    .map((param) => ({ id: param.id, value: `${param.id}-${id}` }));
+  try {
+    if (params.length) await api.call('PUT', path, { asset: { params } });
+    await api.call('POST', `${path}/approve`, template ? { template_id: template } : {});
+    console.log('approved', id);
+  } catch (error) {
+    if (!error.isRefusal || (await api.call('GET', path)).status === 'pending') throw error;
+  }
+}
+
+// Sets or clears the errors of a draft, and returns it. The rules are for the demo products.
+function validate(order) {
+  const params = Object.fromEntries((order.asset.params ?? []).map((param) => [param.id, param]));
+  const { data_region: region, edition, siem_url: siem } = params;
+  const advanced = edition?.value === 'advanced';
+  for (const domain of [params.domain, params.customer_domain]) {
+    if (domain) {
+      domain.value_error = FREE_MAIL.includes(domain.value) ? 'Take a domain of your own.' : '';
+    }
+  }
+  if (region) {
+    region.value_error = region.value === 'uk' && !advanced ? 'Advanced edition only.' : '';
+  }
+  if (siem) {
+    siem.value_error = advanced && !siem.value ? 'Where do alerts go?' : '';
+    siem.constraints = { ...siem.constraints, required: advanced };
+  }
+  return order;
+}
+
+// Returns the ids of all pending orders of a product, the oldest first.
+async function readPending(api, product) {
+  const query = `and(eq(status,pending),eq(asset.product.id,${product}))&ordering(created,id)`;
   const ids = [];
   let page;
   do {
-    page = await queue.searchRequests({
-      status: 'pending', 'asset.product.id': product, $ordering: ['created', 'id'],
-      limit: PAGE, offset: ids.length,
-    });
-    ids.push(...page.map((request) => request.id));
+    page = await api.call('GET', `/requests?${query}&limit=${PAGE}&offset=${ids.length}`);
+    ids.push(...page.map((order) => order.id));
   } while (page.length === PAGE);
   return ids;
 }
 
-async function approve(queue, id, template) {
-  const { status, asset } = await queue.getRequest(id);
-  if (status !== 'pending') return; // Somebody has processed it since the list was read.
-  // Only empty parameters get a value, and it is the same in a second run.
-  const params = asset.params
-    .filter((p) => p.phase === 'fulfillment' && p.constraints.required && !p.value)
-    .map((p) => ({ id: p.id, value: `${p.id}-${id}` }));
-  try {
-    if (params.length) await queue.updateRequestParameters(id, params);
-    await queue.approveRequestWithTemplate(id, template.id);
-    console.log('approved', id);
-  } catch (error) {
-    if (!isRefusal(error) || (await queue.getRequest(id)).status === 'pending') throw error;
+async function findTemplate(api, product) {
+  const query = 'and(eq(scope,asset),eq(type,fulfillment))&limit=1';
+  return (await api.call('GET', `/products/${product}/templates?${query}`))[0]?.id;
+}
+
+// The API refuses or fails, or there is no response (status 0).
+class ApiError extends Error {
+  constructor(message, status = 0, retryAfter = '') {
+    super(message);
+    this.retryAfter = Number.parseInt(retryAfter, 10) || 0; // Seconds.
+    // Not an API that fails, or that gets too many requests.
+    this.isRefusal = status >= 400 && status < 500 && status !== 429;
   }
 }
 
-// Tells a request that the API refuses from an API that fails, or has too many requests.
-function isRefusal({ status }) {
-  return status >= 400 && status < 500 && status !== 429;
+class Api {
+  constructor(url) {
+    this.url = url;
+  }
+
+  // Calls the API, and returns its response; throws an ApiError.
+  async call(method, path, body) {
+    let response;
+    let content;
+    try {
+      response = await fetch(this.url + path, {
+        method,
+        headers: { Authorization: CONNECT_API_KEY, 'Content-Type': 'application/json' },
+        body: body && JSON.stringify(body),
+        signal: AbortSignal.timeout(API_TIMEOUT),
+      });
+      content = await response.text();
+      if (response.ok) return JSON.parse(content);
+    } catch (error) {
+      throw new ApiError(`${method} ${path}: ${error.cause ?? error}`);
+    }
+    const { status, headers } = response;
+    const message = `${method} ${path}: ${status} ${content.slice(0, 1000)}`;
+    throw new ApiError(message, status, headers.get('retry-after') ?? '');
+  }
 }
 
 // Processes the orders of a product: one run at a time, and again until a run succeeds.
@@ -76,7 +140,7 @@ class Worker {
 
   // Asks for a run; resolves to whether it has succeeded, or takes longer without a failure.
   async process(apiUrl) {
-    this.apiUrl = apiUrl;
+    this.api = new Api(apiUrl);
     const finished = new Promise((resolve) => { this.calls.push(resolve); });
     this.onCall();
     if (!this.works) this.work();
@@ -89,16 +153,14 @@ class Worker {
     this.works = true;
     for (let failures = 0; this.calls.length;) {
       const calls = this.calls.length;
-      let retryAfter = 0;
-      const client = connect(this.apiUrl, (seconds) => { retryAfter = seconds; });
       try {
-        await approvePending(client, this.product);
+        await approvePending(this.api, this.product);
         [failures, this.fails] = [0, false];
         this.calls.splice(0, calls).forEach((resolve) => resolve(true));
       } catch (error) {
         console.log(String(error));
         [failures, this.fails] = [failures + 1, true];
-        await this.pause(failures, retryAfter * 1000);
+        await this.pause(failures, (error.retryAfter ?? 0) * 1000);
       }
     }
     this.works = false;
@@ -116,51 +178,28 @@ class Worker {
   }
 }
 
-// Returns a client with a timeout; `onResponse` is told the seconds that a response asks to wait.
-function connect(apiUrl, onResponse) {
-  const client = new ConnectClient(apiUrl, CONNECT_API_KEY);
-  client.addBeforeRequestHook((url, options) => (
-    { url, options: { ...options, timeout: API_TIMEOUT } }
-  ));
-  client.addAfterResponseHook((response) => {
-    onResponse(Number.parseInt(response.headers.get('retry-after'), 10) || 0);
-    return response;
-  });
-  return client;
-}
-
 const workers = new Map();
 function worker(product) {
   if (!workers.has(product)) workers.set(product, new Worker(product));
   return workers.get(product);
 }
 
-// Sets or clears the errors of an order of Nimbus Secure Suite, and returns it.
-function validate(order) {
-  const params = Object.fromEntries((order.asset.params ?? []).map((p) => [p.id, p]));
-  const { customer_domain: domain, data_region: region, edition, siem_url: siem } = params;
-  const advanced = edition?.value === 'advanced';
-  const free = ['gmail.com', 'outlook.com', 'yahoo.com'].includes(domain?.value);
-  if (domain) domain.value_error = free ? 'Take a domain of your own.' : '';
-  if (region) {
-    region.value_error = region.value === 'uk' && !advanced ? 'Advanced edition only.' : '';
-  }
-  if (siem) {
-    siem.value_error = advanced && !siem.value ? 'Where do alerts go?' : '';
-    siem.constraints = { ...siem.constraints, required: advanced };
-  }
-  return order;
-}
-
 // Returns the claims of a request's token; throws an error if it is not valid.
 function readToken(headers) {
   // Connect's documentation names both headers. If both are there, one of them has to count.
-  const [scheme, token] = (headers.authentication ?? headers.authorization ?? '').split(' ');
-  if (scheme !== 'Bearer') throw new Error('There is no token.');
-  const claims = jwt.verify(token, JWT_SECRET, { algorithms: ['HS256'] });
-  if (!Number.isInteger(claims.exp) || !claims.api_url || !claims.product_id) {
-    throw new Error('A claim is missing.');
+  const header = headers.authentication ?? headers.authorization ?? '';
+  const [, head, content, signature] = /^Bearer +([^.]+)\.([^.]+)\.([^.]+)$/.exec(header.trim()) ?? [];
+  if (!signature) throw new Error('There is no token.');
+  const expected = createHmac('sha256', JWT_SECRET).update(`${head}.${content}`).digest('base64url');
+  const [actual, wanted] = [signature, expected].map((text) => Buffer.from(text));
+  if (actual.length !== wanted.length || !timingSafeEqual(actual, wanted)) {
+    throw new Error('The signature is wrong.');
   }
+  const [{ alg }, claims] = [head, content].map((part) => JSON.parse(Buffer.from(part, 'base64url')));
+  if (alg !== 'HS256' || !Number.isInteger(claims.exp) || claims.exp <= Date.now() / 1000) {
+    throw new Error('The token has expired.');
+  }
+  if (!claims.api_url || !claims.product_id) throw new Error('A claim is missing.');
   return claims;
 }
 
@@ -213,8 +252,8 @@ const server = createServer(async (request, response) => {
 });
 server.keepAliveTimeout = 60_000;
 
-server.listen(Number(PORT), '127.0.0.1', () => {
-  console.log(`Listening at http://127.0.0.1:${server.address().port}/`);
+server.listen(Number(PORT), HOST, () => {
+  console.log(`Listening at http://${HOST}:${server.address().port}/`);
   // A process that was killed may have left work.
   if (CONNECT_API_URL && PRODUCT_ID) worker(PRODUCT_ID).process(CONNECT_API_URL);
 });

@@ -15,6 +15,7 @@ from django.utils.crypto import salted_hmac
 
 from portal.home import first_steps
 from portal.home.first_steps import CommandLine
+from portal.starters import LANGUAGES, Language
 from requests_queue.catalog.models import Account, Product
 from requests_queue.queues.fulfillment import first_order
 from webhooks.delivery.request import mask_secret
@@ -25,23 +26,6 @@ LABEL = "My first webhook"
 _MASK = "••••••••"
 _NO_KEY = "ApiKey SU-…:…"
 _OWN_URL = "http://127.0.0.1:9000/"
-
-
-@dataclass(frozen=True, slots=True)
-class Language:
-    """A handler to start from: its file, and the command that starts it."""
-
-    label: str
-    file: str
-    command: str
-    needs: str
-
-
-LANGUAGES = {
-    "python": Language("Python", "handler.py", "python3 handler.py", "Python 3.9 or newer"),
-    "node": Language("Node.js", "handler.mjs", "node handler.mjs", "Node.js 18 or newer"),
-    "php": Language("PHP", "handler.php", "php -S {host}:9000 handler.php", "PHP 8.1 or newer"),
-}
 
 
 @dataclass
@@ -139,10 +123,10 @@ class Start:
             is_local = "127.0.0.1" in self.url
             host = "127.0.0.1" if is_local else "0.0.0.0"
             lines = [
-                self._download(self.language.file),
+                self._download(self.key, self.language.file),
                 *lines,
                 *([] if is_local else [f"export HOST={host}"]),
-                self.language.command.format(host=host),
+                self.language.command.format(host=host, port=9000),
             ]
         return "\n".join(lines)
 
@@ -175,7 +159,7 @@ class Start:
     @property
     def pytest_commands(self) -> list[tuple[str, str]]:
         """The steps with pytest: a title and a command each."""
-        files = [self._download(name) for name in ("handler.py", "test_handler.py")]
+        files = [self._download("python", name) for name in ("handler.py", "test_handler.py")]
         install = self.tools.install_pytest if self.tools else ""
         return [
             ("Install the plugin", install),
@@ -186,11 +170,11 @@ class Start:
     @property
     def source(self) -> str:
         """The page of the handler's source."""
-        return _static(self.language.file) if self.language else ""
+        return _static(self.key, self.language.file) if self.language else ""
 
-    def _download(self, name: str) -> str:
-        return f"curl -sS -o {name} {self.server}{_static(name)}"
+    def _download(self, language: str, name: str) -> str:
+        return f"curl -sS -o {name} {self.server}{_static(language, name)}"
 
 
-def _static(name: str) -> str:
-    return static(f"portal/handlers/{name}")
+def _static(language: str, name: str) -> str:
+    return static(f"portal/handlers/{language}/{name}")

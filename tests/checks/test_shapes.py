@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,5 +79,5 @@ def test_shape_passes_what_depends_on_it(sandbox: Running, name: str) -> None:
 
 @pytest.mark.nightly(reason="minutes: all checks of a handler for each shape of product")
 @pytest.mark.parametrize("name", SHAPES)
-def test_shape_passes_all_checks(sandbox: Running, name: str, tmp_path: Path) -> None:
-    assert outcomes(sandbox, name, examples.python(tmp_path)) == {}
+def test_shape_passes_all_checks(sandbox: Running, name: str) -> None:
+    assert outcomes(sandbox, name, examples.command("python")) == {}

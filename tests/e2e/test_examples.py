@@ -14,21 +14,18 @@ import requests
 
 from tests import orders
 from tests.engines import until
-from tests.examples import Command, Example, example, node, python
+from tests.examples import Example, command, example
 from tests.orders import subscribed
-from tests.processes import Sandbox
+from tests.processes import Sandbox, output, run
 
 METER, SUITE = "PRD-590-284-731", "PRD-362-917-440"
 
 
-COMMANDS = [
-    pytest.param(python, id="python", marks=pytest.mark.clients),
-    pytest.param(node, id="node", marks=pytest.mark.node),
-]
-EVERY = pytest.mark.parametrize("command", COMMANDS)
+NODE = pytest.param("node", marks=pytest.mark.node)
+HANDLERS = ["python", NODE, "php"]
 
 
-@pytest.fixture(scope="module", params=COMMANDS)
+@pytest.fixture(scope="module", params=HANDLERS)
 def handler(
     request: pytest.FixtureRequest, running: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Example]:
@@ -91,14 +88,11 @@ def test_concurrent_orders_are_each_approved_once(
     assert all(approved.count(request["id"]) == 1 for request in requests)
 
 
-@EVERY
+@pytest.mark.parametrize("language", HANDLERS)
 def test_delivery_is_retried_after_the_handler_was_down(
-    running: Sandbox,
-    empty: None,
-    command: Command,
-    tmp_path: Path,
+    running: Sandbox, empty: None, language: str, tmp_path: Path
 ) -> None:
-    with example(running, command, tmp_path) as handler, subscribed(running, handler.url) as hook:
+    with example(running, language, tmp_path) as handler, subscribed(running, handler.url) as hook:
         handler.process.kill()
         path = f"/notifications/webhooks/{hook}"
         request = orders.purchase(running)
@@ -152,8 +146,14 @@ def test_request_with_invalid_token_gets_401(
 def test_refusal_by_the_api_fails_the_delivery(
     running: Sandbox, empty: None, handler: Example
 ) -> None:
-    assert _called(handler.url, _token(running, "PRD-000-000-000")) == 500
-    assert "NFND_000" in handler.process.printed
+    refusal = {"kind": "abort", "path": "/requests", "parameters": {"status": 403}}
+    fault = running.call("POST", "/sandbox/faults", refusal).json()["id"]
+    try:
+        assert _called(handler.url, _token(running)) == 500
+        assert "GET /requests?and(eq(status,pending)" in handler.process.printed
+        assert ": 403 " in handler.process.printed
+    finally:
+        running.call("DELETE", f"/sandbox/faults/{fault}")
 
 
 def test_order_is_validated_until_valid_then_approved(
@@ -203,19 +203,27 @@ def test_validator_leaves_unknown_parameters_alone(running: Sandbox, handler: Ex
         assert response.json() == {"asset": {"params": expected}}
 
 
-@EVERY
+@pytest.mark.parametrize("language", HANDLERS)
 def test_pending_order_is_approved_at_the_start(
-    running: Sandbox,
-    empty: None,
-    command: Command,
-    tmp_path: Path,
+    running: Sandbox, empty: None, language: str, tmp_path: Path
 ) -> None:
     """No call is needed, where the environment says what to process."""
     request = orders.purchase(running)
     known = {"CONNECT_API_URL": f"{running.url}/public/v1", "PRODUCT_ID": orders.PLAIN}
-    with example(running, command, tmp_path, **known) as handler:
+    with example(running, language, tmp_path, **known) as handler:
+        if language == "php":
+            # A page has no start: its command line processes what is pending.
+            output(["php", command("php")[-1]], handler.process.env)
         until_approved(running, request["id"])
         assert _called(handler.url, _token(running, METER)) == 403
+
+
+@pytest.mark.parametrize("language", HANDLERS)
+def test_handler_without_a_secret_does_not_start(running: Sandbox, language: str) -> None:
+    """Anybody could sign with an empty one."""
+    first, *_, file = command(language)
+    ended = run([first, file], {**running.process.env, "CONNECT_API_KEY": "x", "JWT_SECRET": ""})
+    assert ended.returncode == 1 and "JWT_SECRET" in ended.stderr
 
 
 def _validated(running: Sandbox, pk: str, **values: str) -> dict[str, str]:

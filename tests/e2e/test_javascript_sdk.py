@@ -21,7 +21,7 @@ from tests.processes import ROOT, Sandbox, output
 pytestmark = pytest.mark.node
 
 SCRIPTS = Path(__file__).parent / "client_scripts"
-PACKAGE = ROOT / "examples" / "node_handler" / "package.json"
+PACKAGE = SCRIPTS / "package.json"
 SUITE = "PRD-362-917-440"
 PAGE = "docs/clients/javascript-sdk.md"
 SHOWN = [block.text for block in doc_blocks.blocks(PAGE)]
@@ -95,7 +95,7 @@ def run(
     folder = tmp_path_factory.mktemp("scripts")
     for script in SCRIPTS.glob("*.mjs"):
         shutil.copy(script, folder)
-    installed = environments.node("node_handler", PACKAGE)
+    installed = environments.node("javascript_sdk", PACKAGE)
     (folder / "node_modules").symlink_to(installed / "node_modules")
 
     @cache
@@ -244,7 +244,7 @@ def test_each_filter_of_zapiers_searches(zapier: Report) -> None:
 
 @pytest.mark.parametrize("number", range(len(SHOWN)))
 def test_code_on_the_page_runs(running: Sandbox, tmp_path: Path, number: int) -> None:
-    installed = environments.node("node_handler", PACKAGE)
+    installed = environments.node("javascript_sdk", PACKAGE)
     (tmp_path / "node_modules").symlink_to(installed / "node_modules")
     (tmp_path / "var").symlink_to(running.data_dir)
     (tmp_path / "shown.mjs").write_text(SHOWN[number])

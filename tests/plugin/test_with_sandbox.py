@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import connect_sim
+from portal import starters
 from tests import environments
 from tests.marks import nightly
 from tests.plugin import docs_project
@@ -104,10 +105,10 @@ def test_all_methods_on_a_shared_sandbox_by_two_workers(running: Sandbox, projec
     assert all(statuses == drawn[0][1] for _, statuses in drawn)
 
 
-@pytest.mark.nightly(reason="a further run of pytest")
+@pytest.mark.nightly(reason="tests/e2e/test_init.py runs them, with one Python")
 def test_first_tests_of_home_pass(running: Sandbox, tmp_path: Path) -> None:
     for name in ("handler.py", "test_handler.py"):
-        shutil.copy(ROOT / "portal" / "static" / "portal" / "handlers" / name, tmp_path)
+        shutil.copy(starters.FOLDER / "python" / name, tmp_path)
     ended = run(NEWEST, tmp_path, "test_handler.py", **shared(running))
     assert ended.returncode == 0 and "2 passed" in ended.stdout, ended.stdout
 

@@ -102,7 +102,7 @@ def test_commands_of_a_language_fetch_and_start_a_handler(
 ) -> None:
     lines = command(steps(vendor, f"?start={way}", Host="localhost:9000"), "handler").splitlines()
     assert lines[:2] == [
-        f"curl -sS -o {file} http://localhost:9000/static/portal/handlers/{file}",
+        f"curl -sS -o {file} http://localhost:9000/static/portal/handlers/{way}/{file}",
         "export CONNECT_API_URL=http://localhost:9000/public/v1",
     ]
     assert lines[-1].startswith(start) and lines[-1].endswith(file)

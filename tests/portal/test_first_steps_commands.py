@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from portal.starters import FOLDER
 from tests import html
 from tests.html import Element
 from tests.processes import ROOT, Sandbox, free_port, pause
@@ -123,7 +124,6 @@ def test_commands_of_pytest_fetch_a_handler_and_its_tests(
         assert (Path(package) / "pyproject.toml").exists()
     run(fetch, tmp_path)
     for name in ("handler.py", "test_handler.py"):
-        source = ROOT / "portal" / "static" / "portal" / "handlers" / name
-        assert (tmp_path / name).read_text() == source.read_text()
+        assert (tmp_path / name).read_text() == (FOLDER / "python" / name).read_text()
     # tests/plugin runs them.
     assert start.endswith("-m pytest test_handler.py")
