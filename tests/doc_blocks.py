@@ -41,6 +41,9 @@ RUN_BY = {
     "examples/node_project/README.md": "tests/e2e/test_example_projects.py",
     "examples/pytest_project/README.md": "tests/packaging/test_example_readmes.py",
     "examples/testcontainers/README.md": "tests/e2e/test_testcontainers.py",
+    "portal/static/portal/handlers/node/README.md": "tests/e2e/test_init.py",
+    "portal/static/portal/handlers/php/README.md": "tests/e2e/test_init.py",
+    "portal/static/portal/handlers/python/README.md": "tests/e2e/test_init.py",
 }
 
 

@@ -22,6 +22,7 @@ _INTERRUPTED = 130
 # Where each command is defined, with its summary, so that a call imports one module.
 _COMMANDS = {
     "sandbox": ("processes", "Run the whole sandbox in one process (the default)."),
+    "init": ("init", "Write a handler, with tests and a CI file, to start from."),
     "listen": ("listen", "Run a webhook handler on this machine that prints each request."),
     "queue": ("queue", "Create samples, run actions, validate drafts."),
     "webhook": ("webhook", "Create, show, trigger, change and delete webhooks."),

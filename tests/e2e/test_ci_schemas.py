@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
+from portal.starters import FOLDER, LANGUAGES
 from tests import doc_blocks, environments, workflows
 from tests.processes import ROOT
 
@@ -35,7 +36,8 @@ def documents() -> Iterator[tuple[str, str, str]]:
     """Yield schema, name and text of each file or block."""
     for path in ("action/action.yml", "action/collect/action.yml"):
         yield "github-actions", path, (ROOT / path).read_text()
-    for folder in (ROOT, ROOT / "examples" / "pytest_project"):
+    starters = (FOLDER / language for language in LANGUAGES)
+    for folder in (ROOT, ROOT / "examples" / "pytest_project", *starters):
         for file in sorted((folder / ".github" / "workflows").iterdir()):
             yield "github-workflows", f"{folder.name}-{file.name}", file.read_text()
     for name, text in doc_blocks.read("yaml", *PAGES).items():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import doc_blocks
+from portal.starters import FOLDER
+from tests import doc_blocks, program
 from tests.e2e import projects
 from tests.packaging import wheels
 from tests.processes import ROOT
@@ -34,3 +35,13 @@ def test_commands_of_the_pytest_project_install_and_pass(tree: Path) -> None:
         assert ended.returncode == 0, ended.stdout
     assert "10 passed" in ended.stdout
     doc_blocks.check_all_run(PYTEST, {"install", "test"}, {})
+
+
+@pytest.mark.nightly(reason="installs pytest and the server with its dependencies")
+def test_tests_of_a_new_python_project_install_and_pass(tmp_path: Path) -> None:
+    program.run("init", "python", str(tmp_path / "project"))
+    projects.add_wheels(tmp_path / "project")
+    commands = doc_blocks.read("sh", str(FOLDER / "python" / "README.md"))
+    path = {"PATH": projects.path_with(Path(sys.executable))}
+    ended = projects.run(f"set -eu\n{commands['test']}", tmp_path / "project", path)
+    assert ended.returncode == 0 and "2 passed" in ended.stdout, ended.stdout

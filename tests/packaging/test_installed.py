@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from connect_sim import __version__
+from portal.starters import FOLDER
 from tests import environments, orders
 from tests.engines import until
 from tests.handlers import handler
@@ -155,6 +156,12 @@ def test_commands_find_the_sandbox_of_the_folder(running: Sandbox, installed: In
     assert "UTC" in installed.run("connect-sim", "clock", "show")
     state = json.loads(installed.run("python", "-m", "connect_sim", "clock", "show", "--json"))
     assert not state["moving"]
+
+
+def test_init_writes_a_project(installed: Installed, tmp_path: Path) -> None:
+    installed.run("connect-sim", "init", "python", str(tmp_path / "new"))
+    sources = {name for name in wheels.files(FOLDER / "python") if not name.endswith(".pyc")}
+    assert wheels.files(tmp_path / "new") == sources
 
 
 @pytest.mark.nightly(reason="the sandbox of the same wheel runs beside them each time")

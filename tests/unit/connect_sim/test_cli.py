@@ -141,7 +141,7 @@ def test_example_of_each_command_is_valid() -> None:
 
 def test_command_that_prints_data_has_json() -> None:
     silent = {("sandbox",), ("listen",), ("manage",), ("hold", "release"), ("snapshot", "delete")}
-    silent |= {("webhook", "trigger"), ("webhook", "delete"), ("open",)}
+    silent |= {("webhook", "trigger"), ("webhook", "delete"), ("open",), ("init",)}
     # They print what the management command `apikey` prints.
     silent |= {("key", "list"), ("key", "create"), ("key", "revoke")}
     for names, command in COMMANDS.items():
@@ -172,6 +172,7 @@ def test_shell_completion_names_commands() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        ("init p", ["python", "php"]),
         ("queue add tier", ["tier_config", "tier_account"]),
         ("timeline --kind attempt", ["attempt_started", "attempt_finished"]),
         ("deliveries list --state wait", ["waiting"]),
@@ -311,7 +312,7 @@ def test_sandbox_that_is_not_found_ends_with_3(
 THIN = [
     names
     for names, command in COMMANDS.items()
-    if not isinstance(command, click.Group) and names[0] not in ("sandbox", "manage")
+    if not isinstance(command, click.Group) and names[0] not in ("init", "sandbox", "manage")
 ]
 
 
