@@ -20,6 +20,7 @@ from webhooks import actions, states
 from webhooks.delivery import claim, fan_out, record
 from webhooks.delivery.attempt import AttemptResult, prepare
 from webhooks.delivery.request import format_timestamp
+from webhooks.http import errors
 from webhooks.models import Attempt, Delivery, Event, Webhook
 
 pytestmark = [
@@ -334,7 +335,7 @@ def test_response_is_stored(catalog: make.Catalog) -> None:
     with called_webhook(catalog, (503, b"x" * 70000 + b"\x00")) as (_, hook), running():
         until(lambda: Attempt.objects.exists(), "recorded")
     attempt = Attempt.objects.get()
-    assert (attempt.status_code, attempt.truncated) == (503, True)
+    assert (attempt.status_code, attempt.error_class, attempt.truncated) == (503, None, True)
     assert bytes(attempt.response_body) == b"x" * 65536
     assert ["Content-Length", "70001"] in attempt.response_headers
     hook.refresh_from_db()
@@ -351,6 +352,17 @@ def test_secret_that_cannot_sign_fails_only_its_own_attempt(catalog: make.Catalo
         assert len(served.received) == 1
     attempt = Attempt.objects.get(webhook=broken)
     assert attempt.outcome == "failure" and "cannot sign" in attempt.error
+    assert attempt.error_class == errors.REQUEST
+    assert Attempt.objects.exclude(pk=attempt.pk).get().error_class is None
+
+
+def test_class_of_an_error_is_stored(catalog: make.Catalog) -> None:
+    hook = make.webhook(catalog, "http://127.0.0.1:9/")
+    make.order(catalog)
+    with running():
+        until(lambda: Attempt.objects.exists(), "recorded")
+    attempt = Attempt.objects.get(webhook=hook)
+    assert (attempt.status_code, attempt.error_class) == (None, errors.CONNECT)
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite's plan")

@@ -74,8 +74,7 @@ class AttemptResult:
     note: str = ""
     unmerged: bool = False
     stopped: bool = False
-    # Why it failed, for statistics: one of errors.ERROR_CLASSES.
-    error_class: str = ""
+    error_class: str = ""  # why it failed: one of errors.ERROR_CLASSES
     faults: Sequence[Mapping[str, str]] = ()  # what has changed the request on purpose
     redacted: bool = False
 
@@ -446,4 +445,6 @@ def attempt_row(attempt: RecordedAttempt, sent: dict[int, dict[str, str]]) -> di
         "is_unmerged": result.unmerged,
         "next_attempt_at": sql.datetime_param(attempt.next_attempt_at),
         "faults": json.dumps(list(result.faults)),
+        # As in logs and metrics, except that a status has a column of its own.
+        "error_class": None if response and not result.error_class else result.error_type or None,
     }
