@@ -17,7 +17,7 @@ from typing import Any
 
 from django.db import Error as DatabaseError
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from portal.deliveries import queries
 from portal.deliveries.search import Term
@@ -28,7 +28,7 @@ from requests_queue.catalog import audit
 from requests_queue.catalog.models import Account
 from requests_queue.db import background_work
 from webhooks.delivery import resend
-from webhooks.models import Attempt, Delivery
+from webhooks.models import Attempt, Delivery, Resend
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +71,30 @@ def create(viewer: Viewer, key: uuid.UUID, ids: Sequence[int], page: str) -> Bul
 
 
 @transaction.atomic
+def start_undelivered(
+    viewer: Viewer, key: uuid.UUID, newest: QuerySet[Any, int], page: str
+) -> tuple[BulkResend | None, bool]:
+    """Start a job for the LIMIT newest of the deliveries that nobody sends again; None without any.
+
+    Also return whether there are more. If a job with that key exists, it is returned.
+    """
+    remaining = _remaining()
+    read = newest[: LIMIT + 1 + len(remaining)]
+    ids = [pk for pk in read if pk not in remaining]
+    # This function in another request, and the steps of running jobs, wait for these locks.
+    rows = Delivery.objects.filter(pk__in=ids[:LIMIT]).order_by("pk").select_for_update()
+    locked = list(rows.values_list("pk", flat=True))
+    job = BulkResend.objects.filter(account=viewer.account, key=key).first()
+    if job is None:
+        resends = Resend.objects.filter(repeats__in=locked).values_list("repeats", flat=True)
+        others = referenced(locked).union(resends)
+        if left := [pk for pk in locked if pk not in others]:
+            job = create(viewer, key, left, page)
+            start(job)
+    return job, len(ids) > LIMIT
+
+
+@transaction.atomic
 def start(job: BulkResend) -> None:
     """Start a job, unless it was started before."""
     rows = BulkResend.objects.filter(pk=job.pk, state=BulkResend.ASKED)
@@ -106,8 +130,13 @@ def latest(account: Account, sent: str) -> BulkResend | None:
 
 def referenced(ids: Sequence[int]) -> set[int]:
     """Return those of the deliveries that a running job is still to send again."""
+    return _remaining().intersection(ids)
+
+
+def _remaining() -> set[int]:
+    """Return the deliveries that running jobs are still to send again."""
     jobs = BulkResend.objects.filter(state=BulkResend.RUNNING).values_list("deliveries", "position")
-    return {pk for deliveries, position in jobs for pk in deliveries[position:]}.intersection(ids)
+    return {pk for deliveries, position in jobs for pk in deliveries[position:]}
 
 
 def run(seconds: float = SECONDS, *, pause: Callable[[float], Any] = time.sleep) -> None:

@@ -1,4 +1,4 @@
-"""Views that send many deliveries again: the selected ones, or all that match a search."""
+"""Views that send many deliveries again: the selected ones, all that match, or all of a cause."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.utils.datastructures import MultiValueDict
 
 from portal import layout, pages
-from portal.deliveries import bulk, queries, search
+from portal.deliveries import bulk, causes, queries, search
+from portal.deliveries.causes import Cause
 from portal.deliveries.search import SearchError
 from portal.identity import Viewer
 from portal.models import BulkResend
@@ -25,12 +26,14 @@ _MAX_PAGE = 4000  # characters of a URL
 
 @layout.signed_in("POST")
 def send_many(request: HttpRequest, viewer: Viewer) -> HttpResponse:
-    """Send the selected deliveries again, or ask whether to send all that match."""
+    """Send the selected deliveries again, or those of a cause, or ask whether to send all."""
     page = pages.local_path(request.POST.get("next", "")[:_MAX_PAGE]) or reverse("deliveries")
     try:
         key = uuid.UUID(request.POST.get("key", ""))
     except ValueError:
         return _refused(request, page, "Reload the page, and send the form again.")
+    if "cause" in request.POST:
+        return _send_cause(request, viewer, key, page)
     if request.POST.get("which") != "all":
         ids = bulk.chosen(viewer.account, _selected(request.POST))
         if not ids:
@@ -46,6 +49,28 @@ def send_many(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         return _refused(request, page, "No delivery matches that was sent before.")
     job = bulk.create(viewer, key, ids, page)
     return pages.see_other(reverse("deliveries-again-job", args=[job.pk]))
+
+
+def _send_cause(request: HttpRequest, viewer: Viewer, key: uuid.UUID, page: str) -> HttpResponse:
+    """Send the deliveries again that match and that a cause has left undelivered."""
+    try:
+        cause = Cause.parse(request.POST["cause"])
+        terms = search.parse(request.POST.get("q", ""), clock.now())
+    except SearchError as error:
+        return _refused(request, page, str(error))
+    except ValueError:
+        return _refused(request, page, "Reload the page, and send the form again.")
+    webhooks = list(queries.own_webhooks(viewer.account, request.POST.get("webhook", "")))
+    newest = causes.undelivered(webhooks, terms, cause)
+    row, has_more = bulk.start_undelivered(viewer, key, newest, page)
+    if row is None:
+        messages.info(request, f"{cause}: no delivery is left to send again.")
+        return pages.see_other(page)
+    text = f"{row.total} deliver{'y' if row.total == 1 else 'ies'} will be sent again."
+    if has_more:
+        text += " These are the newest: send all again once more for the others."
+    messages.success(request, text)
+    return _to_log(row)
 
 
 @layout.signed_in("GET")

@@ -15,7 +15,8 @@ from django.db.models import Max, QuerySet
 from django.http import QueryDict
 
 from portal import layout, panels
-from portal.deliveries import filters, queries, rows, search
+from portal.deliveries import causes, filters, queries, rows, search
+from portal.deliveries.causes import Causes
 from portal.deliveries.chart import build_chart
 from portal.deliveries.rows import DeliveryRow
 from portal.deliveries.search import SearchError, Term
@@ -98,6 +99,13 @@ class Log:
         return build_chart(list(self.webhooks), self.terms)
 
     @cached_property
+    def causes(self) -> Causes | None:
+        """Why attempts failed; None if none did, and for a search in texts."""
+        if self.error or self.searches_text:
+            return None
+        return causes.read(list(self.webhooks), self.terms)
+
+    @cached_property
     def digest(self) -> str:
         """A value that changes with what the page shows."""
         shown = [
@@ -105,7 +113,7 @@ class Log:
             for line in self.lines
         ]
         chart = self.chart and self.chart["digest"]
-        return layout.digest(shown, chart, [filled.data for filled in self.columns])
+        return layout.digest(shown, chart, self.causes, [filled.data for filled in self.columns])
 
     @cached_property
     def removed_until(self) -> datetime | None:

@@ -136,6 +136,14 @@ def attempts(terms: Sequence[Term]) -> Q:
     return condition
 
 
+def failed_attempts(webhooks: Sequence[str], terms: Sequence[Term]) -> QuerySet[Attempt]:
+    """Return the failed attempts of the webhooks that match, of deliveries that match."""
+    rows = Attempt.objects.filter(attempts(terms), webhook__in=webhooks, outcome=Attempt.FAILURE)
+    if of_delivery := [term for term in terms if term.key in _OF_DELIVERY]:
+        rows = rows.filter(_Lookup(matching(webhooks, of_delivery).filter(pk=OuterRef("delivery"))))
+    return rows
+
+
 def searches_text(terms: Iterable[Term], *keys: str) -> bool:
     """Whether a term (of one of the keys) searches text, and so only the newest rows."""
     return any(term.key in (keys or ("", "body")) and term.values for term in terms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import datetime
 from typing import Any
 
@@ -124,6 +125,7 @@ def statistics(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
         "now": now,
         "health": health.read(row, viewer.account, now),
         "panels": panels.fill(panels.WEBHOOK, viewer.account.pk, [pk]),
+        "bulk_key": uuid.uuid4(),
     }
     if layout.is_htmx(request):
         return pages.render(request, "webhooks/live.html", {"row": row, **context})

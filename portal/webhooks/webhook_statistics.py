@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from portal.deliveries import causes
 from requests_queue.time_format import format_moment, format_span
 from webhooks import next_attempt
 from webhooks.models import Attempt, Delivery, Webhook
@@ -35,6 +36,7 @@ def context(row: Webhook) -> dict[str, Any]:
         ],
         "cleared": next_attempt.cleared_backoffs(row)[:_MAX_CLEARED],
         "chart": chart(row),
+        "causes": causes.read([row.pk]),
         "calling": Delivery.objects.filter(webhook=row, state=Delivery.CALLING).count(),
     }
 

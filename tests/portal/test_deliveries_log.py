@@ -151,7 +151,7 @@ def test_polling_returns_204_until_something_changes(
     )
     assert [poll(change).status_code for change in changes] == [200] * 4
     digest = vendor.get("/deliveries/").context["log"].digest
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         response = vendor.get(f"/deliveries/?seen={digest}", headers=HTMX)
     assert (response.status_code, response.content) == (204, b"")
     part = html.get(vendor, "/deliveries/?seen=old", **HTMX)
@@ -165,7 +165,7 @@ def test_number_of_statements_is_bounded_and_bodies_are_not_read(
     for _ in range(5):
         attempt(row, "failure")
     fill(hook, 60)
-    with django_assert_max_num_queries(16) as queries:
+    with django_assert_max_num_queries(19) as queries:
         assert len(ids(vendor, "?q=outcome:failure,success")) == 50
     sql = " ".join(query["sql"] for query in queries)
     assert "request_body" not in sql and "jwt_secret" not in sql and "claims" not in sql

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from functools import partial
+from typing import Any
 
 import pytest
 from django.test import Client
 
+from portal.deliveries import bulk, causes
+from portal.deliveries.causes import Cause
+from portal.identity import Viewer
+from portal.models import BulkResend
 from portal.webhooks import secret_views
-from tests import make
+from tests import html, make
 from tests.background import concurrently
+from tests.portal.delivery_rows import attempt, delivery
 from tests.signed_in import signed_in, staff, vendor
-from webhooks.models import Webhook
+from webhooks.models import Resend, Webhook
 
 __all__ = ["vendor"]
 
@@ -39,3 +46,46 @@ def test_concurrent_requests_for_a_new_secret_set_one(
     hook = Webhook.objects.get()
     assert hook.revision == row.revision + 1
     assert hook.jwt_secret in shown.content.decode()
+
+
+def test_concurrent_send_all_again_sends_each_delivery_once(
+    vendor: Client, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = make.webhook(catalog, "http://127.0.0.1:9/")
+    rows = [delivery(hook, state="failed") for _ in range(3)]
+    for row in rows:
+        attempt(row, "failure")
+    both_looked, found = threading.Barrier(2), causes.undelivered
+
+    def undelivered(*args: Any) -> Any:
+        # Both requests have read the same deliveries.
+        ids = found(*args)
+        assert len(ids) == 3
+        both_looked.wait(10)
+        return ids
+
+    monkeypatch.setattr(causes, "undelivered", undelivered)
+    clients = [vendor, signed_in(staff(catalog.vendor_user))]
+    forms = [{"key": str(uuid.uuid4()), "cause": "500-", "next": "/keys/"} for _ in clients]
+    posts = zip(clients, forms, strict=True)
+    concurrently(*(partial(client.post, "/deliveries/again/", form) for client, form in posts))
+    texts = [html.get(client, "/keys/").one(".messages").text for client in clients]
+    assert sorted(texts) == [
+        "3 deliveries will be sent again.",
+        "HTTP 500: no delivery is left to send again.",
+    ]
+    job = BulkResend.objects.get()
+    assert job.total == 3
+    # A step that runs beside another request for the same.
+    viewer, ids = (
+        Viewer(catalog.vendor_user, catalog.vendor),
+        found([hook.pk], (), Cause(500, None)),
+    )
+    assert len(ids) == 3
+    concurrently(
+        partial(bulk.step, job.pk),
+        partial(bulk.start_undelivered, viewer, uuid.uuid4(), ids, "/"),
+    )
+    assert BulkResend.objects.count() == 1
+    repeated = list(Resend.objects.order_by("repeats").values_list("repeats", flat=True))
+    assert repeated == [row.pk for row in rows]
