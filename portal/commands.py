@@ -41,7 +41,7 @@ class Command:
 
 
 # Functions that return further actions of a viewer, and pages outside of the navigation. They run
-# no statements.
+# no statements, or a few where something is unusual, such as armed faults.
 COMMANDS: list[Callable[[Viewer], Iterable[Command]]] = []
 
 # Functions that return the objects that a text names, at most MAX_FOUND of each kind: only what the

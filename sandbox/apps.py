@@ -27,15 +27,15 @@ class SandboxConfig(AppConfig):
             settling,  # noqa: F401
         )
         from sandbox.faults import delivery_side
-        from sandbox.pages import clock, fault_views, panels
+        from sandbox.pages import checks, clock, fault_views, panels
         from sandbox.timeline import receivers, timeline  # noqa: F401
         from sandbox.world import tables
 
         panels.register()
         timeline.register_retention()
         panels.add_navigation(NAVIGATION)
-        COMMANDS.append(fault_views.faults)
-        LOOKUPS.append(fault_views.find_faults)
+        COMMANDS.extend([clock.commands, fault_views.commands])
+        LOOKUPS.extend([fault_views.find_faults, checks.find_checks])
         delivery_side.register()
         media.MORE_STYLESHEETS.append(Path(__file__).parent / "static" / "sandbox" / "pages.css")
         BARS.append(Bar("portal/sandbox/bar.html", clock.load_bar))

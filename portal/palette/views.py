@@ -30,14 +30,14 @@ def _groups(viewer: Viewer, text: str) -> list[tuple[str, list[Command]]]:
     words = text.casefold().split()
     # Those of other apps are many, so they are shown where the text matches.
     more = (command for offer in COMMANDS if text for command in offer(viewer))
-    groups = [
-        ("Pages", _matching(builtin.pages(viewer), words)),
-        ("Actions", _matching([*builtin.actions(viewer), *more], words)),
-    ]
+    actions = _matching([*builtin.actions(viewer), *more], words)
+    groups = [("Pages", _matching(builtin.pages(viewer), words)), ("Actions", actions)]
     if not text:
         return groups
     found = [command for lookup in LOOKUPS for command in lookup(viewer, text)]
-    objects = ("Objects", lookups.ranked(found, text))
+    actions += [command for command in found if command.is_action]
+    others = [command for command in found if not command.is_action]
+    objects = ("Objects", lookups.ranked(others, text))
     has_digits = any(character.isdigit() for character in text)
     first, last = ([objects], []) if has_digits else ([], [objects])
     return [*first, *groups, *last, ("Search in a list", _searches(text))]

@@ -7,7 +7,7 @@ portal.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
@@ -30,6 +30,7 @@ from checks.outputs.json_report import BadReport
 from checks.outputs.marks import Finding, Mark
 from checks.outputs.texts import evidence_lines
 from portal import layout, pages
+from portal.commands import MAX_FOUND, Command
 from portal.identity import Viewer
 from requests_queue.errors import Conflict, Missing
 from requests_queue.time_format import format_span
@@ -206,6 +207,19 @@ def latest(webhooks: Sequence[str]) -> dict[str, RunView]:
         row.webhook_id: RunView(row)
         for row in CheckRun.objects.filter(pk__in=newest).defer("report")
     }
+
+
+def find_checks(viewer: Viewer, text: str) -> Iterator[Command]:
+    """Return the forms that start checks, for `run checks` and a part of a webhook's name or ID."""
+    verb, words = text.casefold().removeprefix("run ").partition(" ")[::2]
+    if verb not in ("check", "checks"):
+        return
+    rows = runs.checkable_webhooks(viewer.account.pk)
+    for word in words.removeprefix("of ").split():
+        rows = rows.filter(Q(label__icontains=word) | Q(pk__istartswith=word))
+    for row in rows.order_by("label", "pk").only("label")[:MAX_FOUND]:
+        address = reverse("checks-webhook", args=[row.pk])
+        yield Command(f"Check {row.label}…", address, f"Run checks of {row.pk}")
 
 
 def _badge(mark: Mark) -> Badge:

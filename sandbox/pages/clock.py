@@ -7,7 +7,7 @@ all accounts share, also to the next attempt of a delivery.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from portal import layout, pages
+from portal.commands import Command
 from portal.deliveries import detail
 from portal.identity import Viewer
 from requests_queue import clock
@@ -147,6 +148,14 @@ BUTTONS = (
     Button("advance-1d", "+1 day", "Move the clock forward by 1 day"),
     Button("run-until-idle", "Until idle", "Move until nothing is pending, at most by 3 days"),
 )
+
+
+def commands(viewer: Viewer) -> Iterator[Command]:
+    """Return the buttons of the bar."""
+    for button in BUTTONS:
+        words, field = "clock time advance skip", ("move", button.name)
+        yield Command(button.title, reverse("time-move"), button.label, words, "post", field)
+    yield Command("Reset the sandbox…", reverse("time-reset"), "Go back to the demo data")
 
 
 @dataclass(frozen=True, slots=True)

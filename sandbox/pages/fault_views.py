@@ -168,8 +168,11 @@ def kinds_by_side() -> list[tuple[str, str, list[tuple[Kind, str]]]]:
     ]
 
 
-def faults(viewer: Viewer) -> Iterator[Command]:
-    """Return the form of each kind of fault."""
+def commands(viewer: Viewer) -> Iterator[Command]:
+    """Return the form of each kind of fault, and what clears all that the viewer may change."""
+    # Without any in this process, it takes no statement.
+    if any(map(armed.on, SIDES)) and any(may_change for _, may_change in readable(viewer)):
+        yield Command("Clear all faults", reverse("faults-clear"), method="post")
     for side, title, kinds in kinds_by_side():
         for kind, _ in kinds:
             address = reverse("fault-new", args=[side, kind.name])
@@ -177,15 +180,17 @@ def faults(viewer: Viewer) -> Iterator[Command]:
 
 
 def find_faults(viewer: Viewer, text: str) -> Iterator[Command]:
-    """Return the faults that are not cleared, by a part of their name or id."""
-    # Without any in this process, it takes no statement.
+    """Return the faults by a part of their name or id, with what clears those of the viewer."""
     if not any(map(armed.on, SIDES)):
         return
-    part = text.strip().casefold()
+    part = text.strip().casefold().removeprefix("clear ").removeprefix("fault ")
     rows = [
-        row
-        for row, _ in readable(viewer)
+        (row, may_change)
+        for row, may_change in readable(viewer)
         if part in row.name.casefold() or part == row.pk.casefold()
     ]
-    for row in rows[:MAX_FOUND]:
+    for row, may_change in rows[:MAX_FOUND]:
         yield Command(f"Fault {row.name}", reverse("faults"), row.kind)
+        if may_change:
+            address = reverse("fault-clear", args=[row.pk])
+            yield Command(f"Clear fault {row.name}", address, row.kind, method="post")

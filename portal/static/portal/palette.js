@@ -56,13 +56,15 @@ function group(title, options) {
   return [element];
 }
 
-// The buttons of the page: those of its head, and those marked with `data-action`.
-const ACTIONS = ["main .head :is(.button, .menu-item)", "main [data-action]", "[data-action]"];
+// The buttons of the page: those of its head, and those marked with `data-action`. What a text finds
+// among those of all pages is in the server's list.
+const ACTIONS = ["main .head :is(.button, .menu-item)", "main [data-action]"];
+const EVERYWHERE = "[data-action]";
 const nameOf = (element) => (element.ariaLabel ?? element.textContent).replace(/\s+/g, " ").trim();
 
-function pageActions() {
-  const found = new Map();
-  for (const element of ACTIONS.flatMap((each) => [...document.querySelectorAll(each)])) {
+function pageActions(text) {
+  const found = new Map(), places = text ? ACTIONS : [...ACTIONS, EVERYWHERE];
+  for (const element of places.flatMap((each) => [...document.querySelectorAll(each)])) {
     const name = nameOf(element);
     if (!element.matches("a, button") || element.disabled || !name || found.has(name)) continue;
     if (!element.closest("[hidden], dialog, [role=search]")) found.set(name, element);
@@ -108,7 +110,7 @@ async function refresh() {
   const text = document.getElementById("palette-text").value.trim();
   const words = text.toLowerCase().split(/\s+/);
   const matching = (list) => list.filter((each) => words.every((word) => each.textContent.toLowerCase().includes(word)));
-  const mine = [...group("Recent", matching(recentPages())), ...group("On this page", matching(pageActions()))];
+  const mine = [...group("Recent", matching(recentPages())), ...group("On this page", matching(pageActions(text)))];
   loading?.abort();
   const request = loading = new AbortController();
   try {
@@ -154,6 +156,16 @@ if (palette) {
     openPalette();
   });
   palette.addEventListener("click", (event) => { if (event.target === palette) palette.close(); });
+  // A command of the server that is a button of this page, such as a move of the clock, is that
+  // button, which may need no other page.
+  palette.addEventListener("click", (event) => {
+    const value = event.target.closest("#palette-found button")?.value;
+    const own = value && document.querySelector(`button[data-action="${CSS.escape(value)}"]`);
+    if (!own) return;
+    event.preventDefault();
+    palette.close();
+    own.click();
+  });
   palette.addEventListener("input", () => {
     clearTimeout(waiting);
     loading ??= new AbortController();

@@ -103,3 +103,27 @@ def test_running_move_is_shown_and_not_started_again(site: Site) -> None:
         expect(page.locator("[data-summary]")).to_be_visible(timeout=TIMEOUT)
         assert button.get_attribute("aria-busy") is None
     site.running.as_vendor("DELETE", f"/notifications/webhooks/{hook}")
+
+
+def test_palette_moves_the_clock_and_clears_faults(site: Site) -> None:
+    with site.page("/products/") as page:
+        page.evaluate("globalThis.isSamePage = true")
+        page.keyboard.press("Control+k")
+        text = page.get_by_role("combobox", name="Search and commands")
+        option = page.get_by_role("option", name="Move the clock forward by 5 minutes")
+        text.fill("advance")
+        # One entry, though the page has the button, too.
+        expect(option).to_have_count(1)
+        option.click()
+        expect(page.locator("[data-summary]")).to_contain_text("Moved 5 min.", timeout=TIMEOUT)
+        expect(text).to_be_hidden()
+        # It has pressed the page's own button.
+        assert page.evaluate("globalThis.isSamePage")
+        fault = {"kind": "drop", "side": "api", "path": "/nowhere", "name": "nowhere"}
+        assert site.running.call("POST", "/sandbox/faults", fault).status_code == 201
+        page.keyboard.press("Control+k")
+        text.fill("clear all faults")
+        expect(page.locator("#palette-option-0")).to_contain_text("Clear all faults")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/faults/")
+        expect(page.get_by_text("1 fault cleared")).to_be_visible()
