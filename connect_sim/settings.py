@@ -337,6 +337,7 @@ _cookies = hashlib.sha256(f"{SECRET_KEY} {_keys or ''}".encode()).hexdigest()[:1
 SESSION_COOKIE_NAME = f"sessionid-{_cookies}"
 CSRF_COOKIE_NAME = f"csrftoken-{_cookies}"
 SIM_MESSAGES_COOKIE_NAME = f"messages-{_cookies}"
+SIM_VISITED_COOKIE_NAME = f"visited-{_cookies}"
 MESSAGE_STORAGE = "portal.pages.MessageStorage"
 # A sandbox on loopback uses plain HTTP; a server is behind TLS.
 SESSION_COOKIE_HTTPONLY = True

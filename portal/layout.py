@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods
 
 from portal import alarms, identity, pages
 from portal.identity import Viewer
+from portal.introductions import Introduction
 from requests_queue import clock
 from requests_queue.errors import Missing
 
@@ -103,7 +104,7 @@ def render(
     status: int = 200,
 ) -> HttpResponse:
     """Return a page with the layout's context, or the part of one that htmx requests."""
-    now = clock.now()
+    now, introduction = clock.now(), Introduction(request)
     shared = {
         "viewer": viewer,
         "is_htmx": is_htmx(request),
@@ -112,8 +113,11 @@ def render(
         # Called by the template only, so that parts of pages don't query them.
         "bars": partial(_fill_bars, request, viewer),
         "alarms": alarms.current(request, viewer.account),
+        "introduction": introduction,
     }
-    return pages.render(request, template, {**(context or {}), **shared}, status)
+    response = pages.render(request, template, {**(context or {}), **shared}, status)
+    introduction.remember(response)
+    return response
 
 
 def _fill_bars(request: HttpRequest, viewer: Viewer) -> list[tuple[str, Any]]:

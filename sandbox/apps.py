@@ -21,6 +21,7 @@ class SandboxConfig(AppConfig):
         from portal import media
         from portal.commands import COMMANDS, LOOKUPS
         from portal.home.first_steps import COMMAND_LINES
+        from portal.introductions import SENTENCES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
         from sandbox.clock import (
@@ -34,6 +35,7 @@ class SandboxConfig(AppConfig):
         panels.register()
         timeline.register_retention()
         panels.add_navigation(NAVIGATION)
+        SENTENCES.update(panels.SENTENCES)
         COMMANDS.extend([clock.commands, fault_views.commands])
         LOOKUPS.extend([fault_views.find_faults, checks.find_checks])
         delivery_side.register()

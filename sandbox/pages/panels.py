@@ -1,4 +1,4 @@
-"""What the sandbox adds to the portal: panels, links of the navigation, first commands."""
+"""What the sandbox adds to the portal: panels, navigation, sentences of pages, first commands."""
 
 from __future__ import annotations
 
@@ -38,6 +38,22 @@ ITEMS = [
     NavigationItem("Faults", "/faults/"),
     NavigationItem("Snapshots", "/snapshots/"),
 ]
+SENTENCES = {
+    "timeline": "The timeline has everything that happened in the sandbox: changes of objects, "
+    "attempts, API calls, messages, moves of the clock, and faults.",
+    "api-call": "This is one API call as it was recorded, with its request and its response.",
+    "checks": "Checks judge whether a handler is authentic, idempotent, complete, fast, and safe "
+    "when something fails, and say how to fix it.",
+    "checks-webhook": "The checks send requests to this handler as Connect does, and judge what it "
+    "does with them.",
+    "checks-run": "A run has the result of each check, with evidence, and how to fix what failed.",
+    "faults": "A fault lets requests to handlers or responses of the API fail on purpose, until "
+    "you clear it or reset the sandbox.",
+    "fault-new": "An armed fault fires for the requests or API calls that match this form.",
+    "snapshots": "A snapshot is the whole sandbox, saved under a name: objects, webhooks, "
+    "deliveries and simulated time of all accounts.",
+    "snapshot-diff": "This is what has changed since the snapshot was saved, field by field.",
+}
 _ROOT = Path(__file__).resolve().parents[2]
 MAX_CALLS = 20  # of an attempt or object that are shown
 MAX_FORECAST = 20  # attempts of a forecast that are shown

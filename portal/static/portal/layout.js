@@ -84,6 +84,12 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
 });
 
+// Close buttons: `data-closes` is the id of the element to remove.
+document.addEventListener("click", (event) => {
+  const button = event.target instanceof Element ? event.target.closest("[data-closes]") : null;
+  if (button) document.getElementById(button.dataset.closes).remove();
+});
+
 // Dialogs: `data-opens` is the id of the <dialog> to open. Without scripts the link's page shows
 // the same.
 document.addEventListener("click", (event) => {
