@@ -5,6 +5,8 @@ learned per handler URL: twice the longest gap seen between a 2xx response and t
 of the same attempt, or between two of its API calls. A gap longer than MAX_GAP is not a reaction
 of the handler, for example a call of its author, and is ignored.
 
+A wait that ends because nothing is left to happen gives a handler longer: its grace period.
+
 A failed attempt needs no settle time, so that the retries to a dead handler run at full speed;
 neither does a validator's response, since a validator has done its work when it responds.
 """
@@ -54,7 +56,6 @@ class Activity:
 
     url: str
     attempt: Key
-    at: datetime
 
 
 class Learner:
@@ -85,6 +86,17 @@ class Learner:
         gap = self.gaps.get(url)
         return UNKNOWN if gap is None else min(max(FACTOR * gap, SHORTEST), LONGEST)
 
+    def grace_period(self, url: str, default: float | None = None) -> float:
+        """Return for how many seconds after its last activity a handler may still act.
+
+        Longer than the settle time, which may have been learned from quick calls only: a wait that
+        ends too early fails a test.
+        """
+        seconds = self.fixed.get(url, default)
+        if seconds is None:
+            seconds = FACTOR * self.gaps[url] if url in self.gaps else LONGEST
+        return max(seconds, UNKNOWN)
+
     def _feed_attempt(self, entry: Entry) -> Activity | None:
         if entry.data.get("type", "event") != "event" and not entry.data.get("forced"):
             # A validator.
@@ -105,7 +117,7 @@ class Learner:
             duration = timedelta(milliseconds=float(entry.data["duration"]))
             responded = min(responded, attempt.started + duration)
         attempt.last = max(attempt.last or responded, responded)
-        return Activity(url, key, entry.real_at)
+        return Activity(url, key)
 
     def _feed_call(self, entry: Entry) -> Activity | None:
         key = (entry.delivery_id, entry.attempt)
@@ -118,7 +130,7 @@ class Learner:
             # Negative if calls overlap, or a call was made before the response was recorded.
             self._learn(attempt.url, max(0.0, (start - attempt.last).total_seconds()))
         attempt.last = max(attempt.last or end, end)
-        return Activity(attempt.url, key, end)
+        return Activity(attempt.url, key)
 
     def _learn(self, url: str, gap: float) -> None:
         if gap > MAX_GAP:

@@ -11,6 +11,7 @@ They are real time, by the monotonic clock from the moment when an entry is read
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Hashable, Iterator
@@ -207,6 +208,8 @@ class _State:
         self.learner = Learner()
         # By URL: the attempt and the monotonic time of the last activity.
         self.active: dict[str, tuple[Hashable, float]] = {}
+        # The monotonic time of the last API call of anybody, and of a handler that wasn't called.
+        self.called = self.polled = -math.inf
         self._cursor: Cursor | None = None
         # Entries after the cursor that have been read: of transactions that are not ordered yet.
         self._read: set[int] = set()
@@ -229,12 +232,15 @@ class _State:
         real, monotonic = datetime.now(UTC), time.monotonic()
         for row in rows:
             activity = self.learner.feed(row)
-            if activity is None:
-                continue
             # The real time may have been set: an activity is never in the future.
-            at = monotonic - max(0.0, (real - activity.at).total_seconds())
-            _, last = self.active.get(activity.url, (None, at))
-            self.active[activity.url] = (activity.attempt, max(last, at))
+            at = monotonic - max(0.0, (real - row.real_at).total_seconds())
+            if row.kind == timeline.API_CALL:
+                self.called = max(self.called, at)
+                if row.delivery_id is None and row.data.get("actor", "handler") == "handler":
+                    self.polled = max(self.polled, at)
+            if activity is not None:
+                _, last = self.active.get(activity.url, (None, at))
+                self.active[activity.url] = (activity.attempt, max(last, at))
 
 
 _state = _State()
@@ -265,6 +271,19 @@ def _settling(began: float, settle: float | None) -> list[Unsettled]:
             elif began - at > settle_times.MAX_FIXED:
                 del state.active[url]
     return result
+
+
+def is_quiet() -> bool:
+    """Return whether nobody will act on the present of a settled sandbox any more.
+
+    A handler may be slower than before, poll, or have a queue of its own, and a test may have
+    several threads.
+    """
+    with _caught_up() as state:
+        learner, default = state.learner, settings.SIM_SETTLE_TIME
+        ends = [state.called + settle_times.UNKNOWN, state.polled + settle_times.MAX_GAP]
+        ends += [at + learner.grace_period(url, default) for url, (_, at) in state.active.items()]
+        return max(ends) <= time.monotonic()
 
 
 def settle_time(url: str) -> SettleTime:

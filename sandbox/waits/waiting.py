@@ -3,6 +3,7 @@
 It feeds the new entries to the conditions of all waits, and reads the present once. Waits that skip
 share one mover of the clock, which begins all waits. It moves to the next due moment only while the
 sandbox is settled and none of them is decided, and stops exactly at the end of each one's span. A
+wait without a span ends when no work is left and nobody may act any more (`settling.is_quiet`). A
 wait gets its response after the clock runs again, unless another wait goes on skipping: its caller
 may move the clock then.
 """
@@ -21,7 +22,7 @@ from django.db import connection
 
 from requests_queue import clock
 from requests_queue.errors import Conflict
-from sandbox.clock import moves
+from sandbox.clock import moves, settling
 from sandbox.clock.moves import Move
 from sandbox.models import TimelineEntry
 from sandbox.timeline import api_calls, notification, timeline
@@ -44,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 _AGAIN = 0.05  # seconds until the mover tries again, while somebody else moves the clock
 _FAILURE_PAUSE = 0.5  # seconds until it tries again after an error
+_QUIET_POLL = 0.1  # seconds until it checks again whether anybody may still act
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -322,28 +324,35 @@ class Mover:
                     # Others go on: these need not wait for the end of the move.
                     self._deliver_kept()
                     continue
-                if not is_withheld:
-                    self._step(move, skipping)
-            if is_withheld:
                 # An entry that isn't readable yet may decide a wait.
-                notification.wait(notification.count(), timeline.WITHHELD_POLL)
+                pause = timeline.WITHHELD_POLL if is_withheld else self._step(move, skipping)
+            if pause:
+                notification.wait(notification.count(), pause)
 
-    def _step(self, move: Move, skipping: list[Wait]) -> None:
-        """Move to the next moment, or end the waits for which there is none."""
+    def _step(self, move: Move, skipping: list[Wait]) -> float:
+        """Move to the next moment, or end the waits for which there is none.
+
+        Return how many seconds to pause before it is tried again.
+        """
         over = [wait for wait in skipping if wait.ends_at is not None and wait.ends_at <= move.now]
         if over:
             self._waits.end(over, wait_responses.WITHIN)
-            return
+            return 0.0
         due = move.next_due()
         idle = [wait for wait in skipping if wait.ends_at is None]
         if due.work is None and idle:
-            self._waits.end(idle, wait_responses.IDLE)
-            return
+            # The move may have given up waiting for something.
+            if not settling.waiting_for(move.now, first=True) and settling.is_quiet():
+                self._waits.end(idle, wait_responses.IDLE)
+                return 0.0
+            if len(idle) == len(skipping):
+                return _QUIET_POLL
         limit = min((wait.ends_at for wait in skipping if wait.ends_at is not None), default=None)
         if limit is not None and (due.first is None or due.first > limit):
             move.step(limit, is_stop=False)
         elif due.first is not None:
             move.step(due.first)
+        return 0.0
 
     def _is_decided(self) -> bool:
         """Return whether a wait is decided, or none is left: there is no need to settle."""

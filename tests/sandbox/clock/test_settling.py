@@ -231,6 +231,37 @@ def test_argument_and_setting_replace_what_was_learned(
     assert kinds() == []
 
 
+def test_nobody_acts_any_more_some_time_after_a_call_or_a_response(responded: Webhook) -> None:
+    def call_of(actor: str, ago: float) -> None:
+        """Write an API call that no attempt has led to."""
+        at = datetime.now(UTC) - timedelta(seconds=ago)
+        data = {"actor": actor, "duration": 1.0}
+        timeline.append([Entry("api_call", clock.now(), data=data, real_at=at)])
+
+    def is_quiet_after(write: Any, *arguments: Any, **ago: float) -> bool:
+        write(*arguments, **ago)
+        return settling.is_quiet()
+
+    assert settling.is_quiet()
+    assert is_quiet_after(respond, responded, outcome="failure")
+    # A test.
+    assert is_quiet_after(call_of, "test", ago=1.1)
+    assert not is_quiet_after(call_of, "test", ago=0.5)
+    settling.forget()
+    TimelineEntry.objects.all().delete()
+    # A handler that polls.
+    assert is_quiet_after(call_of, "handler", ago=10.1)
+    assert not is_quiet_after(call_of, "handler", ago=9)
+    settling.forget()
+    TimelineEntry.objects.all().delete()
+    # A handler about which nothing is known.
+    assert is_quiet_after(respond, responded, ago=5.1)
+    assert not is_quiet_after(respond, responded, ago=4)
+    # Now it is known to be quick.
+    assert is_quiet_after(call, responded, ago=3.9)
+    assert not is_quiet_after(call, responded, ago=0.5)
+
+
 def test_move_waits_for_the_settle_time_and_no_longer(responded: Webhook) -> None:
     settling.fix(responded.external_url, 400)
     respond(responded)

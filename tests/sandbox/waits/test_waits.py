@@ -249,14 +249,27 @@ def test_skip_runs_to_the_third_retry_and_no_further(
 
 
 def test_skip_ends_when_nothing_is_left_to_run(
-    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook, settings: Any
 ) -> None:
+    settings.SIM_SETTLE_TIME = 0
     make.order(catalog)
     unmet = refused(client, {"failed": {"webhook": hook.pk}}, skip=True, timeout=60)
     assert unmet["stopped_because"] == "idle"
     assert unmet["near_misses"][0]["differs"] == [
         {"field": "outcome", "expected": "failed", "actual": "delivered"}
     ]
+
+
+def test_skip_does_not_end_while_a_handler_may_act(client: Caller, hook: Webhook) -> None:
+    """A handler that polls, and a hold that a move has given up to wait for."""
+    failed = {"failed": {"webhook": hook.pk}}
+    hold = client.post("/sandbox/holds", {"ttl": 30}).json["id"]
+    assert refused(client, failed, skip=True, timeout=0.3)["stopped_because"] == "timeout"
+    client.delete(f"/sandbox/holds/{hold}")
+    assert refused(client, failed, skip=True)["stopped_because"] == "idle"
+    data = {"actor": "handler", "duration": 1.0}
+    timeline.append([timeline.Entry(timeline.API_CALL, clock.now(), data=data)])
+    assert refused(client, failed, skip=True, timeout=0.3)["stopped_because"] == "timeout"
 
 
 def test_skip_stops_at_the_end_of_its_span(client: Caller) -> None:
@@ -286,8 +299,9 @@ def test_timeout_ends_a_skipping_wait(client: Caller, hanging: Webhook, served: 
 
 
 def test_two_skipping_waits_share_one_mover(
-    client: Caller, hanging: Webhook, served: Handler
+    client: Caller, hanging: Webhook, served: Handler, settings: Any
 ) -> None:
+    settings.SIM_SETTLE_TIME = 0
     waits = [
         in_background(client, {"called": {"webhook": hanging.pk, "times": n}}, skip=True)
         for n in (2, 3)

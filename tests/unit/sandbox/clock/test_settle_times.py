@@ -117,14 +117,22 @@ def test_default_replaces_what_was_learned_but_not_what_was_fixed() -> None:
     assert learner.settle_time(OTHER, 0.5) == 0.3
 
 
+def test_grace_period_is_longer_than_the_settle_time() -> None:
+    assert learn().grace_period(URL) == 5
+    learner = learn(finished(0), called(0.02), fixed(3000, OTHER))
+    assert (learner.settle_time(URL), learner.grace_period(URL)) == (0.05, 1)
+    assert (learner.grace_period(URL, 0.3), learner.grace_period(URL, 2)) == (1, 2)
+    assert learner.grace_period(OTHER) == 3
+    assert learn(finished(0), called(8)).grace_period(URL) == 16
+
+
 def test_success_and_api_call_are_activities() -> None:
     learner = Learner()
     assert learner.feed(started(0)) is None
     activity = learner.feed(called(0.1, ms=100))
     assert activity is not None
-    assert (activity.url, activity.attempt, activity.at) == (URL, (1, 1), at(0.2))
-    activity = learner.feed(finished(0.3))
-    assert activity is not None and activity.at == at(0.3)
+    assert (activity.url, activity.attempt) == (URL, (1, 1))
+    assert learner.feed(finished(0.3)) == activity
     for entry in (
         finished(0.4, outcome="failure"),
         finished(0.5, type="validator"),
