@@ -158,9 +158,9 @@ def waiting(part: Part, rounds: int, count: int) -> Iterator[Row]:
         return seconds
 
     def beside_waits() -> dict[str, float]:
-        # That do not come true.
-        body = {"until": {"called": {"webhook": "WH-000-000-000"}}, "timeout": 600}
-        with ExitStack() as stack:
+        with examples.subscribed(sandbox, part.handler_url) as hook, ExitStack() as stack:
+            # That do not come true.
+            body = {"until": {"called": {"webhook": hook}}, "timeout": 600}
             for key in [sandbox.vendor_key] * 200 + [sandbox.provider_key] * 50:
                 line = stack.enter_context(
                     closing(HTTPConnection(sandbox.url.removeprefix("http://")))

@@ -62,7 +62,8 @@ def deliveries() -> None:
 @_filters
 def list_(as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
-    content = running.client().call("GET", running.query("/sandbox/deliveries", **filters))
+    with running.usage_errors():
+        content = running.client().call("GET", running.query("/sandbox/deliveries", **filters))
     if as_json:
         output.print_json(content)
         return

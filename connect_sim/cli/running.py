@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from checks import sandbox_file
-from checks.client import Client
+from checks.client import ApiError, Client
 from checks.sandbox_file import NoSandbox, Sandbox
 from connect_sim import installation
 from connect_sim.cli import options
@@ -30,6 +32,17 @@ def find() -> Sandbox:
     """Return address and keys of the running sandbox; raises NoSandbox."""
     refuse_server()
     return sandbox_file.read(data_dir())
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Raise UsageError where the sandbox refuses what a command has been given (400)."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status != 400 or not isinstance(error.content, dict):
+            raise
+        raise click.UsageError(" ".join(error.content.get("errors") or [str(error)])) from None
 
 
 def find_if_running() -> Sandbox | None:

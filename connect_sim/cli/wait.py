@@ -18,7 +18,7 @@ _TIMED_OUT = 408
     cls=options.Group, example="connect-sim wait status PR-5810-2277-4101-001 approved --skip"
 )
 def wait() -> None:
-    """Wait until a condition is true; exit code 1 and what happened instead if it is not.
+    """Wait until a condition is true; if it is not in time, say why, with exit code 1.
 
     With --skip, time moves on from one due moment to the next meanwhile.
     """
@@ -160,24 +160,24 @@ def _wait(
     if skip:
         body["skip"] = True
     try:
-        content = running.client().call("POST", "/sandbox/wait", body, timeout + 30)
+        with running.usage_errors():
+            content = running.client().call("POST", "/sandbox/wait", body, timeout + 30)
     except ApiError as error:
         if error.status != _TIMED_OUT or not isinstance(error.content, dict):
             raise
-        _print(error.content, as_json, "Not true")
+        _print(error.content, as_json)
         raise click.exceptions.Exit(1) from None
-    _print(content, as_json, "True")
+    _print(content, as_json)
 
 
-def _print(content: dict[str, Any], as_json: bool, verdict: str) -> None:
+def _print(content: dict[str, Any], as_json: bool) -> None:
     if as_json:
         output.print_json(content)
         return
-    output.line(f"{verdict}.")
+    for text in content.get("errors") or ["True."]:
+        output.line(text)
     for entry in content.get("evidence") or ():
         output.line(describe(entry), indent=2)
-    for text in content.get("waiting_for") or ():
-        output.line(f"Waiting for: {text}")
     for each in content.get("unsettled") or ():
         output.line(f"Not settled: {each['text']}")
     for miss in content.get("near_misses") or ():

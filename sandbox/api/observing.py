@@ -43,6 +43,7 @@ from sandbox.timeline.timeline import Cursor
 from sandbox.waits import condition_parsing, wait_responses, waiting
 from sandbox.waits.condition_parsing import BadCondition
 from sandbox.waits.conditions import Condition
+from sandbox.waits.known_ids import KnownIds
 from sandbox.waits.wait_responses import Filters, Read
 from sandbox.waits.waiting import Wait
 from webhooks.models import Delivery, Webhook
@@ -91,13 +92,18 @@ class NearMiss(TypedDict):
 
 
 class WaitFailed(Error):
-    """The condition is not true; `timeline` has the latest entries since the cursor."""
+    """The condition is not true: `waiting_for` says what was expected, `reasons` why it is not so.
+
+    `near_misses` are of the same objects and webhooks, since the last reset; `timeline` has the
+    latest entries since the cursor.
+    """
 
     stopped_because: Literal["timeout", "within", "idle", "impossible", "reset"]
     now: Stamp
     cursor: types.CursorText
     waited: Seconds
     waiting_for: list[str]
+    reasons: list[str]
     near_misses: list[NearMiss]
     present: Present
     unsettled: list[types.Unsettled]
@@ -176,7 +182,7 @@ def _read(data: Any) -> tuple[Condition, dict[str, Any]]:
                 raise Invalid(str(name)[:40], f"Unknown. Available: {', '.join(body.fields)}.")
     values = body.check(data)
     try:
-        condition = condition_parsing.parse(values.pop("until", None))
+        condition = condition_parsing.parse(values.pop("until", None), KnownIds())
     except BadCondition as error:
         raise Invalid(error.path, error.message) from None
     within: timedelta | None = values.get("within")
@@ -282,9 +288,15 @@ class DeliveriesView(APIView):
     def get(self, request: Request) -> Response:
         """Return the latest deliveries, the newest first, with their attempts.
 
-        Bodies are cut: `GET /sandbox/deliveries/{id}` returns them whole.
+        Bodies are cut: `GET /sandbox/deliveries/{id}` returns them whole. Unknown ids are refused.
         """
         values = DeliveriesQuery().check_query(request.query_params)
+        try:
+            for name, check in condition_parsing.CHECKS.items():
+                if pk := values.get(name):
+                    check(pk, name, KnownIds())
+        except BadCondition as error:
+            raise Invalid(error.path, error.message) from None
         rows = deliveries.rows(
             webhook=values.get("webhook"),
             object_id=values.get("object"),

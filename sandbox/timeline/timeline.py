@@ -248,11 +248,6 @@ def newest(since: Cursor, until: Cursor) -> QuerySet[TimelineEntry]:
     return rows
 
 
-def before(until: Cursor, count: int) -> list[TimelineEntry]:
-    """Return the last entries up to a cursor, in order."""
-    return list(newest(Cursor(), until)[:count])[::-1]
-
-
 def is_withheld() -> bool:
     """Whether committed entries are not readable yet.
 

@@ -13,50 +13,25 @@ from dataclasses import dataclass, field
 from sandbox.waits.conditions import (
     CHANGE,
     FINISHED,
+    STARTED,
     Condition,
     Difference,
     Entry,
+    History,
     NearMiss,
     Needs,
+    ObjectKind,
     Present,
+    Subject,
     Verdict,
-    attempt_misses,
     count_of,
+    moment_of,
     order_of,
+    outcome_of,
+    result_of,
 )
 
 _EVIDENCE = 100  # entries that `called` keeps as evidence
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What an attempt is about: a webhook, an object, or both."""
-
-    webhook: str | None
-    object: str | None
-
-    def matches(self, entry: Entry) -> bool:
-        """Whether the entry is about it."""
-        if self.webhook is not None and entry["webhook"] != self.webhook:
-            return False
-        return self.object is None or self.object in objects_of(entry)
-
-    def differences(self, entry: Entry) -> Iterator[Difference]:
-        """Yield the points in which the entry is about something else."""
-        if self.webhook is not None and entry["webhook"] != self.webhook:
-            yield Difference("webhook", self.webhook, str(entry["webhook"]), 3)
-        objects = objects_of(entry)
-        if self.object is not None and self.object not in objects:
-            yield Difference("object", self.object, ", ".join(objects) or "none", 3)
-
-    def __str__(self) -> str:
-        return " for ".join(part for part in (self.webhook, self.object) if part)
-
-
-def objects_of(entry: Entry) -> Sequence[str]:
-    """Return the objects that an entry is about."""
-    several: Sequence[str] = entry["data"].get("objects") or ()
-    return several or ([entry["object"]] if entry["object"] else [])
 
 
 @dataclass(slots=True)
@@ -70,7 +45,8 @@ class Attempted(Condition):
 
     def feed(self, entry: Entry) -> None:
         """Take an entry into account."""
-        if self._found is None and entry["kind"] == FINISHED and not any(self._differ(entry)):
+        is_new = self._found is None and entry["kind"] == FINISHED
+        if is_new and self.subject.matches(entry) and not any(self._differ(entry)):
             self._found = entry
 
     def verdict(self, present: Present | None = None, *, ended: bool = False) -> Verdict:
@@ -86,12 +62,17 @@ class Attempted(Condition):
     def evidence(self) -> list[Entry]:
         return [] if self._found is None else [self._found]
 
-    def misses(
-        self, attempts: Sequence[Entry], early: Sequence[Entry], present: Present
-    ) -> Iterator[NearMiss]:
+    def reason(self, history: History) -> str:
+        if last := history.last_attempt(self.subject):
+            return outcome_of(last)
+        before = history.last(lambda e: e["kind"] == FINISHED and self.subject.matches(e))
+        since = f" since the cursor; before it, {outcome_of(before)}" if before else ""
+        return f"there was no request {self.subject.phrase}{since}"
+
+    def misses(self, history: History) -> Iterator[NearMiss]:
         """Yield the attempts that differ."""
         if self._found is None:
-            yield from attempt_misses(attempts, early, self._differ)
+            yield from history.misses(self.subject, self._differ)
 
     def _differ(self, entry: Entry) -> Iterator[Difference]:
         yield from self.subject.differences(entry)
@@ -103,17 +84,6 @@ class Attempted(Condition):
         limit = self.attempts_at_most
         if limit is not None and entry["attempt"] is not None and entry["attempt"] > limit:
             yield Difference("attempt", f"at most {limit}", str(entry["attempt"]))
-
-
-def result_of(entry: Entry) -> str:
-    """Return what came of an attempt: `delivered`, `failed`, `in flight` or `pending`."""
-    if entry["kind"] != FINISHED:
-        return "in flight" if entry["kind"] == "attempt_started" else "pending"
-    data = entry["data"]
-    if data["outcome"] != "success":
-        return "failed"
-    # Without a state, another attempt decided about the delivery.
-    return "delivered" if data["state"] == "delivered" else "recorded late"
 
 
 @dataclass(slots=True)
@@ -153,12 +123,18 @@ class Called(Condition):
         """Return the latest of the attempts."""
         return list(self._latest)
 
-    def misses(
-        self, attempts: Sequence[Entry], early: Sequence[Entry], present: Present
-    ) -> Iterator[NearMiss]:
+    def reason(self, history: History) -> str:
+        count = count_of(self._count, "request") if self._count else "no request"
+        text = f"there {'were' if self._count > 1 else 'was'} {count} {self.subject.phrase}"
+        last = history.last_attempt(self.subject)
+        if last is not None and last["kind"] != FINISHED:
+            text = f"{text}, and {outcome_of(last)}"
+        return text
+
+    def misses(self, history: History) -> Iterator[NearMiss]:
         """Yield the attempts that were counted, or that differ."""
         if self.verdict() is not True:
-            yield from attempt_misses(attempts, early, self._differ)
+            yield from history.misses(self.subject, self._differ)
 
     def _differ(self, entry: Entry) -> Iterator[Difference]:
         others = list(self.subject.differences(entry))
@@ -177,6 +153,7 @@ class Status(Condition):
 
     object: str
     status: str
+    kind: ObjectKind
     _change: Entry | None = None
 
     def feed(self, entry: Entry) -> None:
@@ -185,10 +162,11 @@ class Status(Condition):
             self._change = entry if entry["data"]["to"] == self.status else None
 
     def verdict(self, present: Present | None = None, *, ended: bool = False) -> Verdict:
-        """Return True while the object has the status."""
-        if present is None:
-            return None
-        return True if present.statuses.get(self.object) == self.status else None
+        """Return True while the object has the status, False in another one that is final."""
+        actual = None if present is None else present.statuses.get(self.object)
+        if actual == self.status:
+            return True
+        return False if actual in self.kind.final else None
 
     def describe(self) -> str:
         return f"{self.object} with status {self.status}"
@@ -203,11 +181,28 @@ class Status(Condition):
     def about(self) -> frozenset[str]:
         return frozenset([self.object])
 
-    def misses(
-        self, attempts: Sequence[Entry], early: Sequence[Entry], present: Present
-    ) -> Iterator[NearMiss]:
+    def reason(self, history: History) -> str:
+        """Return its status, since when, and what came of its last delivery."""
+        actual = history.present.statuses.get(self.object)
+        if actual is None:
+            return f"{self.object} does not exist any more"
+        if actual in self.kind.final:
+            return f"{self.object} is {actual}, which is final"
+        change = history.last(lambda e: e["kind"] == CHANGE and e["object"] == self.object)
+        text = f"{self.object} is {actual}"
+        if change is not None:
+            text = f"{self.object} has been {actual} since {moment_of(change)}"
+        if not self.kind.has_deliveries:
+            return text
+        last = history.last_attempt(Subject(None, self.object), since_cursor=False)
+        if last is None:
+            return f"{text}; there was no request about it"
+        note = history.note(last) if result_of(last) == "delivered" else ""
+        return f"{text}; {outcome_of(last)}{f' ({note})' if note else ''}"
+
+    def misses(self, history: History) -> Iterator[NearMiss]:
         """Yield the object with its present status."""
-        actual = present.statuses.get(self.object)
+        actual = history.present.statuses.get(self.object)
         if actual != self.status:
             difference = Difference("status", self.status, actual or "no such object")
             yield NearMiss((difference,), object=self.object)
@@ -226,6 +221,10 @@ class Idle(Condition):
 
     def describe(self) -> str:
         return "an idle sandbox"
+
+    def reason(self, history: History) -> str:
+        left = "; ".join(text.rstrip(".") for text in history.unsettled)
+        return f"the sandbox is not idle: {left or 'more is planned'}"
 
     def needs(self) -> Needs:
         """Return that it needs the sandbox's state."""
@@ -268,17 +267,18 @@ class OutOfOrder(Condition):
     def needs(self) -> Needs:
         return Needs(webhooks=frozenset([self.webhook]))
 
-    def misses(
-        self, attempts: Sequence[Entry], early: Sequence[Entry], present: Present
-    ) -> Iterator[NearMiss]:
+    def reason(self, history: History) -> str:
+        if self.webhook not in history.present.out_of_order:
+            return f"{self.webhook} does not exist any more"
+        last = f"; {self._latest['data']['why'].rstrip('.')}" if self._latest else ""
+        return f"{self.webhook} is not out of order{last}"
+
+    def misses(self, history: History) -> Iterator[NearMiss]:
         """Yield the webhook, with its latest attempt."""
-        if present.out_of_order.get(self.webhook):
-            return
-        actual = "not out of order" if self.webhook in present.out_of_order else "no such webhook"
-        if self._latest is not None:
-            actual = f"{actual}; {self._latest['data']['why']}"
-        difference = Difference("state", "out of order", actual)
-        yield NearMiss((difference,), self._latest, webhook=self.webhook)
+        if not history.present.out_of_order.get(self.webhook):
+            actual = self.reason(history).removeprefix(f"{self.webhook} is ")
+            difference = Difference("state", "out of order", actual)
+            yield NearMiss((difference,), self._latest, webhook=self.webhook)
 
 
 class Several(Condition):
@@ -315,12 +315,15 @@ class Several(Condition):
         """Whether a part contains `never`."""
         return any(part.has_never() for part in self.parts)
 
-    def misses(
-        self, attempts: Sequence[Entry], early: Sequence[Entry], present: Present
-    ) -> Iterator[NearMiss]:
+    def reason(self, history: History) -> str:
+        """Return the reasons of the parts that are not true."""
+        parts = (each for part in self.parts for each in part.unmet(history))
+        return "; ".join(dict.fromkeys(part.reason(history) for part in parts))
+
+    def misses(self, history: History) -> Iterator[NearMiss]:
         """Yield the near misses of the parts."""
         for part in self.parts:
-            yield from part.misses(attempts, early, present)
+            yield from part.misses(history)
 
     def _joined(self, word: str) -> str:
         if len(self.parts) == 1:
@@ -341,9 +344,9 @@ class All(Several):
     def describe(self) -> str:
         return self._joined("all")
 
-    def unmet(self, present: Present, *, ended: bool = False) -> list[str]:
+    def unmet(self, history: History) -> list[Condition]:
         """Return the parts that are not true."""
-        return [text for part in self.parts for text in part.unmet(present, ended=ended)]
+        return [each for part in self.parts for each in part.unmet(history)]
 
 
 class Any_(Several):
@@ -391,17 +394,27 @@ class Never(Several):
     def has_never(self) -> bool:
         return True
 
-    def misses(
-        self, attempts: Sequence[Entry], early: Sequence[Entry], present: Present
-    ) -> Iterator[NearMiss]:
+    def reason(self, history: History) -> str:
+        """Return what made a part come true."""
+        if not self._has_happened:
+            return "its span of platform time has not passed"
+        if not self._happened:
+            return f"it was so already: {self._joined('any')}"
+        entry = self._happened[-1]
+        if entry["kind"] == CHANGE:
+            return f"{entry['object']} became {entry['data']['to']} at {moment_of(entry)}"
+        key = (STARTED, entry["delivery"], entry["attempt"])
+        start = history.last(lambda e: (e["kind"], e["delivery"], e["attempt"]) == key)
+        return outcome_of(entry, start)
+
+    def misses(self, history: History) -> Iterator[NearMiss]:
         """Yield the entries that made a part come true."""
         if not self._has_happened:
             return
-        difference = (Difference("never", "not to happen", "happened"),)
         for entry in self._happened:
-            yield NearMiss(difference, entry)
+            yield NearMiss((Difference("happened", "never", moment_of(entry)),), entry)
         if not self._happened:
-            yield NearMiss((Difference("never", "not to happen", self._joined("any")),))
+            yield NearMiss((Difference("happened", "never", "before the wait"),))
 
     def _look(self, present: Present | None) -> None:
         if self._has_happened:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.waits.condition_kinds import (
     All,
@@ -15,9 +15,8 @@ from sandbox.waits.condition_kinds import (
     OutOfOrder,
     Several,
     Status,
-    Subject,
 )
-from sandbox.waits.conditions import Condition
+from sandbox.waits.conditions import Condition, ObjectKind, Subject
 
 MAX_CONDITIONS = 50  # conditions of a wait, nested ones included
 MAX_COUNT = 1_000_000
@@ -31,13 +30,49 @@ class BadCondition(ValueError):
         self.path, self.message = path, message
 
 
-def parse(data: Any, path: str = "until") -> Condition:
-    """Return the condition; raises BadCondition."""
-    return _Parser().parse(data, path)
+class Known(Protocol):
+    """What the ids of a condition may name."""
+
+    def has_webhook(self, pk: str) -> bool:
+        """Return whether there is a webhook, or was one since the last reset."""
+
+    def kind_of(self, pk: str) -> ObjectKind | None:
+        """Return the kind of a request, a usage file or a subscription; None: no such object."""
+
+
+def parse(data: Any, known: Known, path: str = "until") -> Condition:
+    """Return the condition; raises BadCondition, also for ids and statuses that are not known."""
+    return _Parser(known).parse(data, path)
+
+
+def check_webhook(pk: str, path: str, known: Known) -> None:
+    """Raise BadCondition if there is no such webhook."""
+    if not known.has_webhook(pk):
+        raise BadCondition(path, f"Unknown webhook {pk!r}.")
+
+
+def check_delivered(pk: str, path: str, known: Known) -> None:
+    """Raise BadCondition if no webhook can be called about the object."""
+    if not _kind_of(pk, path, known).has_deliveries:
+        text = f"Webhooks are not called about {pk}. Use the id of one of its requests."
+        raise BadCondition(path, text)
+
+
+def _kind_of(pk: str, path: str, known: Known) -> ObjectKind:
+    kind = known.kind_of(pk)
+    if kind is None:
+        text = f"Unknown object {pk!r}: no request, usage file or subscription has this id."
+        raise BadCondition(path, text)
+    return kind
+
+
+# Of the ids that say which attempts or deliveries are meant.
+CHECKS = {"webhook": check_webhook, "object": check_delivered}
 
 
 class _Parser:
-    def __init__(self) -> None:
+    def __init__(self, known: Known) -> None:
+        self._known = known
         self._count = 0
 
     def parse(self, data: Any, path: str) -> Condition:
@@ -55,11 +90,11 @@ class _Parser:
     def attempted(self, name: str, value: Any, path: str) -> Condition:
         values = _values(value, path, ("webhook", "object", "attempts_at_most"))
         at_most = _number(values, "attempts_at_most", path, low=1)
-        return Attempted(name, _subject(values, path), at_most)
+        return Attempted(name, self._subject(values, path), at_most)
 
     def called(self, name: str, value: Any, path: str) -> Condition:
         values = _values(value, path, ("webhook", "object", "times", "at_least", "at_most"))
-        subject = _subject(values, path)
+        subject = self._subject(values, path)
         times = _number(values, "times", path)
         at_least = _number(values, "at_least", path)
         at_most = _number(values, "at_most", path)
@@ -76,7 +111,16 @@ class _Parser:
 
     def status(self, name: str, value: Any, path: str) -> Condition:
         values = _values(value, path, ("object", "is"))
-        return Status(_text(values, "object", path), _text(values, "is", path))
+        pk = _text(values.get("object"), f"{path}.object")
+        status = _text(values.get("is"), f"{path}.is")
+        kind = _kind_of(pk, f"{path}.object", self._known)
+        if not kind.statuses:
+            raise BadCondition(f"{path}.object", f"{pk} has no status.")
+        if status not in kind.statuses:
+            available = ", ".join(kind.statuses)
+            text = f"Unknown status {status!r} of {pk}. Available: {available}."
+            raise BadCondition(f"{path}.is", text)
+        return Status(pk, status, kind)
 
     def idle(self, name: str, value: Any, path: str) -> Condition:
         if value is not True:
@@ -84,9 +128,9 @@ class _Parser:
         return Idle()
 
     def out_of_order(self, name: str, value: Any, path: str) -> Condition:
-        if not isinstance(value, str) or not value:
-            raise BadCondition(path, "Expected the id of a webhook.")
-        return OutOfOrder(value)
+        pk = _text(value, path)
+        check_webhook(pk, path, self._known)
+        return OutOfOrder(pk)
 
     def several(self, name: str, value: Any, path: str) -> Condition:
         if name == "never" and isinstance(value, Mapping):
@@ -95,6 +139,16 @@ class _Parser:
             raise BadCondition(path, "Expected a list of conditions.")
         parts = [self.parse(part, f"{path}.{n}") for n, part in enumerate(value)]
         return _SEVERAL[name](parts)
+
+    def _subject(self, values: Mapping[str, Any], path: str) -> Subject:
+        found: dict[str, str | None] = dict.fromkeys(CHECKS)
+        for name, check in CHECKS.items():
+            if name in values:
+                found[name] = pk = _text(values[name], f"{path}.{name}")
+                check(pk, f"{path}.{name}", self._known)
+        if not any(found.values()):
+            raise BadCondition(path, "A webhook or an object is required.")
+        return Subject(**found)
 
 
 _SEVERAL: dict[str, type[Several]] = {"all": All, "any": Any_, "never": Never}
@@ -119,20 +173,9 @@ def _values(value: Any, path: str, names: Sequence[str]) -> Mapping[str, Any]:
     return {name: each for name, each in value.items() if each is not None}
 
 
-def _subject(values: Mapping[str, Any], path: str) -> Subject:
-    found = {
-        name: _text(values, name, path) if name in values else None
-        for name in ("webhook", "object")
-    }
-    if not any(found.values()):
-        raise BadCondition(path, "A webhook or an object is required.")
-    return Subject(**found)
-
-
-def _text(values: Mapping[str, Any], name: str, path: str) -> str:
-    value = values.get(name)
+def _text(value: Any, path: str) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > 100 or "\0" in value:
-        raise BadCondition(f"{path}.{name}", "Expected a text of at most 100 characters.")
+        raise BadCondition(path, "Expected a text of at most 100 characters.")
     return value
 
 

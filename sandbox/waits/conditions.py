@@ -18,11 +18,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+
+from requests_queue.time_format import format_moment
 
 Entry = Mapping[str, Any]
 
-FINISHED = "attempt_finished"
+CHANGE, EVENT, STARTED, FINISHED = "change", "event", "attempt_started", "attempt_finished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +67,85 @@ class NearMiss:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an attempt is about: a webhook, an object, or both."""
+
+    webhook: str | None
+    object: str | None
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether the entry is about it."""
+        return self.is_near(entry) and self.webhook in (None, entry["webhook"])
+
+    def is_near(self, entry: Entry) -> bool:
+        """Whether the entry is about its object, or without one about its webhook."""
+        if self.object is None:
+            return bool(entry["webhook"] == self.webhook)
+        return self.object in objects_of(entry)
+
+    def differences(self, entry: Entry) -> Iterator[Difference]:
+        """Yield the webhook of an entry that is near, if it is another one."""
+        if not self.matches(entry):
+            yield Difference("webhook", str(self.webhook), str(entry["webhook"]), 3)
+
+    @property
+    def phrase(self) -> str:
+        """It after the noun "request": `to WH-1 about PR-1`."""
+        parts = (("to", self.webhook), ("about", self.object))
+        return " ".join(f"{word} {name}" for word, name in parts if name)
+
+    def __str__(self) -> str:
+        return " for ".join(part for part in (self.webhook, self.object) if part)
+
+
+def objects_of(entry: Entry) -> Sequence[str]:
+    """Return the objects that an entry is about."""
+    several: Sequence[str] = entry["data"].get("objects") or ()
+    return several or ([entry["object"]] if entry["object"] else [])
+
+
+def result_of(entry: Entry) -> str:
+    """Return what came of an attempt: `delivered`, `failed`, `in flight` or `pending`."""
+    if entry["kind"] != FINISHED:
+        return "in flight" if entry["kind"] == STARTED else "pending"
+    data = entry["data"]
+    if data["outcome"] != "success":
+        return "failed"
+    # Without a state, another attempt decided about the delivery.
+    return "delivered" if data["state"] == "delivered" else "recorded late"
+
+
+def outcome_of(entry: Entry, start: Entry | None = None) -> str:
+    """Return an attempt and what came of it, as a clause; with its start, when it began."""
+    result = result_of(entry)
+    if result == "pending":
+        return f"delivery {entry['delivery']} is pending"
+    attempt = f"attempt {entry['attempt']} of delivery {entry['delivery']}"
+    if start is not None:
+        attempt = f"{attempt} began at {moment_of(start)} and"
+    if result == "failed":
+        return f"{attempt} failed: {entry['data']['error'].rstrip('.') or 'no response'}"
+    return f"{attempt} {'is in flight' if result == 'in flight' else 'succeeded'}"
+
+
+def moment_of(entry: Entry) -> str:
+    """Return the platform time of an entry: `2026-11-26 01:42:30 UTC`."""
+    return format_moment(datetime.fromisoformat(entry["at"]))
+
+
 def attempts_of(entries: Iterable[Entry]) -> list[Entry]:
     """Return the last entry of each attempt, and of each delivery that has no attempt."""
     latest: dict[tuple[int, int | None], Entry] = {}
     for entry in entries:
         delivery, attempt = entry["delivery"], entry["attempt"]
-        if entry["kind"] == "event":
+        if entry["kind"] == EVENT:
             latest[delivery, None] = entry
-        elif entry["kind"] in ("attempt_started", FINISHED):
+        elif entry["kind"] in (STARTED, FINISHED):
             latest.pop((delivery, None), None)
             latest.pop((delivery, attempt), None)
             latest[delivery, attempt] = entry
     return list(latest.values())
-
-
-def attempt_misses(
-    attempts: Iterable[Entry],
-    early: Iterable[Entry],
-    differ: Callable[[Entry], Iterator[Difference]],
-) -> Iterator[NearMiss]:
-    """Yield attempts with the points in which they differ."""
-    for entry in attempts:
-        yield NearMiss(tuple(differ(entry)), entry)
-    for entry in early:
-        before = Difference("since", "after the cursor", "before it", 2)
-        yield NearMiss((*differ(entry), before), entry)
 
 
 def recency(miss: NearMiss) -> tuple[int, int]:
@@ -107,7 +164,6 @@ def order_of(cursor: str) -> tuple[int, int]:
 
 Verdict = bool | None
 
-CHANGE = "change"
 KINDS = (CHANGE, FINISHED)  # of the entries that conditions are fed; others are ignored
 
 
@@ -126,6 +182,18 @@ class Needs:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectKind:
+    """What an object can be: its statuses, and those of them that it never leaves.
+
+    `has_deliveries`: webhooks are called about it.
+    """
+
+    statuses: tuple[str, ...]
+    final: frozenset[str] = frozenset()
+    has_deliveries: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """The present: statuses of objects (None: no such object), webhooks out of order, idle.
 
@@ -135,6 +203,42 @@ class Present:
     statuses: Mapping[str, str | None] = field(default_factory=dict)
     out_of_order: Mapping[str, bool] = field(default_factory=dict)
     idle: bool | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """What has happened since the last reset, to tell why a condition is not true.
+
+    `entries` are those since the cursor of the wait, `earlier` those before it; `has_ended` as of
+    the wait. `note` says what is remarkable about a handler's work on a successful attempt.
+    """
+
+    present: Present
+    entries: Sequence[Entry] = ()
+    earlier: Sequence[Entry] = ()
+    has_ended: bool = False
+    unsettled: Sequence[str] = ()
+    note: Callable[[Entry], str] = lambda entry: ""
+
+    def last(self, is_meant: Callable[[Entry], bool]) -> Entry | None:
+        """Return the last entry that is meant, also from before the cursor."""
+        entries = (*self.earlier, *self.entries)
+        return next((entry for entry in reversed(entries) if is_meant(entry)), None)
+
+    def last_attempt(self, subject: Subject, *, since_cursor: bool = True) -> Entry | None:
+        """Return the last attempt that matches a subject, or its delivery without one."""
+        entries = self.entries if since_cursor else (*self.earlier, *self.entries)
+        matching = [entry for entry in attempts_of(entries) if subject.matches(entry)]
+        return matching[-1] if matching else None
+
+    def misses(
+        self, subject: Subject, differ: Callable[[Entry], Iterator[Difference]]
+    ) -> Iterator[NearMiss]:
+        """Yield the attempts about a subject with the points in which they differ."""
+        before = Difference("since", "after the cursor", "before it", 2)
+        for entries, also in ((self.entries, ()), (self.earlier, (before,))):
+            for entry in filter(subject.is_near, attempts_of(entries)):
+                yield NearMiss((*differ(entry), *also), entry)
 
 
 class Condition(ABC):
@@ -168,29 +272,22 @@ class Condition(ABC):
         """Whether it contains `never`."""
         return False
 
-    def unmet(self, present: Present, *, ended: bool = False) -> list[str]:
-        """Return the conditions in it that are not true, as text."""
-        return [] if self.verdict(present, ended=ended) else [self.describe()]
+    def unmet(self, history: History) -> list[Condition]:
+        """Return the conditions in it that are not true."""
+        return [] if self.verdict(history.present, ended=history.has_ended) else [self]
 
-    def misses(
-        self, attempts: Sequence[Entry], early: Sequence[Entry], present: Present
-    ) -> Iterator[NearMiss]:
-        """Yield what nearly made it true; `early` attempts ended before the cursor."""
+    @abstractmethod
+    def reason(self, history: History) -> str:
+        """Return why it is not true, as a clause."""
+
+    def misses(self, history: History) -> Iterator[NearMiss]:
+        """Yield what nearly made it true."""
         return iter(())
 
 
-def nearest(
-    condition: Condition,
-    entries: Iterable[Entry],
-    early: Iterable[Entry],
-    present: Present,
-    count: int = 3,
-) -> list[NearMiss]:
-    """Return the nearest misses, the latest of equally near ones first.
-
-    `entries` are those since the cursor, `early` some before it.
-    """
-    misses = list(condition.misses(attempts_of(entries), attempts_of(early), present))
+def nearest(condition: Condition, history: History, count: int = 3) -> list[NearMiss]:
+    """Return the nearest misses, the latest of equally near ones first."""
+    misses = list(condition.misses(history))
     unique = {(id(miss.entry), miss.object, miss.webhook): miss for miss in reversed(misses)}
     by_distance = sorted(unique.values(), key=lambda miss: (miss.distance, recency(miss)))
     return by_distance[:count]

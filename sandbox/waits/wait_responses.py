@@ -20,11 +20,12 @@ from requests_queue.queues import base
 from requests_queue.time_format import format_span
 from sandbox.clock import settling
 from sandbox.models import TimelineEntry
+from sandbox.readings import handler_activity, handler_notes
 from sandbox.timeline import api_calls, timeline
 from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result, observer
 from sandbox.timeline.timeline import Cursor
 from sandbox.waits import conditions
-from sandbox.waits.conditions import Condition, Needs, Present
+from sandbox.waits.conditions import Condition, Entry, History, Needs, Present
 from webhooks.models import Webhook
 
 SHOWN = 100  # latest entries that a 408 shows
@@ -97,30 +98,61 @@ def satisfied(wait: Wait, state: Present, now: datetime) -> Result:
 
 
 def unsatisfied(wait: Wait, state: Present, now: datetime, reason: str) -> Result:
-    """Return the 408 of a wait: what happened instead, and what nearly made it true."""
+    """Return the 408 of a wait: why its condition is not true, and what happened instead."""
     api_calls.flush()
     rows = timeline.between(wait.since, max(wait.position, timeline.now()))
-    count = rows.count()
-    latest = [timeline.represent(row) for row in rows.reverse()[:CONSIDERED]][::-1]
-    early = [timeline.represent(row) for row in timeline.before(wait.since, EARLIER)]
-    unmet = wait.condition.unmet(state, ended=wait.has_ended)
-    misses = conditions.nearest(wait.condition, latest, early, state)
-    shown = latest[-SHOWN:]
+    latest = list(rows.reverse()[:CONSIDERED])[::-1]
+    shown = [timeline.represent(row) for row in latest[-SHOWN:]]
+    unsettled = settling.waiting_for(now)
+    history = _history(wait, state, latest, [each.text for each in unsettled])
+    unmet = wait.condition.unmet(history)
+    texts = [condition.describe() for condition in unmet]
+    reasons = list(dict.fromkeys(condition.reason(history) for condition in unmet))
+    misses = conditions.nearest(wait.condition, history)
     body = {
         "error_code": "WAIT_001",
-        "errors": [f"{_REASONS[reason].format(_span(wait, reason))}: {'; '.join(unmet)}."],
+        "errors": [
+            f"{_REASONS[reason].format(_span(wait, reason))}: {'; '.join(texts)}.",
+            *(f"{text[0].upper()}{text[1:]}." for text in reasons),
+        ],
         "stopped_because": reason,
         "now": timeline.format_time(now),
         "cursor": str(wait.position),
         "waited": _waited(wait),
-        "waiting_for": unmet,
+        "waiting_for": texts,
+        "reasons": reasons,
         "near_misses": [miss.represent() for miss in misses],
         "present": asdict(state),
-        "unsettled": [each.represent() for each in settling.waiting_for(now)],
+        "unsettled": [each.represent() for each in unsettled],
         "timeline": shown,
-        "timeline_left_out": count - len(shown),
+        "timeline_left_out": rows.count() - len(shown),
     }
     return json_result(408, body)
+
+
+def _history(
+    wait: Wait, state: Present, latest: Sequence[TimelineEntry], unsettled: Sequence[str]
+) -> History:
+    """Return what has happened since the last reset, and the cursor of the wait."""
+    reset = timeline.last_reset()
+    early = timeline.newest(reset, wait.since)[:EARLIER]
+
+    def note(entry: Entry) -> str:
+        key = (entry["delivery"], entry["attempt"])
+        activity = handler_activity.for_attempts([key], settled=not unsettled, with_bodies=False)
+        notes = activity[key].notes if key in activity else ()
+        # The condition itself says which status the object has.
+        texts = [each.text for each in notes if each.code != handler_notes.STILL_PENDING]
+        return texts[-1].rstrip(".") if texts else ""
+
+    return History(
+        state,
+        [timeline.represent(row) for row in latest if timeline.cursor_of(row) > reset],
+        [timeline.represent(row) for row in early][::-1],
+        wait.has_ended,
+        unsettled,
+        note,
+    )
 
 
 def _span(wait: Wait, reason: str) -> str:

@@ -37,11 +37,11 @@ def answer(running: Sandbox, *arguments: str) -> Any:
     return json.loads("\n".join(lines(running, *arguments, "--json")))
 
 
-def failure(running: Sandbox, *arguments: str) -> program.Failed:
+def failure(running: Sandbox, *arguments: str, code: int = 1) -> program.Failed:
     """Return how a command ends that fails."""
     with pytest.raises(program.Failed) as failed:
         lines(running, *arguments)
-    assert failed.value.code == 1
+    assert failed.value.code == code
     return failed.value
 
 
@@ -142,9 +142,24 @@ def test_wait_names_what_happened_instead(running: Sandbox, hook: str, served: H
     cursor = answer(running, "timeline", "--limit", "1")["cursor"]
     orders.purchase(running)
     failed = failure(running, "wait", "delivered", hook, "--since", cursor, "--timeout", "0.5")
-    assert failed.out.startswith("Not true.\n")
+    told, reason, *_ = failed.out.splitlines()
+    assert told.startswith(f"Not true after 500 ms of real time: a delivery to {hook}")
+    assert "failed: Handler returned HTTP 500" in reason
     assert any("outcome" in line for line in failed.out.splitlines() if "Nearest" in line)
     assert answer(running, "wait", "failed", hook, "--since", cursor)["evidence"]
+
+
+def test_unknown_ids_and_statuses_are_wrong_usage(running: Sandbox, hook: str) -> None:
+    request = orders.purchase(running)["id"]
+    for command, text in {
+        "deliveries --webhook WH-000-000-001": "webhook: Unknown webhook 'WH-000-000-001'.",
+        "deliveries --object PR-1": "object: Unknown object 'PR-1'",
+        "deliveries --state delivred": "'delivred' is not one of 'waiting', 'calling', 'delivered'",
+        "wait called WH-000-000-001": "Unknown webhook 'WH-000-000-001'.",
+        "wait failed PR-1": "Unknown object 'PR-1'",
+        f"wait status {request} aproved": f"Unknown status 'aproved' of {request}. Available: ",
+    }.items():
+        assert text in str(failure(running, *command.split(), code=2)), command
 
 
 def test_hold_keeps_the_clock(running: Sandbox) -> None:

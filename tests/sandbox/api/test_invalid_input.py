@@ -74,6 +74,10 @@ BODIES: dict[str, list[tuple[Any, str]]] = {
         ({}, "until"),
         ({"until": {"x": 1}}, "until"),
         ({"until": {"idle": 1}}, "until.idle"),
+        ({"until": {"called": {"webhook": "WH-1"}}}, "until.called.webhook"),
+        ({"until": {"delivered": {"object": "PR-1"}}}, "until.delivered.object"),
+        ({"until": {"status": {"object": "PR-1", "is": "failed"}}}, "until.status.object"),
+        ({"until": {"out_of_order": "WH-1"}}, "until.out_of_order"),
         ({"until": {"idle": True}, "x": 1}, "x"),
         ({"until": {"idle": True}, "since": "x"}, "since"),
         ({"until": {"idle": True}, "since": 7}, "since"),
@@ -164,6 +168,7 @@ QUERIES = {
     "cursor": ["x=1"],
     "deliveries": [
         "state=x", "state=", "since=x", "limit=0", "limit=201", "x=1", "webhook=", "object=",
+        "webhook=WH-1", "object=PR-1", "object=AS-1",
     ],
     "deliveries/1": ["x=1"],
     "timeline": [

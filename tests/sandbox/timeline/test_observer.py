@@ -40,7 +40,7 @@ class Use:
 
 
 def wait(client: Caller) -> Use:
-    until_ = {"called": {"webhook": "WH-1"}}
+    until_ = {"called": {"webhook": make.webhook(make.catalog("2")).pk}}
     body = lambda seconds: {"until": until_, "timeout": seconds}  # noqa: E731
     return Use(waits, lambda seconds: ("POST", "/sandbox/wait", body(seconds)), 408)
 

@@ -139,7 +139,7 @@ def test_last_entries_before_a_cursor() -> None:
     write("a", "b", "c")
     cursor = timeline.now()
     write("d")
-    assert [row.data["name"] for row in timeline.before(cursor, 2)] == ["b", "c"]
+    assert [row.data["name"] for row in timeline.newest(Cursor(), cursor)[:2]] == ["c", "b"]
 
 
 def test_old_entries_are_pruned_and_cursors_stay_valid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,11 +207,14 @@ def test_never_fails_with_what_happened(client: Caller, failed: Webhook) -> None
     assert clock.now() - before < 920 * S
     assert unmet["stopped_because"] == "impossible"
     assert [miss["attempt"] for miss in unmet["near_misses"]] == [3, 2]
-    assert unmet["near_misses"][0]["differs"][0]["field"] == "never"
+    point = unmet["near_misses"][0]["differs"][0]
+    assert (point["field"], point["expected"]) == ("happened", "never")
 
 
-def test_never_without_skip_ends_when_somebody_moves_the_clock(client: Caller) -> None:
-    never = {"never": {"called": {"webhook": "WH-1"}}}
+def test_never_without_skip_ends_when_somebody_moves_the_clock(
+    client: Caller, hook: Webhook
+) -> None:
+    never = {"never": {"called": {"webhook": hook.pk}}}
     begun = in_background(client, never, within="5m")
     moves.advance(timedelta(minutes=6))
     assert begun.result().status == 200
@@ -272,9 +275,9 @@ def test_skip_does_not_end_while_a_handler_may_act(client: Caller, hook: Webhook
     assert refused(client, failed, skip=True, timeout=0.3)["stopped_because"] == "timeout"
 
 
-def test_skip_stops_at_the_end_of_its_span(client: Caller) -> None:
+def test_skip_stops_at_the_end_of_its_span(client: Caller, hook: Webhook) -> None:
     before = clock.now()
-    unmet = refused(client, {"called": {"webhook": "WH-1"}}, skip=True, within="2h")
+    unmet = refused(client, {"called": {"webhook": hook.pk}}, skip=True, within="2h")
     assert unmet["stopped_because"] == "within"
     assert 7200 * S <= clock.now() - before < 7210 * S
 
@@ -375,12 +378,81 @@ def test_timeout_says_what_happened_instead(
     assert points == [
         (hook.pk, 2, ["attempt"]),
         (hook.pk, 1, ["outcome"]),
-        (elsewhere.pk, 1, ["webhook", "object"]),
     ]
     kinds = [entry["kind"] for entry in unmet["timeline"]]
     assert kinds[:2] == ["change", "event"]
     assert unmet["timeline_left_out"] == 0
-    assert unmet["errors"] == [f"Not true after 50 ms of real time: {unmet['waiting_for'][0]}."]
+    [reason] = unmet["reasons"]
+    assert reason.endswith(" succeeded") and reason.startswith("attempt 2 of delivery ")
+    assert unmet["errors"] == [
+        f"Not true after 50 ms of real time: {unmet['waiting_for'][0]}.",
+        f"A{reason[1:]}.",
+    ]
+
+
+def test_status_that_is_not_reached_says_why(
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook, settings: Any
+) -> None:
+    settings.SIM_SETTLE_TIME = 0
+    pk = make.order(catalog).pk
+    unmet = refused(client, {"status": {"object": pk, "is": "approved"}}, skip=True, timeout=60)
+    assert unmet["stopped_because"] == "idle"
+    [reason] = unmet["reasons"]
+    assert reason.startswith(f"{pk} has been pending since 20")
+    assert reason.endswith(" succeeded (Returned 200 but made no API calls)")
+
+
+def test_status_that_is_final_ends_a_wait_for_another_one(
+    client: Caller, catalog: make.Catalog
+) -> None:
+    pk = make.order(catalog).pk
+    begun = in_background(client, {"status": {"object": pk, "is": "approved"}}, timeout=600)
+    transitions.move(Request, pk, "fail", catalog.as_vendor, {"reason": "Out of stock."})
+    unmet = begun.result().json
+    assert unmet["stopped_because"] == "impossible"
+    assert unmet["reasons"][0].endswith(", which is final")
+
+
+def test_unknown_status_is_refused_with_those_of_the_object(
+    client: Caller, catalog: make.Catalog
+) -> None:
+    row = make.order(catalog)
+    for pk, available in (
+        (row.pk, "draft, tiers_setup, pending, inquiring, approved, failed, "),
+        (row.asset_id, "draft, processing, active, suspended, terminating, terminated."),
+    ):
+        response = wait(client, {"status": {"object": pk, "is": "aproved"}})
+        text = f"until.status.is: Unknown status 'aproved' of {pk}. Available: {available}"
+        assert response.status == 400 and response.json["errors"][0].startswith(text)
+
+
+def test_webhook_that_is_deleted_can_be_named_until_the_reset(
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook
+) -> None:
+    make.order(catalog)
+    called = {"called": {"webhook": hook.pk, "times": 1}}
+    satisfied(client, called)
+    begun = in_background(client, {"called": {"webhook": hook.pk, "times": 2}}, timeout=0.3)
+    assert client.delete(f"/notifications/webhooks/{hook.pk}").status == 204
+    assert begun.result().json["reasons"] == [f"there was 1 request to {hook.pk}"]
+    satisfied(client, called)
+    Webhook.with_deleted.filter(pk=hook.pk).delete()
+    satisfied(client, called)
+    timeline.append([timeline.Entry(timeline.RESET, clock.now())])
+    assert wait(client, called).status == 400
+
+
+def test_near_misses_are_not_of_before_the_reset(
+    client: Caller, catalog: make.Catalog, engine: Engine, hook: Webhook
+) -> None:
+    make.order(catalog)
+    delivered = {"delivered": {"webhook": hook.pk}}
+    satisfied(client, delivered)
+    timeline.append([timeline.Entry(timeline.RESET, clock.now())])
+    for since in (now(client), "0.0"):
+        unmet = refused(client, {"failed": {"webhook": hook.pk}}, since=since, timeout=0)
+        assert unmet["near_misses"] == []
+        assert unmet["reasons"] == [f"there was no request to {hook.pk}"]
 
 
 def test_cursor_that_was_taken_too_late_is_a_near_miss(
@@ -396,13 +468,13 @@ def test_cursor_that_was_taken_too_late_is_a_near_miss(
 
 
 def test_timeline_of_a_408_is_bounded(
-    client: Caller, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+    client: Caller, catalog: make.Catalog, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start = now(client)
     make.order(catalog, times=3)
     monkeypatch.setattr(wait_responses, "SHOWN", 2)
-    unmet = refused(client, {"called": {"webhook": "WH-1"}}, since=start, timeout=0)
-    assert (len(unmet["timeline"]), unmet["timeline_left_out"]) == (2, 1)
+    unmet = refused(client, {"called": {"webhook": hook.pk}}, since=start, timeout=0)
+    assert (len(unmet["timeline"]), unmet["timeline_left_out"]) == (2, 4)
 
 
 def test_wait_reads_a_long_timeline_in_parts(

@@ -23,10 +23,11 @@ from tests.handlers import handler
 from tests.processes import restart, sandbox
 from tests.runtime.serving import connect, read, serving
 from tests.sandbox import timelines
-from tests.sandbox.calling import catalog, client
+from tests.sandbox.calling import catalog, client, hook, served
 from tests.sandbox.timeline.test_timeline import write
+from webhooks.models import Webhook
 
-__all__ = ["catalog", "client"]
+__all__ = ["catalog", "client", "hook", "served"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,7 +46,7 @@ def until_waiting(count: int) -> None:
 
 
 def test_client_that_ends_its_connection_ends_its_wait_that_skips(
-    client: Caller, settings: Any
+    client: Caller, hook: Webhook, settings: Any
 ) -> None:
     """A client that is interrupted sends no reset."""
     with (
@@ -54,7 +55,7 @@ def test_client_that_ends_its_connection_ends_its_wait_that_skips(
         # The wait cannot move the clock meanwhile, so nothing else ends it.
         moves.Move(moves.ADVANCE),
     ):
-        body = {"until": {"called": {"webhook": "WH-1"}}, "timeout": 30, "skip": True}
+        body = {"until": {"called": {"webhook": hook.pk}}, "timeout": 30, "skip": True}
         send(line, client, "POST", "/sandbox/wait", body)
         until_waiting(1)
         line.shutdown(socket.SHUT_WR)

@@ -646,6 +646,7 @@ def test_restore_prints_json(server: Server) -> None:
 
 def test_wait_that_does_not_come_true_ends_with_1(server: Server) -> None:
     content = {
+        "errors": ["Not true after 5 s: a delivery.", "Attempt 1 of delivery 3 failed."],
         "near_misses": [
             {
                 "webhook": "WH-1",
@@ -666,8 +667,8 @@ def test_wait_that_does_not_come_true_ends_with_1(server: Server) -> None:
         run(*arguments)
     assert failed.value.code == 1
     assert failed.value.out.splitlines() == [
-        "Not true.",
-        "Waiting for: a delivery",
+        "Not true after 5 s: a delivery.",
+        "Attempt 1 of delivery 3 failed.",
         "Not settled: hold HLD-1",
         "Nearest: WH-1 delivery 3, attempt 1: outcome is failure, not success",
     ]
@@ -677,6 +678,18 @@ def test_wait_that_does_not_come_true_ends_with_1(server: Server) -> None:
     until = {"delivered": {"webhook": "WH-1", "attempts_at_most": 1}}
     body = {"until": until, "timeout": 5, "within": "1h", "skip": True}
     assert server.requests[0] == ("POST", "/sandbox/wait", body)
+
+
+@pytest.mark.parametrize(
+    "arguments", ["wait status PR-1 aproved", "deliveries --object PR-1", "deliveries list --json"]
+)
+def test_refusal_of_what_was_given_is_wrong_usage(server: Server, arguments: str) -> None:
+    errors = ["until.status.is: Unknown status 'aproved'.", "x: Wrong."]
+    server.answer = lambda *request: (400, {"error_code": "VAL_001", "errors": errors})
+    with pytest.raises(Failed) as failed:
+        run(*arguments.split())
+    assert failed.value.code == 2
+    assert str(failed.value).startswith(f"Error: {' '.join(errors)} See `connect-sim ")
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,26 @@ from hypothesis import strategies as st
 
 from sandbox.waits import condition_parsing, conditions
 from sandbox.waits.condition_parsing import BadCondition
-from sandbox.waits.conditions import Condition, Present
+from sandbox.waits.conditions import Condition, History, ObjectKind, Present
 
 W, OTHER = "WH-1", "WH-2"
+ORDER = ObjectKind(("pending", "approved", "failed"), frozenset({"approved", "failed"}))
+SUBSCRIPTION = ObjectKind(("active",), has_deliveries=False)
+
+
+class Known:
+    """Webhooks and objects that conditions may name."""
+
+    def has_webhook(self, pk: str) -> bool:
+        return pk in (W, OTHER)
+
+    def kind_of(self, pk: str) -> ObjectKind | None:
+        kinds = {"AS-1": SUBSCRIPTION, "BRV-1": ObjectKind(())}
+        return ORDER if pk in ("PR-1", "PR-2") else kinds.get(pk)
+
+
+def parse(data: Any) -> Condition:
+    return condition_parsing.parse(data, Known())
 
 
 def entry(number: int, kind: str = "attempt_finished", **values: Any) -> dict[str, Any]:
@@ -28,6 +45,7 @@ def entry(number: int, kind: str = "attempt_finished", **values: Any) -> dict[st
     found = {
         "cursor": f"0.{number}",
         "kind": kind,
+        "at": f"2026-11-26T13:50:{number:02}.250+00:00",
         "webhook": W,
         "delivery": 1,
         "attempt": 1,
@@ -44,7 +62,7 @@ def failure(number: int, **values: Any) -> dict[str, Any]:
 
 
 def fed(data: Any, *entries: dict[str, Any]) -> Condition:
-    condition = condition_parsing.parse(data)
+    condition = parse(data)
     for each in entries:
         condition.feed(each)
     return condition
@@ -110,7 +128,7 @@ def test_evidence_is_what_made_a_condition_true() -> None:
     ],
 )
 def test_called_counts_attempts(numbers: dict[str, int], verdicts: list[Any]) -> None:
-    condition = condition_parsing.parse({"called": {"webhook": W, **numbers}})
+    condition = parse({"called": {"webhook": W, **numbers}})
     condition.feed(entry(1, webhook=OTHER))
     condition.feed(entry(2, kind="attempt_started"))
     seen = [condition.verdict()]
@@ -128,9 +146,11 @@ def test_status_is_about_the_present() -> None:
     assert condition.verdict(Present({"PR-1": "pending"})) is None
     assert condition.verdict(Present({"PR-1": "approved"})) is True
     assert cursors(condition) == ["0.1"]
-    condition.feed(entry(2, kind="change", data={"to": "revoked"}))
+    condition.feed(entry(2, kind="change", data={"to": "failed"}))
     assert cursors(condition) == []
     assert condition.needs().objects == {"PR-1"}
+    # Final.
+    assert condition.verdict(Present({"PR-1": "failed"})) is False
 
 
 @pytest.mark.parametrize(
@@ -141,11 +161,14 @@ def test_status_is_about_the_present() -> None:
         ({"any": [{"status": {"object": "PR-1", "is": "approved"}}, {"idle": True}]}, {"PR-1"}),
         ({"never": {"status": {"object": "PR-2", "is": "failed"}}}, {"PR-2"}),
         ({"out_of_order": "WH-1"}, None),
-        ({"all": [{"status": {"object": "PR-1", "is": "x"}}, {"failed": {"webhook": W}}]}, None),
+        (
+            {"all": [{"status": {"object": "PR-1", "is": "failed"}}, {"failed": {"webhook": W}}]},
+            None,
+        ),
     ],
 )
 def test_objects_whose_changes_a_condition_must_be_fed(data: Any, objects: Any) -> None:
-    assert condition_parsing.parse(data).about() == objects
+    assert parse(data).about() == objects
 
 
 def test_idle_and_out_of_order_are_about_the_present() -> None:
@@ -164,7 +187,7 @@ def test_never_is_true_at_the_end_and_false_once_it_happened() -> None:
     condition.feed(failure(2))
     assert condition.verdict() is False
     assert condition.verdict(ended=True) is False
-    [miss] = conditions.nearest(condition, [], [], Present())
+    [miss] = conditions.nearest(condition, History(Present()))
     assert miss.entry is not None and miss.entry["cursor"] == "0.2"
 
 
@@ -177,7 +200,7 @@ def test_never_remembers_what_was_true_for_a_moment() -> None:
 
 
 def test_near_misses_are_the_attempts_that_differ_least() -> None:
-    condition = condition_parsing.parse({"delivered": {"webhook": W, "attempts_at_most": 1}})
+    condition = parse({"delivered": {"webhook": W, "attempts_at_most": 1}})
     entries = [
         entry(1, webhook=OTHER, delivery=1),
         failure(2, delivery=2),
@@ -188,7 +211,7 @@ def test_near_misses_are_the_attempts_that_differ_least() -> None:
     ]
     for each in entries:
         condition.feed(each)
-    misses = conditions.nearest(condition, entries, [], Present())
+    misses = conditions.nearest(condition, History(Present(), entries))
     found = [
         (miss.represent()["delivery"], [d.represent() for d in miss.differences]) for miss in misses
     ]
@@ -200,11 +223,11 @@ def test_near_misses_are_the_attempts_that_differ_least() -> None:
 
 
 def test_near_misses_show_what_has_not_ended_and_what_was_too_early() -> None:
-    condition = condition_parsing.parse({"delivered": {"webhook": W}})
+    condition = parse({"delivered": {"webhook": W}})
     pending = entry(1, kind="event", delivery=1, attempt=None)
     started = entry(2, kind="attempt_started", delivery=2)
     early = entry(3, delivery=3)
-    misses = conditions.nearest(condition, [pending, started], [early], Present())
+    misses = conditions.nearest(condition, History(Present(), [pending, started], [early]))
     assert [[(d.field, d.actual) for d in miss.differences] for miss in misses] == [
         [("outcome", "in flight")],
         [("outcome", "pending")],
@@ -213,8 +236,8 @@ def test_near_misses_show_what_has_not_ended_and_what_was_too_early() -> None:
 
 
 def test_near_miss_of_a_status_is_the_object() -> None:
-    condition = condition_parsing.parse({"status": {"object": "PR-1", "is": "approved"}})
-    [miss] = conditions.nearest(condition, [], [], Present({"PR-1": "pending"}))
+    condition = parse({"status": {"object": "PR-1", "is": "approved"}})
+    [miss] = conditions.nearest(condition, History(Present({"PR-1": "pending"})))
     assert miss.represent()["object"] == "PR-1"
     assert miss.represent()["differs"] == [
         {"field": "status", "expected": "approved", "actual": "pending"}
@@ -223,7 +246,121 @@ def test_near_miss_of_a_status_is_the_object() -> None:
 
 def test_unmet_parts_are_named() -> None:
     condition = fed({"all": [A, B, {"idle": True}]}, entry(1))
-    assert condition.unmet(Present()) == ["a failed attempt of WH-1", "an idle sandbox"]
+    unmet = condition.unmet(History(Present()))
+    assert [each.describe() for each in unmet] == ["a failed attempt of WH-1", "an idle sandbox"]
+
+
+def test_near_misses_are_about_the_same_object() -> None:
+    condition = parse({"delivered": {"webhook": W, "object": "PR-1"}})
+    elsewhere = entry(1, webhook=OTHER, delivery=1)
+    other = entry(2, delivery=2, object="PR-2", data={"objects": ["PR-2"]})
+    [miss] = conditions.nearest(condition, History(Present(), [elsewhere, other], [other]))
+    assert [d.represent() for d in miss.differences] == [
+        {"field": "webhook", "expected": W, "actual": OTHER}
+    ]
+
+
+STARTED = entry(3, kind="attempt_started", attempt=2)
+CHANGE = entry(1, kind="change", data={"to": "pending"})
+PENDING = Present({"PR-1": "pending"})
+APPROVED = {"status": {"object": "PR-1", "is": "approved"}}
+NONE = {"delivered": {"webhook": W, "object": "PR-1"}}
+REASONS = {
+    "no attempt": (NONE, [], Present(), "there was no request to WH-1 about PR-1"),
+    "failed": (A, [failure(2)], Present(), "attempt 1 of delivery 1 failed: HTTP 500"),
+    "in flight": (A, [STARTED], Present(), "attempt 2 of delivery 1 is in flight"),
+    "delivered": (FAILED, [entry(2)], Present(), "attempt 1 of delivery 1 succeeded"),
+    "pending": (A, [entry(1, kind="event", attempt=None)], Present(), "delivery 1 is pending"),
+    "called": (
+        {"called": {"webhook": W, "times": 3}},
+        [failure(1), failure(2, attempt=2), entry(3, kind="attempt_started", attempt=3)],
+        Present(),
+        "there were 2 requests to WH-1, and attempt 3 of delivery 1 is in flight",
+    ),
+    "never called": (
+        {"called": {"object": "PR-1"}},
+        [],
+        Present(),
+        "there was no request about PR-1",
+    ),
+    "status": (
+        APPROVED,
+        [CHANGE, failure(2)],
+        PENDING,
+        "PR-1 has been pending since 2026-11-26 13:50:01 UTC; attempt 1 of delivery 1 failed: "
+        "HTTP 500",
+    ),
+    "status, with a note": (
+        APPROVED,
+        [entry(2)],
+        PENDING,
+        "PR-1 is pending; attempt 1 of delivery 1 succeeded (approve was rejected)",
+    ),
+    "status without a request": (
+        APPROVED,
+        [],
+        PENDING,
+        "PR-1 is pending; there was no request about it",
+    ),
+    "final status": (APPROVED, [], Present({"PR-1": "failed"}), "PR-1 is failed, which is final"),
+    "status of a subscription": (
+        {"status": {"object": "AS-1", "is": "active"}},
+        [],
+        Present({"AS-1": "processing"}),
+        "AS-1 is processing",
+    ),
+    "no object": (APPROVED, [], Present({"PR-1": None}), "PR-1 does not exist any more"),
+    "idle": ({"idle": True}, [], Present(idle=False), "the sandbox is not idle: Delivery 1 is due"),
+    "out of order": (
+        {"out_of_order": W},
+        [failure(1)],
+        Present(out_of_order={W: False}),
+        "WH-1 is not out of order; Failed",
+    ),
+    "no webhook": ({"out_of_order": W}, [], Present(), "WH-1 does not exist any more"),
+    "any": (
+        {"any": [APPROVED, {"status": {"object": "PR-1", "is": "failed"}}, A]},
+        [],
+        PENDING,
+        "PR-1 is pending; there was no request about it; there was no request to WH-1",
+    ),
+    "never, undecided": ({"never": A}, [], Present(), "its span of platform time has not passed"),
+    "never, attempt": (
+        {"never": A},
+        [STARTED, entry(4, attempt=2)],
+        Present(),
+        "attempt 2 of delivery 1 began at 2026-11-26 13:50:03 UTC and succeeded",
+    ),
+    "never, status": (
+        {"never": APPROVED},
+        [entry(1, kind="change", data={"to": "approved"})],
+        Present({"PR-1": "approved"}),
+        "PR-1 became approved at 2026-11-26 13:50:01 UTC",
+    ),
+    "never, from the beginning": (
+        {"never": {"idle": True}},
+        [],
+        Present(idle=True),
+        "it was so already: an idle sandbox",
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "entries", "present", "reason"), REASONS.values(), ids=REASONS)
+def test_reason_says_why_a_condition_is_not_true(
+    data: Any, entries: list[dict[str, Any]], present: Present, reason: str
+) -> None:
+    condition = fed(data, *entries)
+    condition.verdict(present)
+    unsettled, note = ["Delivery 1 is due."], "approve was rejected"
+    history = History(present, entries, unsettled=unsettled, note=lambda entry: note)
+    assert [each.reason(history) for each in condition.unmet(history)] == [reason]
+
+
+def test_reason_names_an_attempt_before_the_cursor() -> None:
+    history = History(Present(), [], [entry(1)])
+    text = "there was no request to WH-1 since the cursor; before it, attempt 1 of delivery 1"
+    assert fed(A).reason(history) == f"{text} succeeded"
 
 
 @pytest.mark.parametrize(
@@ -245,6 +382,14 @@ def test_unmet_parts_are_named() -> None:
         ({"called": {"webhook": W, "at_least": 2, "at_most": 1}}, "until.called.at_least"),
         ({"status": {"object": "PR-1"}}, "until.status.is"),
         ({"status": {"is": "approved"}}, "until.status.object"),
+        ({"delivered": {"webhook": "WH-9"}}, "until.delivered.webhook"),
+        ({"failed": {"webhook": W, "object": "PR-9"}}, "until.failed.object"),
+        ({"called": {"object": "AS-1"}}, "until.called.object"),
+        ({"status": {"object": "PR-9", "is": "approved"}}, "until.status.object"),
+        ({"status": {"object": "PR-1", "is": "aproved"}}, "until.status.is"),
+        ({"status": {"object": "BRV-1", "is": "approved"}}, "until.status.object"),
+        ({"all": [A, {"out_of_order": "WH-9"}]}, "until.all.1.out_of_order"),
+        ({"out_of_order": "WH-1\0"}, "until.out_of_order"),
         ({"idle": False}, "until.idle"), ({"idle": 1}, "until.idle"),
         ({"out_of_order": {}}, "until.out_of_order"), ({"out_of_order": ""}, "until.out_of_order"),
         ({"all": []}, "until.all"), ({"all": {}}, "until.all"), ({"any": "x"}, "until.any"),
@@ -255,9 +400,14 @@ def test_unmet_parts_are_named() -> None:
 )  # fmt: skip
 def test_malformed_conditions_are_refused(data: Any, path: str) -> None:
     with pytest.raises(BadCondition) as refused:
-        condition_parsing.parse(data)
+        parse(data)
     assert refused.value.path == path
     assert refused.value.message.endswith(".")
+
+
+def test_refused_status_names_those_of_the_object() -> None:
+    with pytest.raises(BadCondition, match="pending, approved, failed"):
+        parse({"status": {"object": "PR-1", "is": "aproved"}})
 
 
 # Properties
@@ -323,7 +473,7 @@ def test_batches_do_not_change_the_verdict(
     data: Any, log: list[dict[str, Any]], sizes: list[int]
 ) -> None:
     whole = fed(data, *log)
-    batched, rest = condition_parsing.parse(data), list(log)
+    batched, rest = parse(data), list(log)
     for size in [*sizes, len(log)]:
         for each in rest[:size]:
             batched.feed(each)
@@ -335,13 +485,13 @@ def test_batches_do_not_change_the_verdict(
 
 @given(nested(lasting), logs())
 def test_verdicts_about_what_happened_last(data: Any, log: list[dict[str, Any]]) -> None:
-    seen = verdicts(condition_parsing.parse(data), log)
+    seen = verdicts(parse(data), log)
     assert seen == sorted(seen, key=lambda verdict: verdict is True)
 
 
 @given(nested(st.one_of(lasting, momentary)), logs())
 def test_never_is_the_opposite_of_once(data: Any, log: list[dict[str, Any]]) -> None:
-    happened = True in verdicts(condition_parsing.parse(data), log)
+    happened = True in verdicts(parse(data), log)
     never = fed({"never": data}, *log)
     assert never.verdict(ended=True) is not happened
     assert never.verdict() is (False if happened else None)
@@ -350,7 +500,10 @@ def test_never_is_the_opposite_of_once(data: Any, log: list[dict[str, Any]]) -> 
 @given(nested(st.one_of(lasting, momentary)), logs())
 def test_a_condition_is_unmet_unless_it_is_true(data: Any, log: list[dict[str, Any]]) -> None:
     condition = fed(data, *log)
-    assert bool(condition.unmet(Present())) is (condition.verdict(Present()) is not True)
-    misses = conditions.nearest(condition, log, [], Present())
+    history = History(Present(), log)
+    unmet = condition.unmet(history)
+    assert bool(unmet) is (condition.verdict(Present()) is not True)
+    assert all(each.reason(history) for each in unmet)
+    misses = conditions.nearest(condition, history)
     assert len(misses) <= 3
-    assert all(miss.differences for miss in misses) or not condition.unmet(Present())
+    assert all(miss.differences for miss in misses) or not unmet
