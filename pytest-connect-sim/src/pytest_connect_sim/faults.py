@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_connect_sim.client import ApiError, Client
+from pytest_connect_sim.literals import FaultKind, FaultSide, Method
 from pytest_connect_sim.objects import Named
 
 # Reports of failed tests show no frames of this module.
@@ -115,14 +116,14 @@ class Faults:
 
     def add(
         self,
-        kind: str,
+        kind: FaultKind,
         *,
         may_not_fire: bool = False,
-        side: str | None = None,
+        side: FaultSide | None = None,
         name: str | None = None,
         webhook: object = None,
         account: str | None = None,
-        method: str | None = None,
+        method: Method | None = None,
         path: str | None = None,
         probability: float | None = None,
         times: int | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_connect_sim import names, periods, usage_rows
 from pytest_connect_sim.actions import Actions, Items, Rows, Subject
+from pytest_connect_sim.literals import BillingType, ListingType
 from pytest_connect_sim.objects import Json, Product, QueueObject
 from pytest_connect_sim.observer import settle
 
@@ -22,7 +23,7 @@ class Selling(Actions):
     def listing(
         self,
         product: str | Product,
-        type: str = "update",
+        type: ListingType = "update",
         *,
         submit: bool = True,
         note: str = "",
@@ -51,7 +52,7 @@ class Selling(Actions):
         items: Items | None = None,
         *,
         period: Mapping[str, Any] | None = None,
-        type: str = "vendor",
+        type: BillingType = "vendor",
         **attributes: Any,
     ) -> QueueObject:
         """Bill a subscription for a period, by default for the next one not billed, all its items.

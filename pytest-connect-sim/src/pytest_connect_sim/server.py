@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_connect_sim.client import ApiError, Client, Unreachable
+from pytest_connect_sim.literals import Account
 
 # API keys and one-time links in the output of a sandbox.
 _SECRETS = re.compile(r"\bSU-\d{3}-\d{3}-\d{3}:\S+|/sign-in/\S+")
@@ -38,7 +39,7 @@ class Server:
         """The base URL of Connect's API, which a handler calls."""
         return f"{self.url}/public/v1"
 
-    def client(self, account: str = "vendor") -> Client:
+    def client(self, account: Account = "vendor") -> Client:
         """Return a client of the whole server for `vendor` or `provider`."""
         keys = {
             "vendor": self.vendor_key,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pytest_connect_sim import names
 from pytest_connect_sim.actions import Subject
@@ -16,6 +16,15 @@ from pytest_connect_sim.expectations import (
     span_text,
 )
 from pytest_connect_sim.faults import Faults
+from pytest_connect_sim.literals import (
+    Account,
+    Action,
+    DeliveryState,
+    EntryKind,
+    ObjectClass,
+    WebhookMethod,
+    WebhookType,
+)
 from pytest_connect_sim.objects import (
     PATHS,
     Json,
@@ -88,14 +97,14 @@ class ConnectSim(Orders, Tiers, Selling):
         """The distributor's API key."""
         return self._server.provider_key
 
-    def api(self, account: str = "vendor") -> Client:
+    def api(self, account: Account = "vendor") -> Client:
         """Return a small client of Connect's API for `vendor` or `provider`.
 
         Its calls are the test's, not the handler's.
         """
         return self._server.client(account).at("/public/v1")
 
-    def connect_client(self, account: str = "vendor") -> Any:
+    def connect_client(self, account: Account = "vendor") -> Any:
         """Return CloudBlue's `ConnectClient` for an account; raises ImportError without it."""
         try:
             from connect.client import ConnectClient  # type: ignore[import-not-found,unused-ignore]
@@ -147,14 +156,14 @@ class ConnectSim(Orders, Tiers, Selling):
         self,
         product: str | Product,
         url: str,
-        object_class: str = "fulfillment_request",
+        object_class: ObjectClass = "fulfillment_request",
         *,
-        type: str = "",
+        type: WebhookType | Literal[""] = "",
         secret: str = "",
-        method: str = "",
+        method: WebhookMethod | Literal[""] = "",
         headers: Mapping[str, str] | None = None,
         data: Mapping[str, Any] | None = None,
-        account: str = "vendor",
+        account: Account = "vendor",
         label: str = "Test",
     ) -> Webhook:
         """Create a webhook of a product for a handler's URL.
@@ -189,7 +198,7 @@ class ConnectSim(Orders, Tiers, Selling):
         """Return an object of a queue, a subscription or a tier by its id."""
         return self._object(self._read(subject), prefix_of(str(subject)) != "BRP")
 
-    def move(self, subject: Subject, action: str, **data: Any) -> QueueObject:
+    def move(self, subject: Subject, action: Action, **data: Any) -> QueueObject:
         """Run an action as the party that may run it: `move(order, "fail", reason="…")`."""
         body = {"id": str(subject), "action": action, "data": data}
         self._client_of(str(subject)).post("/sandbox/queue/moves", body)
@@ -259,11 +268,13 @@ class ConnectSim(Orders, Tiers, Selling):
 
     # What happened.
 
-    def deliveries(self, subject: object = "", state: str = "") -> list[Json]:
+    def deliveries(
+        self, subject: object = "", state: DeliveryState | Literal[""] = ""
+    ) -> list[Json]:
         """Return the deliveries of a webhook or about an object, the newest first."""
         return self._observer.deliveries(str(subject), state)
 
-    def timeline(self, subject: object = "", kind: str = "") -> list[Json]:
+    def timeline(self, subject: object = "", kind: EntryKind | Literal[""] = "") -> list[Json]:
         """Return what happened since the test began, about a webhook or an object."""
         return self._observer.timeline(str(subject), kind)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pytest_connect_sim import names
 from pytest_connect_sim.actions import Actions, Params, Subject
+from pytest_connect_sim.literals import TierName
 from pytest_connect_sim.objects import Json, Product, QueueObject, prefix_of
 from pytest_connect_sim.tier_data import Tier, tier
 
@@ -58,7 +59,7 @@ class Tiers(Actions):
         return found
 
     def tier_account(
-        self, subject: Subject, *, tier: str = "customer", **changes: Any
+        self, subject: Subject, *, tier: TierName = "customer", **changes: Any
     ) -> QueueObject:
         """Change a customer or reseller: the request that asks the vendor, as the distributor.
 
