@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import re
 from datetime import timedelta
 from typing import Any, Callable
 
@@ -14,27 +14,24 @@ from pytest_connect_sim.observer import Observer
 
 NOT_MET = {
     "error_code": "WAIT_001",
-    "errors": ["Not true."],
+    "reasons": ["it is not so"],
     "near_misses": [],
     "unsettled": [],
     "stopped_because": "impossible",
 }
-IDLE = {**NOT_MET, "errors": ["No work is left."], "stopped_because": "idle"}
-TIMEOUT = {**NOT_MET, "errors": ["Not true after 0.5 s."], "stopped_because": "timeout"}
 
 
 class Sandbox:
     """Records calls; waits end with these failures (None: success), then with success."""
 
-    def __init__(self, *answers: Any, endless: bool = False) -> None:
+    def __init__(self, *answers: Any) -> None:
         self.calls: list[tuple[str, Any]] = []
-        self._answers = itertools.cycle(answers) if endless else iter(answers)
+        self._answers = iter(answers)
 
     def get(self, path: str, **query: Any) -> Any:
         return {"cursor": "0.5", "entries": [], "calls": [], "deliveries": []}
 
     def call(self, method: str, path: str, body: Any, timeout: float) -> Any:
-        body = {**body, "timeout": round(body["timeout"], 1)} if "timeout" in body else body
         self.calls.append((path, body))
         answer = next(self._answers, None) if path == "/sandbox/wait" else None
         if answer:
@@ -102,7 +99,7 @@ def test_number_of_calls_is_judged_again_once_settled() -> None:
 
 
 def test_third_call_after_two_expected_ones_fails() -> None:
-    with pytest.raises(ExpectationError, match=r"Expected WH-1 to be called \(times=2\)\."):
+    with pytest.raises(ExpectationError, match=r"^Expected exactly 2 requests to WH-1; it is"):
         expect(Sandbox(None, NOT_MET), WEBHOOK).called(2)
 
 
@@ -112,32 +109,109 @@ def test_at_most_is_not_judged_before_the_sandbox_is_settled() -> None:
     assert [path for path, _ in sandbox.calls] == ["/sandbox/clock/advance", "/sandbox/wait"]
 
 
-def test_expectation_waits_on_for_a_handler_that_works_after_the_sandbox_was_idle() -> None:
-    sandbox = Sandbox(IDLE, TIMEOUT, IDLE)
-    expect(sandbox, ORDER).status("approved")
-    assert [(wait["timeout"], wait["skip"]) for wait in sandbox.waits] == [
-        (5, True),
-        (0.5, False),
-        (5, True),
-        (0.5, False),
-    ]
+def reason(**answer: Any) -> dict[str, Any]:
+    return {**NOT_MET, **answer}
 
 
-def test_expectation_ends_after_its_seconds_and_says_that_no_work_is_left() -> None:
-    sandbox = Sandbox(IDLE, TIMEOUT, endless=True)
-    with pytest.raises(ExpectationError, match=r"No work is left\."):
-        expect(sandbox, ORDER).status("approved", timeout=0.01)
-    assert sandbox.waits[0] == {
-        "until": {"status": {"object": "PR-1", "is": "approved"}},
-        "timeout": 0,
-        "skip": True,
-        "since": "0.5",
-    }
+BEGAN = "attempt 1 of delivery 5 began at 2026-11-26 13:50:35 UTC and succeeded"
 
 
-def test_expectation_that_cannot_come_true_ends_at_once() -> None:
-    sandbox = Sandbox(NOT_MET)
-    with pytest.raises(ExpectationError, match=r"Not true\."):
+@pytest.mark.parametrize(
+    ("subject", "call", "answer", "sentence"),
+    [
+        (
+            ORDER,
+            lambda e: e.status("approved"),
+            reason(reasons=["PR-1 is failed, which is final"]),
+            "Expected PR-1 to be approved; it is failed, which is final.",
+        ),
+        (
+            ORDER,
+            lambda e: e.status("approved", within="1h"),
+            reason(stopped_because="within", reasons=["PR-1 is pending"]),
+            "Expected PR-1 to be approved within 1h; it is pending.",
+        ),
+        (
+            ORDER,
+            lambda e: e.status("approved", timeout=0.5),
+            reason(stopped_because="timeout", reasons=["PR-1 is pending"]),
+            "Expected PR-1 to be approved within 0.5 s; it is pending.",
+        ),
+        (
+            WEBHOOK,
+            lambda e: e.delivered(attempts_at_most=2),
+            reason(),
+            "Expected a successful request to WH-1 by attempt 2; it is not so.",
+        ),
+        (
+            ORDER,
+            lambda e: e.failed(webhook="WH-1"),
+            reason(),
+            "Expected a failed request to WH-1 about PR-1; it is not so.",
+        ),
+        (
+            ORDER,
+            lambda e: e.called(),
+            reason(),
+            "Expected at least 1 request about PR-1; it is not so.",
+        ),
+        (
+            WEBHOOK,
+            lambda e: e.called(at_least=1, at_most=2),
+            reason(),
+            "Expected at least 1 and at most 2 requests to WH-1; it is not so.",
+        ),
+        (
+            WEBHOOK,
+            lambda e: e.out_of_order(),
+            reason(reasons=["WH-1 is not out of order"]),
+            "Expected WH-1 to be out of order; it is not out of order.",
+        ),
+        (
+            "",
+            lambda e: e.idle(),
+            reason(reasons=["the sandbox is not idle"]),
+            "Expected the sandbox to be idle; the sandbox is not idle.",
+        ),
+        (
+            WEBHOOK,
+            lambda e: e.never_called(within="1h"),
+            reason(reasons=[BEGAN]),
+            f"Expected no request to WH-1 within 1h, but {BEGAN}.",
+        ),
+        (
+            WEBHOOK,
+            lambda e: e.never_failed(within="1h"),
+            reason(reasons=[BEGAN]),
+            f"Expected no failed request to WH-1 within 1h, but {BEGAN}.",
+        ),
+        (
+            ORDER,
+            lambda e: e.never_status("failed", within="1h"),
+            reason(reasons=["PR-1 became failed at 2026-11-26 13:50:35 UTC"]),
+            "Expected PR-1 not to be failed within 1h, but it became failed at 2026-11-26 13:50:35 "
+            "UTC.",
+        ),
+        (
+            WEBHOOK,
+            lambda e: e.never_called(within="1h"),
+            reason(stopped_because="timeout", reasons=["its span of platform time has not passed"]),
+            "Expected no request to WH-1 within 1h; after 5 s its span of platform time has not "
+            "passed.",
+        ),
+    ],
+)
+def test_failure_is_a_sentence_about_what_was_expected(
+    subject: str, call: Callable[[Expectation], Any], answer: Any, sentence: str
+) -> None:
+    with pytest.raises(ExpectationError) as raised:
+        call(expect(Sandbox(answer), subject))
+    assert str(raised.value).splitlines()[0] == raised.value.sentence == sentence
+
+
+def test_expectation_ends_when_the_sandbox_is_idle() -> None:
+    sandbox = Sandbox(reason(stopped_because="idle"))
+    with pytest.raises(ExpectationError, match="Nothing is left that could make it true"):
         expect(sandbox, ORDER).status("approved")
     assert len(sandbox.waits) == 1
 
@@ -174,6 +248,7 @@ def test_expectations_are_chained_and_have_timeouts_of_their_own() -> None:
         (ORDER, lambda e: e.out_of_order()),
         ("", lambda e: e.delivered()),
         ("", lambda e: e.never_called(within="1h")),
+        ("", lambda e: e.status("approved")),
     ],
 )
 def test_expectation_of_the_wrong_subject_is_refused(
@@ -183,6 +258,32 @@ def test_expectation_of_the_wrong_subject_is_refused(
     with pytest.raises(TypeError):
         call(expect(sandbox, subject))
     assert sandbox.waits == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "status", "available"),
+    [
+        (
+            "PR-1",
+            "aproved",
+            "draft, tiers_setup, pending, inquiring, approved, failed, scheduled, ",
+        ),
+        ("TAR-1", "approved", "pending, accepted, ignored, unsupported."),
+        ("BRV-1", "approved", "none."),
+    ],
+)
+def test_status_that_an_object_cannot_have_is_refused(
+    subject: str, status: Any, available: str
+) -> None:
+    sandbox = Sandbox()
+    text = re.escape(f"Unknown status {status!r} of {subject}. Available: {available}")
+    for call in (
+        lambda e: e.status(status),
+        lambda e: e.never_status(status, within="1h"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call(expect(sandbox, subject))
+    assert sandbox.calls == []
 
 
 def test_other_errors_of_the_sandbox_are_not_taken_for_failures() -> None:

@@ -32,7 +32,7 @@ VARIANTS = {
     "test_purchase_creates_an_environment": Variant(
         "webhooks.orders", '"value": environment}', '"value": ""}',
         (
-            "to have status approved.",
+            "to be approved",
             "status: expected approved, was pending",
             "/approve → 400",
             "VAL_001 asset.params: Parameter activation_id is required.",
@@ -41,7 +41,7 @@ VARIANTS = {
     "test_customer_is_asked_for_the_domain": Variant(
         "webhooks.orders", '"value_error"', '"error"',
         (
-            "to have status inquiring.",
+            "to be inquiring",
             "status: expected inquiring, was pending",
             "/inquire → 400",
             "at least one parameter should be marked as invalid.",
@@ -50,7 +50,7 @@ VARIANTS = {
     "test_order_of_a_taken_domain_fails": Variant(
         "webhooks.orders", '{"reason": reason}', '{"note": reason}',
         (
-            "to have status failed.",
+            "to be failed",
             "status: expected failed, was pending",
             "/fail → 400",
             "reason",
@@ -59,7 +59,7 @@ VARIANTS = {
     "test_subscription_is_suspended_resumed_and_cancelled": Variant(
         "webhooks.orders", "/approve\", {})", "/confirm\", {})",
         (
-            "to have status approved.",
+            "to be approved",
             "status: expected approved, was pending",
             "/confirm → 400",
             "REQ_003",
@@ -68,7 +68,7 @@ VARIANTS = {
     "test_order_is_approved_after_an_outage_of_the_cloud": Variant(
         "webhooks.orders", "return 500", "return 200",
         (
-            "to be called (times=2).",
+            "Expected exactly 2 requests to WH-",
             "calls: expected exactly 2 calls, was 1 call",
             "The handler's last API error:\nE         none",
         ),
@@ -76,7 +76,7 @@ VARIANTS = {
     "test_forged_request_has_no_effect": Variant(
         "webhooks.tokens", '{"require": ["exp"]}', '{"verify_signature": False}',
         (
-            "to have a failed attempt.",
+            "Expected a failed request to WH-",
             "outcome: expected failed, was delivered",
             "The handler's last API error:\nE         none",
         ),
@@ -84,7 +84,7 @@ VARIANTS = {
     "test_reseller_is_set_up": Variant(
         "webhooks.resellers", '"reseller_id"', '"reseler_id"',
         (
-            "to have status approved.",
+            "to be approved",
             "status: expected approved, was pending",
             "PUT /public/v1/tier/config-requests/",
             "reseler_id",

@@ -123,23 +123,29 @@ def test_reports_of_failed_tests_say_why(running: Sandbox, project: Path) -> Non
     soft = [number for number, line in enumerate(lines, 1) if "soft=True" in line]
     first, second = re.split(r"^_+ (?=test_handler_that_is_called)", ended.stdout, flags=re.M)
     for text in (
-        "to have status approved.",
+        "to be approved; it has been pending since ",
+        "approve was rejected: 400 VAL_001",
+        "Nothing is left that could make it true: the sandbox is idle.",
         "status: expected approved, was pending",
         "The handler's last API error:",
         "Parameter tenant is required.",
         "created → pending by distributor",
-        '>       connect_sim.expect(order).status("approved", timeout=2)',
+        '>       connect_sim.expect(order).status("approved")',
     ):
         assert text in first
     for text in (
         "2 soft expectations are not met.",
-        f"1. test_broken.py:{soft[0]}: Expected WH-",
+        f"1. test_broken.py:{soft[0]}: Expected a successful request to WH-",
+        ": Handler returned HTTP 500 (expected 2xx).\n\nNearest to it:",
         "outcome: expected delivered, was failed: Handler returned HTTP 500",
-        f"2. test_broken.py:{soft[1]}: Expected WH-",
+        f"2. test_broken.py:{soft[1]}: Expected at most 1 request to WH-",
         "calls: expected at most 1 call, was ",
     ):
         assert text in second
     assert "expectations.py" not in ended.stdout
+    summary = ended.stdout.rpartition("short test summary info")[2]
+    assert "test_handler_that_forgets_a_parameter - Expected PR-" in summary
+    assert "test_handler_that_is_called_too_often - Expected a " in summary
     traces = {path.name for path in (project / "connect-sim-traces").iterdir()}
     assert traces == {
         "test_broken.py-test_handler_that_forgets_a_parameter",

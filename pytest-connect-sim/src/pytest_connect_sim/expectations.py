@@ -1,8 +1,8 @@
 """Expectations: they wait until a condition is true, and move simulated time meanwhile.
 
 `connect_sim.expect(order).status("approved")` asks the sandbox to wait (`POST /sandbox/wait` with
-`skip`), which answers as soon as the condition is true. An expectation that is not met raises
-ExpectationError with what happened instead.
+`skip`), which answers as soon as the condition is true, or when nothing is left that could make it
+true. An expectation that is not met raises ExpectationError with what happened instead.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Callable, Union
 
-from pytest_connect_sim.client import Client
+from pytest_connect_sim.client import ApiError, Client
+from pytest_connect_sim.literals import STATUSES, Status
+from pytest_connect_sim.objects import prefix_of
 from pytest_connect_sim.observer import Observer, name_of, settle
-from pytest_connect_sim.waiting import wait
 
 # Reports of failed tests show no frames of this module.
 __tracebackhide__ = True
@@ -23,14 +24,20 @@ Json = dict[str, Any]
 Span = Union[str, timedelta]
 
 TIMELINE = "Timeline since the test began:"
+_NOT_MET = 408
+_GRACE = 60.0  # seconds that a request may take beyond its timeout
 
 
 class ExpectationError(AssertionError):
-    """An expectation is not met: `summary`, and what happened since the test began."""
+    """An expectation is not met: `sentence`, `details`, and what happened since the test began."""
 
-    def __init__(self, summary: str, happened: str) -> None:
-        super().__init__(f"{summary}\n\n{happened}")
-        self.summary, self.happened = summary, happened
+    # As of pytest's own outcomes: reports show the name without it.
+    __module__ = "builtins"
+
+    def __init__(self, sentence: str, details: str, happened: str) -> None:
+        self.summary = "\n".join(part for part in (sentence, details) if part)
+        super().__init__(f"{self.summary}\n\n{happened}")
+        self.sentence, self.happened = sentence, happened
         self.place = _place()
 
 
@@ -56,12 +63,11 @@ class Expectation:
         return f"<Expectation {self._subject or 'of the sandbox'}>"
 
     def status(
-        self, status: str, *, within: Span | None = None, timeout: float | None = None
+        self, status: Status, *, within: Span | None = None, timeout: float | None = None
     ) -> Expectation:
-        """Expect that the object gets a status."""
-        self._object_only("status")
-        condition = {"status": {"object": self._subject, "is": status}}
-        return self._wait(condition, f"to have status {status}", within, timeout)
+        """Expect that the object gets a status; raises ValueError if it can't have it."""
+        condition = self._has_status("status", status)
+        return self._wait(condition, f"{self._subject} to be {status}", within, timeout)
 
     def delivered(
         self,
@@ -72,10 +78,10 @@ class Expectation:
         timeout: float | None = None,
     ) -> Expectation:
         """Expect that a delivery succeeds, at the latest at that attempt."""
-        limit = {"attempts_at_most": attempts_at_most}
-        condition = {"delivered": {**self._about("delivered", webhook), **limit}}
-        at_most = f" in at most {attempts_at_most} attempts" if attempts_at_most else ""
-        return self._wait(condition, f"to be delivered{at_most}", within, timeout)
+        about, phrase = self._about("delivered", webhook)
+        condition = {"delivered": {**about, "attempts_at_most": attempts_at_most}}
+        at_most = f" by attempt {attempts_at_most}" if attempts_at_most else ""
+        return self._wait(condition, f"a successful request {phrase}{at_most}", within, timeout)
 
     def failed(
         self,
@@ -85,8 +91,8 @@ class Expectation:
         timeout: float | None = None,
     ) -> Expectation:
         """Expect that an attempt fails."""
-        condition = {"failed": self._about("failed", webhook)}
-        return self._wait(condition, "to have a failed attempt", within, timeout)
+        about, phrase = self._about("failed", webhook)
+        return self._wait({"failed": about}, f"a failed request {phrase}", within, timeout)
 
     def called(
         self,
@@ -103,10 +109,13 @@ class Expectation:
         With `times` or `at_most`, the number of calls must also be right when the sandbox is
         settled afterwards.
         """
+        about, phrase = self._about("called", webhook)
         counts = {"times": times, "at_least": at_least, "at_most": at_most}
-        condition = {"called": {**self._about("called", webhook), **counts}}
-        given = ", ".join(f"{n}={v}" for n, v in counts.items() if v is not None)
-        text = f"to be called ({given or 'at least once'})"
+        condition = {"called": {**about, **counts}}
+        words = {"times": "exactly", "at_least": "at least", "at_most": "at most"}
+        given = [f"{words[name]} {value}" for name, value in counts.items() if value is not None]
+        number = " and ".join(given) or "at least 1"
+        text = f"{number} request{'' if number.endswith(' 1') else 's'} {phrase}"
         # "At most" alone is true at once: it is only judged at the end.
         is_enough = times is None and at_least is None and at_most is not None
         is_met = is_enough or self._is_met(condition, text, within, timeout)
@@ -119,23 +128,22 @@ class Expectation:
         self, *, within: Span, webhook: object = None, timeout: float | None = None
     ) -> Expectation:
         """Expect that the handler is not called in the time span, once the sandbox is settled."""
-        condition = {"called": self._about("never_called", webhook)}
-        return self._never(condition, "never to be called", within, timeout)
+        about, phrase = self._about("never_called", webhook)
+        return self._never({"called": about}, f"no request {phrase}", within, timeout)
 
     def never_failed(
         self, *, within: Span, webhook: object = None, timeout: float | None = None
     ) -> Expectation:
         """Expect that no attempt fails in the time span, once the sandbox is settled."""
-        condition = {"failed": self._about("never_failed", webhook)}
-        return self._never(condition, "never to have a failed attempt", within, timeout)
+        about, phrase = self._about("never_failed", webhook)
+        return self._never({"failed": about}, f"no failed request {phrase}", within, timeout)
 
     def never_status(
-        self, status: str, *, within: Span, timeout: float | None = None
+        self, status: Status, *, within: Span, timeout: float | None = None
     ) -> Expectation:
         """Expect that the object doesn't get a status in the time span."""
-        self._object_only("never_status")
-        condition = {"status": {"object": self._subject, "is": status}}
-        return self._never(condition, f"never to have status {status}", within, timeout)
+        condition = self._has_status("never_status", status)
+        return self._never(condition, f"{self._subject} not to be {status}", within, timeout)
 
     def out_of_order(
         self, *, within: Span | None = None, timeout: float | None = None
@@ -144,11 +152,11 @@ class Expectation:
         if name_of(self._subject) != "webhook" or not self._subject:
             raise TypeError(f"out_of_order is about a webhook, not {self._subject or 'nothing'}.")
         condition = {"out_of_order": self._subject}
-        return self._wait(condition, "to be out of order", within, timeout)
+        return self._wait(condition, f"{self._subject} to be out of order", within, timeout)
 
     def idle(self, *, within: Span | None = None, timeout: float | None = None) -> Expectation:
         """Expect that no work is left: nothing due, in flight or planned."""
-        return self._wait({"idle": True}, "to be idle", within, timeout)
+        return self._wait({"idle": True}, "the sandbox to be idle", within, timeout)
 
     # How they wait.
 
@@ -156,7 +164,6 @@ class Expectation:
         self, condition: Json, text: str, within: Span, timeout: float | None
     ) -> Expectation:
         settle(self._client, self._seconds(timeout))
-        text = f"{text} within {span_text(within)}"
         self._is_met({"never": condition}, text, within, timeout, since=None)
         return self
 
@@ -178,52 +185,78 @@ class Expectation:
     ) -> bool:
         """Wait for a condition; `since` None counts from now on. Report a failure."""
         seconds = self._seconds(timeout)
-        body: Json = {"until": condition, "skip": skip}
+        body: Json = {"until": condition, "skip": skip, "timeout": seconds}
         if since is not None:
             body["since"] = since or self._observer.since
         if within is not None:
             body["within"] = span_text(within)
-        answer = wait(self._client, body, seconds)
-        if answer is None:
+        try:
+            self._client.call("POST", "/sandbox/wait", body, timeout=seconds + _GRACE)
+        except ApiError as error:
+            if error.status != _NOT_MET:
+                raise
+            answer = error.body
+        else:
             return True
-        self._fail(self._error(text, answer))
+        self._fail(self._error(text, body, answer))
         return False
 
     def _seconds(self, timeout: float | None) -> float:
         return self._timeout if timeout is None else timeout
 
-    def _about(self, method: str, webhook: object) -> Json:
+    def _about(self, method: str, webhook: object) -> tuple[Json, str]:
+        """Return which requests to handlers are meant, as a condition and as a phrase."""
         if not self._subject:
             raise TypeError(f"{method} needs a webhook or an object: expect(webhook).")
         about = {name_of(self._subject): self._subject}
         if webhook is not None:
             about["webhook"] = str(webhook)
-        return about
+        words = {"webhook": "to", "object": "about"}
+        return about, " ".join(f"{words[name]} {about[name]}" for name in words if name in about)
 
-    def _object_only(self, method: str) -> None:
+    def _has_status(self, method: str, status: str) -> Json:
         if not self._subject or name_of(self._subject) == "webhook":
             raise TypeError(f"{method} is about an object, not {self._subject or 'nothing'}.")
+        known = STATUSES[prefix_of(self._subject)]
+        if status not in known:
+            available = ", ".join(known) or "none"
+            raise ValueError(
+                f"Unknown status {status!r} of {self._subject}. Available: {available}."
+            )
+        return {"status": {"object": self._subject, "is": status}}
 
-    def _error(self, text: str, answer: Json) -> ExpectationError:
-        subject = self._subject or "the sandbox"
-        lines = [f"Expected {subject} {text}.", *answer["errors"]]
-        # Attempts before the cursor are those of other tests.
-        misses = [
-            _miss(each)
-            for each in answer["near_misses"]
-            if all(point["field"] != "since" for point in each["differs"])
-        ]
+    def _error(self, text: str, body: Json, answer: Json) -> ExpectationError:
+        stopped = answer["stopped_because"]
+        limit, joint = "", "; "
+        if "never" in body["until"]:
+            limit = f" within {body['within']}"
+            joint = ", but " if stopped == "impossible" else f"; after {body['timeout']:g} s "
+        elif stopped == "within":
+            limit = f" within {body['within']}"
+        elif stopped == "timeout" and body["timeout"]:
+            limit = f" within {body['timeout']:g} s"
+        own = f"{self._subject} "
+        reasons = "; ".join(
+            f"it {each[len(own) :]}" if self._subject and each.startswith(own) else each
+            for each in answer["reasons"]
+        )
+        # Webhooks are not called about subscriptions, but about their requests.
+        about = "" if prefix_of(self._subject) == "AS" else self._subject
+        details = self._observer.safely("failed_attempt", about)
+        if stopped == "idle":
+            details.append("Nothing is left that could make it true: the sandbox is idle.")
         parts = (
-            ("Nearest to it:", misses),
+            ("Nearest to it:", [_miss(each) for each in answer["near_misses"]]),
             ("Still to happen:", [f"  {each['text']}" for each in answer["unsettled"]]),
             ("The handler's last API error:", self._observer.safely("last_api_error")),
-            ("Remarkable:", self._observer.safely("notes", self._subject)),
+            ("Remarkable:", self._observer.safely("notes", about)),
         )
         for title, found in parts:
             if found:
-                lines += ["", title, *found]
+                details += ["", title, *found]
         happened = [TIMELINE, *self._observer.safely("report")]
-        return ExpectationError("\n".join(lines), "\n".join(happened))
+        sentence = f"Expected {text}{limit}{joint}{reasons}."
+        return ExpectationError(" ".join(sentence.split()), "\n".join(details), "\n".join(happened))
 
 
 def _place() -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pytest_connect_sim.client import ApiError, Client
-from pytest_connect_sim.timeline_text import line
+from pytest_connect_sim.literals import DeliveryState, EntryKind
+from pytest_connect_sim.timeline_text import line, moment
 
 # Reports of failed tests show no frames of this module.
 __tracebackhide__ = True
@@ -25,9 +26,9 @@ class Observer:
         self._client = client
         self.since: str = client.get("/sandbox/cursor")["cursor"]
 
-    def timeline(self, about: str = "", kind: str = "", since: str | None = None) -> list[Json]:
-        """Return the entries about a webhook or an object, of kinds separated by commas."""
-        cursor, entries = since or self.since, []
+    def timeline(self, about: str = "", kind: EntryKind | Literal[""] = "") -> list[Json]:
+        """Return the entries about a webhook or an object, by default of all kinds."""
+        cursor, entries = self.since, []
         query = {name_of(about): about} if about else {}
         while True:
             page = self._client.get(
@@ -38,7 +39,7 @@ class Observer:
             if len(page["entries"]) < ENTRIES:
                 return entries
 
-    def deliveries(self, about: str = "", state: str = "") -> list[Json]:
+    def deliveries(self, about: str = "", state: DeliveryState | Literal[""] = "") -> list[Json]:
         """Return the latest deliveries of a webhook or about an object, the newest first."""
         query = {name_of(about): about} if about else {}
         rows: list[Json] = self._client.get(
@@ -66,6 +67,30 @@ class Observer:
             lines.append(f"    sent: {_cut(call['request_body'])}")
         lines.append(f"    response: {_errors(call['response_body'])}")
         return lines
+
+    def failed_attempt(self, about: str) -> list[str]:
+        """Return the latest failed attempt of the latest deliveries and its response, as lines."""
+        failed = [
+            (attempt, delivery)
+            for delivery in self.deliveries(about)
+            for attempt in delivery["attempts"]
+            if attempt["outcome"] != "success"
+        ]
+        if not failed:
+            return []
+        attempt, delivery = max(failed, key=lambda found: str(found[0]["started_at"]))
+        number, pk = attempt["number"], delivery["id"]
+        lines = [
+            f"Attempt {number} of delivery {pk} to {delivery['webhook']} failed at "
+            f"{moment(attempt['started_at'])}: {attempt['error']}"
+        ]
+        # A list leaves out large bodies, such as pages with a traceback.
+        attempts = self._client.get(f"/sandbox/deliveries/{pk}")["attempts"]
+        [response] = [each["response"] for each in attempts if each["number"] == number]
+        text = str((response or {}).get("body") or "").strip()
+        if text.startswith("Traceback (most recent call last)"):
+            text = text.splitlines()[-1]
+        return [*lines, f"  response: {_cut(text)}"] if text else lines
 
     def notes(self, about: str) -> list[str]:
         """Return what is remarkable about the handler's work on the latest deliveries."""

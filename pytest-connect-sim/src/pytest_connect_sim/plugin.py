@@ -9,7 +9,7 @@ from typing import Any, Callable
 import pytest
 
 from pytest_connect_sim import faults, finding, options, reports
-from pytest_connect_sim.expectations import TIMELINE
+from pytest_connect_sim.expectations import TIMELINE, ExpectationError
 from pytest_connect_sim.lease import Lease
 from pytest_connect_sim.process import Child
 from pytest_connect_sim.server import SandboxError, Server, checked, configured
@@ -22,6 +22,8 @@ __tracebackhide__ = True
 
 _SIM = pytest.StashKey[ConnectSim]()
 _MARK = pytest.StashKey[reports.Mark]()
+# Of a test that this plugin fails at its end.
+_SENTENCE = pytest.StashKey[str]()
 
 
 class ConnectSimVersionWarning(UserWarning):
@@ -138,9 +140,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     result = yield
     sim = item.stash.get(_SIM, None)
     if sim and (failures := sim.soft_failures()):
-        reports.fail(failures)
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        item.stash[_SENTENCE] = f"{failures[0].sentence}{more}"
+        pytest.fail(reports.of_soft(failures), pytrace=False)
     if sim and (unused := sim.faults.never_fired()):
-        pytest.fail(faults.void(unused), pytrace=False)
+        text = faults.void(unused)
+        item.stash[_SENTENCE] = text.partition("\n")[0]
+        pytest.fail(text, pytrace=False)
     return result
 
 
@@ -155,6 +161,11 @@ def pytest_runtest_makereport(
     if sim is None or mark is None or call.when == "teardown":
         return report
     if report.failed:
+        sentence = item.stash.get(_SENTENCE, "")
+        if call.excinfo and isinstance(call.excinfo.value, ExpectationError):
+            sentence = call.excinfo.value.sentence
+        if sentence:
+            reports.summarize(report, sentence)
         has_timeline = TIMELINE in report.longreprtext
         report.sections += reports.sections(sim, mark, with_timeline=not has_timeline)
     when = options.trace(item.config)

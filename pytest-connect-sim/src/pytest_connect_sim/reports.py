@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -39,16 +39,18 @@ def or_fail(function: Callable[[], Any]) -> Any:
     pytest.fail(text, pytrace=False)
 
 
-def fail(failures: list[ExpectationError]) -> NoReturn:
-    """Fail a test with the text of failed soft expectations, and one timeline."""
-    pytest.fail(of_soft(failures), pytrace=False)
-
-
 def of_soft(failures: list[ExpectationError]) -> str:
-    """Return the text of failed soft expectations."""
+    """Return the text of failed soft expectations, with one timeline."""
     count = f"{len(failures)} soft expectation{'s are' if len(failures) > 1 else ' is'} not met."
     parts = [f"{number}. {e.place}: {e.summary}" for number, e in enumerate(failures, 1)]
     return "\n\n".join([count, *parts, failures[-1].happened])
+
+
+def summarize(report: pytest.TestReport, sentence: str) -> None:
+    """Let pytest's short summary show a sentence instead of the name of the exception."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        crash.message = sentence
 
 
 def sections(sim: ConnectSim, mark: Mark, *, with_timeline: bool) -> list[tuple[str, str]]:
