@@ -86,8 +86,23 @@ def entry(kind: str, data: dict[str, Any], **more: Any) -> dict[str, Any]:
             "fault     WH-1  slow (latency): delivery 7, attempt 2",
         ),
         (
-            entry("clock", {"action": "wait", "from": "a", "to": ""}),
-            "clock       action=wait from=a",
+            entry(
+                "clock",
+                {
+                    "action": "wait",
+                    "from": "2026-11-26T13:45:35.120+00:00",
+                    "to": "2026-11-26T13:50:35.120+00:00",
+                },
+            ),
+            "clock       time was moved to 2026-11-26 13:50:35.120 (wait)",
+        ),
+        (
+            entry("hold", {"action": "expired", "id": "HLD-1", "note": "import"}),
+            "hold        HLD-1 has expired: import",
+        ),
+        (
+            entry("clock", {"action": "settle", "url": "http://127.0.0.1:9/", "ms": None}),
+            "clock       action=settle url=http://127.0.0.1:9/",
         ),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _KINDS = {"attempt_started": "attempt", "attempt_finished": "attempt", "api_call": "API call"}
+_HOLDS = {"taken": "was taken", "released": "was released", "expired": "has expired"}
 LONGEST = 200  # characters of a line
 
 
@@ -45,6 +46,11 @@ def _text(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         return f"{who}: {data.get('method')} {data.get('path')} {result}{code}"
     if kind == "fault":
         return f"{data['name']} ({data.get('kind')}){_where(entry, data)}"
+    if kind == "clock" and data.get("to"):
+        return f"time was moved to {moment(data['to'])} ({data['action']})"
+    if kind == "hold":
+        note = f": {data['note']}" if data.get("note") else ""
+        return f"{data['id']} {_HOLDS.get(data['action'], data['action'])}{note}"
     return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))
 
 
