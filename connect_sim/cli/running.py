@@ -42,7 +42,10 @@ def usage_errors() -> Iterator[None]:
     except ApiError as error:
         if error.status != 400 or not isinstance(error.content, dict):
             raise
-        raise click.UsageError(" ".join(error.content.get("errors") or [str(error)])) from None
+        texts = error.content.get("errors") or [str(error)]
+        # The path of a single condition, which the command makes of its arguments.
+        texts = [re.sub(r"^until\.[a-z_]+(\.[a-z_]+)?: ", "", text) for text in texts]
+        raise click.UsageError(" ".join(texts)) from None
 
 
 def find_if_running() -> Sandbox | None:
