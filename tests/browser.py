@@ -57,11 +57,12 @@ class Tab:
         """Leave the page, and forget what it has stored and recorded."""
         context = self.page.context
         self.page.unroute_all()
-        context.clear_permissions()
-        context.clear_cookies()
         if self.page.url.startswith("http"):
             self.page.evaluate("localStorage.clear(); sessionStorage.clear()")
         self.page.goto("about:blank")
+        # Without its cookies, a live page would go to the sign-in meanwhile.
+        context.clear_permissions()
+        context.clear_cookies()
         self.requested.clear()
         self.console_errors.clear()
 
