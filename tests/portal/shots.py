@@ -163,7 +163,8 @@ SHOTS = [
     Shot("palette", _of("request", "/queues/fulfillment/*/"), act=_palette),
     Shot("palette-narrow", "/webhooks/", width=380, act=_palette),
     Shot("search", "/search/?q=2934"),
-    Shot("acting-as", "/queues/", act=_click(".account-menu summary")),
+    # Where the open menu covers no links: axe measures what is left of them.
+    Shot("acting-as", "/snapshots/", act=_click(".account-menu summary")),
     Shot("queues", "/queues/"),
     Shot("queue-board", "/queues/fulfillment/"),
     Shot("queue-board-narrow", "/queues/fulfillment/", width=380),
