@@ -89,12 +89,12 @@ class Learner:
     def grace_period(self, url: str, default: float | None = None) -> float:
         """Return for how many seconds after its last activity a handler may still act.
 
-        Longer than the settle time, which may have been learned from quick calls only: a wait that
-        ends too early fails a test.
+        Unless its settle time is fixed, it may pause for MAX_GAP, however quick its calls were so
+        far: a wait that ends too early fails a test.
         """
         seconds = self.fixed.get(url, default)
         if seconds is None:
-            seconds = FACTOR * self.gaps[url] if url in self.gaps else LONGEST
+            seconds = max(FACTOR * self.gaps.get(url, 0.0), MAX_GAP)
         return max(seconds, UNKNOWN)
 
     def _feed_attempt(self, entry: Entry) -> Activity | None:

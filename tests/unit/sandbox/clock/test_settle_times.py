@@ -118,9 +118,9 @@ def test_default_replaces_what_was_learned_but_not_what_was_fixed() -> None:
 
 
 def test_grace_period_is_longer_than_the_settle_time() -> None:
-    assert learn().grace_period(URL) == 5
+    assert learn().grace_period(URL) == 10
     learner = learn(finished(0), called(0.02), fixed(3000, OTHER))
-    assert (learner.settle_time(URL), learner.grace_period(URL)) == (0.05, 1)
+    assert (learner.settle_time(URL), learner.grace_period(URL)) == (0.05, 10)
     assert (learner.grace_period(URL, 0.3), learner.grace_period(URL, 2)) == (1, 2)
     assert learner.grace_period(OTHER) == 3
     assert learn(finished(0), called(8)).grace_period(URL) == 16
