@@ -68,32 +68,29 @@ SENTENCES = {
 }
 
 
-class Introduction:
-    """The sentence of a page for its template; `remember` stores that it was shown."""
+def sentence(request: HttpRequest) -> str:
+    """Return the sentence of the page, empty if the browser has visited it before."""
+    name = _name(request)
+    return "" if name in _visited(request) else SENTENCES.get(name, "")
 
-    def __init__(self, request: HttpRequest) -> None:
-        match = request.resolver_match
-        self._name = (match.url_name if match else None) or ""
-        cookie = request.COOKIES.get(settings.SIM_VISITED_COOKIE_NAME, "")
-        self._visited = [name for name in cookie.split(".") if name in SENTENCES]
-        self._is_shown = False
 
-    @property
-    def sentence(self) -> str:
-        """The sentence, empty if the page was visited before."""
-        if self._name in self._visited:
-            return ""
-        self._is_shown = self._name in SENTENCES
-        return SENTENCES.get(self._name, "")
+def remember(request: HttpRequest, response: HttpResponse) -> None:
+    """Add the page to the cookie of visited pages."""
+    response.set_cookie(
+        settings.SIM_VISITED_COOKIE_NAME,
+        ".".join([*_visited(request), _name(request)]),
+        max_age=_YEAR,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
 
-    def remember(self, response: HttpResponse) -> None:
-        """Add the page to the cookie of visited pages, if its sentence was shown."""
-        if self._is_shown:
-            response.set_cookie(
-                settings.SIM_VISITED_COOKIE_NAME,
-                ".".join([*self._visited, self._name]),
-                max_age=_YEAR,
-                secure=settings.SESSION_COOKIE_SECURE,
-                httponly=True,
-                samesite="Lax",
-            )
+
+def _name(request: HttpRequest) -> str:
+    match = request.resolver_match
+    return (match.url_name if match else None) or ""
+
+
+def _visited(request: HttpRequest) -> list[str]:
+    cookie = request.COOKIES.get(settings.SIM_VISITED_COOKIE_NAME, "")
+    return [name for name in cookie.split(".") if name in SENTENCES]

@@ -18,9 +18,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import require_http_methods
 
-from portal import alarms, identity, pages
+from portal import alarms, identity, introductions, pages
 from portal.identity import Viewer
-from portal.introductions import Introduction
 from requests_queue import clock
 from requests_queue.errors import Missing
 
@@ -104,10 +103,12 @@ def render(
     status: int = 200,
 ) -> HttpResponse:
     """Return a page with the layout's context, or the part of one that htmx requests."""
-    now, introduction = clock.now(), Introduction(request)
+    now, is_part = clock.now(), is_htmx(request)
+    # A refusal has the URL of a page, but does not explain it.
+    introduction = "" if is_part or status != 200 else introductions.sentence(request)
     shared = {
         "viewer": viewer,
-        "is_htmx": is_htmx(request),
+        "is_htmx": is_part,
         "now": now,
         "navigation": [(item, item.contains(request.path)) for item in NAVIGATION],
         # Called by the template only, so that parts of pages don't query them.
@@ -116,7 +117,8 @@ def render(
         "introduction": introduction,
     }
     response = pages.render(request, template, {**(context or {}), **shared}, status)
-    introduction.remember(response)
+    if introduction:
+        introductions.remember(request, response)
     return response
 
 
