@@ -65,12 +65,18 @@ def _copy(source: Path, folder: Path) -> None:
 
 
 def _next_commands(language: starters.Language, folder: Path) -> Iterator[str]:
-    """Yield what to type next: go to the folder, run the tests, judge the handler."""
+    """Yield what to type next: go to the folder, install, run the tests, judge the handler."""
+    home = quote(str(installation.home()))
     enter = f"cd {quote(str(folder))}"
     if not shutil.which("connect-sim"):
         # The last, so that its `python3` and other programs aren't used.
-        programs = installation.home() if IS_CHECKOUT else Path(sys.executable).parent
-        enter += f" && export PATH=$PATH:{quote(str(programs))}"
+        programs = home if IS_CHECKOUT else quote(str(Path(sys.executable).parent))
+        enter += f" && export PATH=$PATH:{programs}"
     yield enter
+    requirements = folder / "requirements.txt"
+    if requirements.exists():
+        if IS_CHECKOUT and "wheels/" in requirements.read_text():
+            yield f"make -C {home} build && mkdir wheels && cp {home}/dist/*.whl wheels"
+        yield "python3 -m venv .venv && . .venv/bin/activate"
     yield language.test
     yield f'connect-sim check --run "{language.command}"'

@@ -40,7 +40,7 @@ def test_project_has_handler_tests_workflow_and_readme(tmp_path: Path, language:
     assert written == files(FOLDER / language)
     assert {".github/workflows/test.yml", "README.md", LANGUAGES[language].file} < written.keys()
     assert any("test" in name for name in written.keys() - {".github/workflows/test.yml"})
-    *_, enter, test, check = (line.strip() for line in printed.splitlines())
+    _, enter, *_, test, check = (line.strip() for line in printed.splitlines())
     assert shlex.split(enter)[:2] == ["cd", str(folder)]
     readme = written["README.md"].decode()
     assert check in readme and all(command in readme for command in test.split(" && "))
@@ -83,6 +83,15 @@ def test_program_that_is_not_on_the_path_is_put_there(
     assert f"export PATH=$PATH:{ROOT}\n" in run("init", "node", str(tmp_path / "one"))
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     assert "PATH" not in run("init", "node", str(tmp_path / "two"))
+
+
+def test_what_a_project_needs_is_installed_before_its_tests(tmp_path: Path) -> None:
+    printed = run("init", "python", str(tmp_path / "one")).splitlines()
+    assert [line.strip() for line in printed[2:4]] == [
+        f"make -C {ROOT} build && mkdir wheels && cp {ROOT}/dist/*.whl wheels",
+        "python3 -m venv .venv && . .venv/bin/activate",
+    ]
+    assert len(run("init", "node", str(tmp_path / "two")).splitlines()) == 4
 
 
 @pytest.mark.parametrize(
