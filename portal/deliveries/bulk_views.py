@@ -63,14 +63,19 @@ def _send_cause(request: HttpRequest, viewer: Viewer, key: uuid.UUID, page: str)
     webhooks = list(queries.own_webhooks(viewer.account, request.POST.get("webhook", "")))
     newest = causes.undelivered(webhooks, terms, cause)
     row, has_more = bulk.start_undelivered(viewer, key, newest, page)
-    if row is None:
-        messages.info(request, f"{cause}: no delivery is left to send again.")
-        return pages.see_other(page)
-    text = f"{row.total} deliver{'y' if row.total == 1 else 'ies'} will be sent again."
+    texts = []
+    if row is not None:
+        texts.append(f"{row.total} deliver{'y' if row.total == 1 else 'ies'} will be sent again.")
     if has_more:
-        text += " These are the newest: send all again once more for the others."
-    messages.success(request, text)
-    return _to_log(row)
+        texts.append("These are the newest: send all again once more for the others.")
+    if count := bulk.trigger(viewer, causes.waiting(webhooks, terms, cause)):
+        names = "1 webhook was" if count == 1 else f"{count} webhooks were"
+        texts.append(f"{names} triggered: pending deliveries are sent once that request succeeds.")
+    if texts:
+        messages.success(request, " ".join(texts))
+    else:
+        messages.info(request, f"{cause}: no delivery is left to send again.")
+    return _to_log(row) if row is not None else pages.see_other(page)
 
 
 @layout.signed_in("GET")

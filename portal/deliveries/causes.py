@@ -162,7 +162,17 @@ def undelivered(
 
     Not those that are pending, and not those that were sent again since.
     """
-    rows = queries.failed_attempts(webhooks, terms).filter(
-        _IS_LEFT, status_code=cause.status, error_class=cause.error_class
-    )
+    rows = _attempts(webhooks, terms, cause).filter(_IS_LEFT)
     return rows.order_by("-pk").values_list("delivery", flat=True)
+
+
+def waiting(webhooks: Sequence[str], terms: Sequence[Term], cause: Cause) -> QuerySet[Attempt, str]:
+    """Return the webhooks with deliveries that match, and that wait for a retry after the cause."""
+    rows = _attempts(webhooks, terms, cause)
+    rows = rows.filter(_IS_LAST, delivery__state=Delivery.WAITING)
+    return rows.order_by().values_list("webhook", flat=True).distinct()
+
+
+def _attempts(webhooks: Sequence[str], terms: Sequence[Term], cause: Cause) -> QuerySet[Attempt]:
+    rows = queries.failed_attempts(webhooks, terms)
+    return rows.filter(status_code=cause.status, error_class=cause.error_class)

@@ -18,7 +18,7 @@ from tests.make import AT
 from tests.portal.delivery_rows import attempt, delivery
 from tests.signed_in import distributor, vendor
 from webhooks.http import errors
-from webhooks.models import Delivery, Resend, Webhook
+from webhooks.models import Delivery, Event, Resend, Webhook
 
 __all__ = ["distributor", "vendor"]
 
@@ -204,18 +204,41 @@ def test_all_deliveries_of_a_cause_are_sent_again(vendor: Client, hook: Webhook)
     assert table(html.get(vendor, "/deliveries/"))["HTTP 503"][-1] == "–"
 
 
-@pytest.mark.parametrize("state", ["waiting", "calling", "delivered"])
-def test_delivery_that_is_pending_or_delivered_is_not_sent_again(
+@pytest.mark.parametrize("state", ["calling", "delivered"])
+def test_delivery_that_is_in_flight_or_delivered_is_not_sent_again(
     vendor: Client, hook: Webhook, state: str
 ) -> None:
     row = failed(hook, state=state, status_code=503)
     if state == "delivered":
         attempt(row)
     cell = table(html.get(vendor, "/deliveries/"))["HTTP 503"][-1]
-    assert cell == ("–" if state == "delivered" else "1 pending")
+    assert cell == ("–" if state == "delivered" else "1 pending Send all again (HTTP 503)")
     response = send(vendor, "503-")
     assert message(vendor, response) == "HTTP 503: no delivery is left to send again."
-    assert jobs() == []
+    assert jobs() == [] and not Delivery.objects.filter(forced=True).exists()
+
+
+def test_webhooks_of_pending_deliveries_are_triggered_once(
+    vendor: Client, hook: Webhook, catalog: make.Catalog
+) -> None:
+    other, disabled, healthy = (make.webhook(catalog, n=n) for n in (2, 3, 4))
+    disabled.active = False
+    disabled.save()
+    for row in (hook, hook, other, disabled):
+        failed(row, state="waiting", status_code=503)
+    failed(healthy, state="waiting", **TIMEOUT)
+    left = failed(other, status_code=503)
+    cell = table(html.get(vendor, "/deliveries/"))["HTTP 503"][-1]
+    assert cell == "4 pending 1 not retried Send all again (HTTP 503)"
+    triggered = "triggered: pending deliveries are sent once that request succeeds."
+    assert message(vendor, send(vendor, "503-", webhook=hook.pk)) == f"1 webhook was {triggered}"
+    text = message(vendor, send(vendor, "503-"))
+    assert text == f"1 delivery will be sent again. 1 webhook was {triggered}"
+    assert message(vendor, send(vendor, "503-")) == "HTTP 503: no delivery is left to send again."
+    assert jobs() == [[left.pk]]
+    forced = Delivery.objects.filter(forced=True).order_by("webhook")
+    assert [row.webhook for row in forced] == [hook, other]
+    assert Event.objects.filter(delivery__in=forced, object_id="").count() == 2
 
 
 def test_cause_is_that_of_the_last_attempt(vendor: Client, hook: Webhook) -> None:

@@ -19,7 +19,7 @@ from tests import html, make
 from tests.background import concurrently
 from tests.portal.delivery_rows import attempt, delivery
 from tests.signed_in import signed_in, staff, vendor
-from webhooks.models import Resend, Webhook
+from webhooks.models import Delivery, Resend, Webhook
 
 __all__ = ["vendor"]
 
@@ -89,3 +89,27 @@ def test_concurrent_send_all_again_sends_each_delivery_once(
     assert BulkResend.objects.count() == 1
     repeated = list(Resend.objects.order_by("repeats").values_list("repeats", flat=True))
     assert repeated == [row.pk for row in rows]
+
+
+def test_concurrent_send_all_again_triggers_a_webhook_once(
+    vendor: Client, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = make.webhook(catalog, "http://127.0.0.1:9/")
+    attempt(delivery(hook, state="waiting"), "failure")
+    both_looked, found = threading.Barrier(2), causes.waiting
+
+    def waiting(*args: Any) -> Any:
+        # Both requests have read the same webhook.
+        ids = list(found(*args))
+        both_looked.wait(10)
+        return ids
+
+    monkeypatch.setattr(causes, "waiting", waiting)
+    clients = [vendor, signed_in(staff(catalog.vendor_user))]
+    forms = [{"key": str(uuid.uuid4()), "cause": "500-", "next": "/keys/"} for _ in clients]
+    posts = zip(clients, forms, strict=True)
+    concurrently(*(partial(client.post, "/deliveries/again/", form) for client, form in posts))
+    texts = [html.get(client, "/keys/").one(".messages").text for client in clients]
+    assert sorted(texts)[1] == "HTTP 500: no delivery is left to send again."
+    assert sorted(texts)[0].startswith("1 webhook was triggered: ")
+    assert Delivery.objects.filter(forced=True).count() == 1
