@@ -42,7 +42,7 @@ LEFT_OUT = {
     },
     "docs/cli.md": {
         "connect-sim sandbox --port 0": "for a program: tests/runtime/test_start_options.py",
-        'eval "$(_CONNECT_SIM': "for files of three shells: tests/unit/connect_sim/test_cli.py",
+        'eval "$(_CONNECT_SIM': "for files of three shells: tests/unit/connect_sim/test_options.py",
     },
     "docs/clients/connect-cli.md": {
         "ccli account add": "needs connect-cli: tests/e2e/test_connect_cli.py",
