@@ -224,10 +224,11 @@ def cli(terminal: Terminal) -> None:
         terminal.type(f"connect-sim wait failed {failing}")
         terminal.run(before="./connect-sim fault")
     terminal.run(before="./connect-sim wait")
-    # Its first request succeeds, and each later one fails.
+    # Its first request succeeds, and each later one fails: first that about the oldest order which
+    # the handler finds pending.
     terminal.type("connect-sim fault clear")
     terminal.type(f"connect-sim fault add abort --webhook {webhook} --after 1 status=500")
-    terminal.type(f"connect-sim queue add fulfillment --product {PLAIN}")
+    terminal.type("connect-sim queue move PR-5810-2277-4118-002 approve")
 
 
 def faults(terminal: Terminal) -> None:
