@@ -51,10 +51,9 @@ def datetime_param(value: datetime | None) -> Any:
     return _text(value) if value is not None and connection.vendor == "sqlite" else value
 
 
-def datetime_params(values: Iterable[datetime]) -> dict[datetime, Any]:
-    """Return datetimes as parameters of raw SQL, each adapted once."""
-    adapt = _text if connection.vendor == "sqlite" else None
-    return {value: adapt(value) if adapt else value for value in set(values)}
+def datetime_params(values: Iterable[datetime | None]) -> dict[datetime | None, Any]:
+    """Return datetimes as parameters of raw SQL, each adapted once: rows share few of them."""
+    return {value: datetime_param(value) for value in set(values)}
 
 
 def _text(value: datetime) -> Any:

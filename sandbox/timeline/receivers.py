@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from django.db.models.signals import post_save
@@ -152,11 +153,11 @@ def _attempt(
     **data: Any,
 ) -> Entry:
     webhook = claim.webhook
-    redaction = Redaction([webhook.jwt_secret, *secret_values(webhook.headers)])
+    secrets = (webhook.jwt_secret, *secret_values(webhook.headers))
     sent = {
         "type": webhook.type,
         "method": webhook.http_method,
-        "url": redaction.text(webhook.external_url),
+        "url": _shown_url(webhook.external_url, secrets),
         "forced": claim.forced,
         "objects": objects,
     }
@@ -169,3 +170,8 @@ def _attempt(
         timeline.only(objects),
         {**sent, **data},
     )
+
+
+@lru_cache(maxsize=1000)
+def _shown_url(url: str, secrets: tuple[str, ...]) -> str:
+    return Redaction(secrets).text(url)

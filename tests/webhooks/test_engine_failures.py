@@ -340,10 +340,10 @@ def test_failing_row_does_not_block_other_webhooks(
         bad = make.webhook(catalog, f"{served.url}bad")
         make.webhook(catalog, f"{served.url}good", n=2)
 
-        def row(one: attempt.RecordedAttempt, sent: Any) -> Any:
+        def row(one: attempt.RecordedAttempt, *shared: Any) -> Any:
             if one.result.claim.webhook.id == bad.pk:
                 raise OperationalError("as if the database were away")
-            return real(one, sent)
+            return real(one, *shared)
 
         with monkeypatch.context() as patch, running() as [engine]:
             patch.setattr(attempt, "attempt_row", row)

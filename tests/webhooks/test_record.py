@@ -88,10 +88,10 @@ def breaks(
     """Raise an error for the rows of some attempts."""
     real = attempt.attempt_row
 
-    def row(one: attempt.RecordedAttempt, sent: Any) -> Any:
+    def row(one: attempt.RecordedAttempt, *shared: Any) -> Any:
         if when(one.result):
             raise error
-        return real(one, sent)
+        return real(one, *shared)
 
     monkeypatch.setattr(attempt, "attempt_row", row)
 

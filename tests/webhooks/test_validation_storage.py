@@ -75,11 +75,11 @@ def test_response_that_cannot_be_stored_is_not_merged(
         first = validator(catalog, f"{served.url}1")
         second = validator(catalog, f"{served.url}2", n=2)
 
-        def row_(one: attempt.RecordedAttempt, sent: Any) -> Any:
+        def row_(one: attempt.RecordedAttempt, *shared: Any) -> Any:
             result = one.result
             if result.claim.webhook.id == second.pk and result.outcome == states.SUCCESS:
                 raise DataError("a value that cannot be stored")
-            return real(one, sent)
+            return real(one, *shared)
 
         monkeypatch.setattr(attempt, "attempt_row", row_)
         assert refused(catalog, row) == ["Validate again: a response could not be stored."]

@@ -29,6 +29,7 @@ from requests_queue.redaction import Redaction
 from webhooks import conf, states, tracing
 from webhooks.delivery.claim import Claim
 from webhooks.delivery.request import (
+    TOKEN_HEADERS,
     PreparedRequest,
     SecretRefused,
     WebhookPayload,
@@ -37,7 +38,6 @@ from webhooks.delivery.request import (
     encode_payload,
     format_timestamp,
     sign_token,
-    token_headers,
 )
 from webhooks.http import errors
 from webhooks.http.client import READ_CAP, Request, RequestFailed, Response, Transport
@@ -281,7 +281,9 @@ def _prepare(claim: Claim, body: bytes | None) -> PreparedRequest:
     signed: dict[str, str] = {}
     if interceptor is None or interceptor.has_token:
         secret = (interceptor and interceptor.secret) or webhook.jwt_secret
-        signed = token_headers(sign_token(claims, secret), settings.SIM_JWT_HEADER)
+        signed = dict.fromkeys(
+            TOKEN_HEADERS[settings.SIM_JWT_HEADER], f"Bearer {sign_token(claims, secret)}"
+        )
     reserved = {name.lower() for name in signed}
     headers = {k: v for k, v in webhook.headers.items() if k.lower() not in reserved}
     names = {name.lower() for name in headers}
@@ -392,9 +394,14 @@ def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
     types = column_types(Attempt)
     # Claims of one webhook share their request, which is encrypted once.
     sent: dict[int, dict[str, str]] = {}
+    moments = sql.datetime_params(
+        at
+        for each in attempts
+        for at in (each.result.claim.started_at, each.at, each.next_attempt_at)
+    )
     size = _CHUNK[connection.vendor]
     for start in range(0, len(attempts), size):
-        values = [attempt_row(attempt, sent) for attempt in attempts[start : start + size]]
+        values = [attempt_row(each, sent, moments) for each in attempts[start : start + size]]
         source, params = sql.rows_of([[row[name] for name in types] for row in values], types)
         statement = f"INSERT INTO webhooks_attempt ({', '.join(types)}) {source} RETURNING id"
         ids += [pk for (pk,) in sql.fetch(statement, params)]
@@ -408,8 +415,15 @@ def column_types(model: type[Model], columns: Iterable[str] = ()) -> dict[str, s
     return {name: types[name] for name in columns or types}
 
 
-def attempt_row(attempt: RecordedAttempt, sent: dict[int, dict[str, str]]) -> dict[str, Any]:
-    """Return the values of an attempt; `sent` keeps those of requests that several share."""
+def attempt_row(
+    attempt: RecordedAttempt,
+    sent: dict[int, dict[str, str]],
+    moments: Mapping[datetime | None, Any],
+) -> dict[str, Any]:
+    """Return the values of an attempt; `sent` keeps those of requests that several share.
+
+    `moments` has its datetimes as parameters.
+    """
     result = attempt.result
     claim, response, prepared = result.claim, result.response, result.prepared
     if id(prepared) not in sent:
@@ -427,8 +441,8 @@ def attempt_row(attempt: RecordedAttempt, sent: dict[int, dict[str, str]]) -> di
         "delivery_id": claim.delivery_id,
         "number": attempt.number,
         "outcome": result.outcome,
-        "started_at": sql.datetime_param(claim.started_at),
-        "finished_at": sql.datetime_param(attempt.at),
+        "started_at": moments[claim.started_at],
+        "finished_at": moments[attempt.at],
         "duration": result.duration,
         "method": claim.webhook.http_method,
         "url": claim.webhook.external_url,
@@ -443,7 +457,7 @@ def attempt_row(attempt: RecordedAttempt, sent: dict[int, dict[str, str]]) -> di
         "error": result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
         "why": attempt.why,
         "is_unmerged": result.unmerged,
-        "next_attempt_at": sql.datetime_param(attempt.next_attempt_at),
+        "next_attempt_at": moments[attempt.next_attempt_at],
         "faults": json.dumps(list(result.faults)),
         # As in logs and metrics, except that a status has a column of its own.
         "error_class": None if response and not result.error_class else result.error_type or None,

@@ -10,9 +10,11 @@ import warnings
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jwt import PyJWS
+from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import PyJWTError
 
 from requests_queue.api import fast_json
@@ -32,7 +34,15 @@ JOSE = {"typ": "JWT", "alg": "HS256"}
 # PyJWT's warning of short secrets, which Connect accepts; the form shows a hint instead.
 warnings.filterwarnings("ignore", message="The HMAC key is ", category=UserWarning)
 
-_signer = PyJWS()
+
+class _Algorithm(HMACAlgorithm):
+    """HS256. Whether a secret may sign is checked once: this takes longer than the signature."""
+
+    prepare_key = lru_cache(maxsize=1000)(HMACAlgorithm.prepare_key)
+
+
+_signer = PyJWS(algorithms=[])
+_signer.register_algorithm("HS256", _Algorithm(HMACAlgorithm.SHA256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +219,3 @@ def is_short_secret(secret: str) -> bool:
 def mask_secret(secret: str) -> str:
     """Return the secret as Connect's pages show it (`JWT-f841*****33da`); short ones hidden."""
     return "*****" if len(secret) < 24 else f"{secret[:8]}*****{secret[-4:]}"
-
-
-def token_headers(token: str, mode: str) -> dict[str, str]:
-    """Return the headers that carry the token; `mode` is SIM_JWT_HEADER."""
-    return dict.fromkeys(TOKEN_HEADERS[mode], f"Bearer {token}")

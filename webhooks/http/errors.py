@@ -168,7 +168,13 @@ def _describe(exc: Exception, target: Target, progress: Progress) -> tuple[str, 
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         return TLS, _bad_certificate(exc.certificate_error, target)
     if isinstance(exc, ssl.SSLError):
-        return TLS, _bad_tls(exc, target)
+        reason = getattr(exc, "os_error", exc)
+        if getattr(reason, "reason", "") in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            return (
+                TLS,
+                f"{target.peer} does not speak TLS: use http:// for this port, or another port.",
+            )
+        return TLS, f"{target.peer} and the simulator could not agree on TLS: the handshake failed."
     if isinstance(exc, aiohttp.ClientConnectorError):
         text = _OS.get(exc.os_error.errno or 0, "No connection to {peer} could be opened.")
         tls = ", during the TLS handshake" if target.tls else ""
@@ -201,13 +207,6 @@ def _bad_certificate(exc: Exception, target: Target) -> str:
     why = _CERTIFICATE.get(code, "it could not be verified")
     advice = " SIM_CA_FILE names certificates to trust." if code in _UNTRUSTED else ""
     return f"The TLS certificate of {target.handler} was refused: {why}.{advice}"
-
-
-def _bad_tls(exc: ssl.SSLError, target: Target) -> str:
-    reason = getattr(exc, "os_error", exc)
-    if getattr(reason, "reason", "") in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
-        return f"{target.peer} does not speak TLS: use http:// for this port, or another port."
-    return f"{target.peer} and the simulator could not agree on TLS: the handshake failed."
 
 
 def _bad_body(exc: Exception) -> str:
