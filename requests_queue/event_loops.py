@@ -126,7 +126,6 @@ class SqlThread:
 
 
 def _with_connection(function: Callable[..., T], *args: Any) -> T:
-    connection.close_if_unusable_or_obsolete()
     try:
         return function(*args)
     except DatabaseError:
