@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from functools import cache
 from itertools import islice
-from typing import Any, ClassVar, Literal, TypedDict, cast
+from typing import Any, ClassVar, Literal, TypedDict, cast, get_args
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -21,8 +22,10 @@ from rest_framework.views import APIView
 from requests_queue import clock
 from requests_queue.api.fields import Anything, Boolean, Id, Input, List
 from requests_queue.api.schema import Stamp
-from requests_queue.catalog.models import User
+from requests_queue.catalog.models import Asset, User
+from requests_queue.catalog.schema import AssetStatus
 from requests_queue.errors import Invalid, Missing
+from requests_queue.queues import base
 from sandbox.api import types
 from sandbox.api.schema import Error, Operation, Operations
 from sandbox.api.types import (
@@ -42,8 +45,7 @@ from sandbox.timeline.observer import MAX_WAIT, observer, respond
 from sandbox.timeline.timeline import Cursor
 from sandbox.waits import condition_parsing, wait_responses, waiting
 from sandbox.waits.condition_parsing import BadCondition
-from sandbox.waits.conditions import Condition
-from sandbox.waits.known_ids import KnownIds
+from sandbox.waits.conditions import Condition, ObjectKind
 from sandbox.waits.wait_responses import Filters, Read
 from sandbox.waits.waiting import Wait
 from webhooks.models import Delivery, Webhook
@@ -52,6 +54,32 @@ TIMEOUT = 5.0  # real seconds
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
 LIMIT = 100  # calls of a response by default
 _CHUNK = 500  # entries of the timeline that are read at once
+_SUBSCRIPTION = ObjectKind(
+    get_args(AssetStatus), final=frozenset({"terminated"}), has_deliveries=False
+)
+
+
+class KnownIds:
+    """Which webhooks and objects one request may name, each looked up once."""
+
+    def __init__(self) -> None:
+        self.has_webhook = cache(_has_webhook)
+        self.kind_of = cache(_kind_of)
+
+
+def _has_webhook(pk: str) -> bool:
+    """Return whether there is a webhook, or was one since the last reset."""
+    if Webhook.with_deleted.filter(pk=pk).exists():
+        return True
+    entries = timeline.between(timeline.last_reset(), timeline.now())
+    return entries.filter(webhook_id=pk).exists()
+
+
+def _kind_of(pk: str) -> ObjectKind | None:
+    if found := base.find_object(pk):
+        queue, _ = found
+        return ObjectKind(queue.status_names, queue.final)
+    return _SUBSCRIPTION if Asset.objects.filter(pk=pk).exists() else None
 
 
 class Present(TypedDict):
