@@ -35,8 +35,8 @@ from sandbox.faults.armed import DEFAULT_SEED
 from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
 from sandbox.models import Fault as FaultRow
 from sandbox.models import HeldResponse
-from sandbox.timeline import timeline
-from sandbox.timeline.observer import MAX_WAIT, Result, json_result, observer, respond
+from sandbox.timeline import observer, timeline
+from sandbox.timeline.observer import MAX_WAIT, Result, json_result, respond
 from webhooks.models import Webhook
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

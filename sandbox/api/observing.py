@@ -40,8 +40,8 @@ from sandbox.api.types import (
 )
 from sandbox.models import ApiCall
 from sandbox.readings import deliveries, handler_activity
-from sandbox.timeline import api_calls, timeline
-from sandbox.timeline.observer import MAX_WAIT, observer, respond
+from sandbox.timeline import api_calls, observer, timeline
+from sandbox.timeline.observer import MAX_WAIT, respond
 from sandbox.timeline.timeline import Cursor
 from sandbox.waits import condition_parsing, wait_responses, waiting
 from sandbox.waits.condition_parsing import BadCondition

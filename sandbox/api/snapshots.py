@@ -24,8 +24,8 @@ from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import Seconds, SecondsField
 from sandbox.clock import holds
 from sandbox.clock.holds import Token
-from sandbox.timeline import timeline
-from sandbox.timeline.observer import MAX_WAIT, Result, json_result, observer, respond
+from sandbox.timeline import observer, timeline
+from sandbox.timeline.observer import MAX_WAIT, Result, json_result, respond
 from sandbox.world import gate, leases, snapshot_storage, snapshots
 from sandbox.world.leases import Taker
 from sandbox.world.snapshots import Replacement

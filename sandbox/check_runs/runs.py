@@ -17,7 +17,7 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
 from sandbox.check_runs.progress import Progress
 from sandbox.models import CheckRun
-from sandbox.timeline import notification
+from sandbox.timeline import observer
 from webhooks.models import Webhook
 
 KEPT = 20  # runs of a webhook
@@ -57,7 +57,7 @@ def begin(webhook: Webhook, options: Mapping[str, Any], user: str) -> CheckRun:
         text = "Checks are running already. Wait until they have ended, or cancel them."
         raise Conflict("CHK_001", text) from None
     _forget_old(webhook.pk)
-    topics.announce(None, notification.CHECKS)
+    topics.announce(None, observer.CHECKS)
     return run
 
 
@@ -74,7 +74,7 @@ def keep(pk: int, progress: Progress) -> bool:
     if not row.update(progress=progress, expires=DatabaseTime() + LEASE):
         # It is gone, or another process took this one for dead.
         return True
-    topics.announce(None, notification.CHECKS)
+    topics.announce(None, observer.CHECKS)
     return row.filter(is_cancelled=True).exists()
 
 
@@ -93,7 +93,7 @@ def end(pk: int, progress: Progress, ending: Ending) -> bool:
         error=ending.error,
         ended_at=datetime.now(UTC),
     )
-    topics.announce(None, notification.CHECKS)
+    topics.announce(None, observer.CHECKS)
     return bool(ended)
 
 

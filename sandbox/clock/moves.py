@@ -28,7 +28,7 @@ from requests_queue.time_format import format_ahead
 from sandbox.clock import settling
 from sandbox.clock.settling import Unsettled
 from sandbox.models import TimelineEntry
-from sandbox.timeline import notification, timeline
+from sandbox.timeline import observer, timeline
 from sandbox.timeline.observer import look_until
 from sandbox.timeline.timeline import Entry
 from webhooks.delivery import engine
@@ -142,7 +142,7 @@ class Move:
             nonlocal looked_at
             if background_work.generation() != self._generation:
                 raise _was_reset()
-            seen = notification.count()
+            seen = observer.count()
             left = self.waiting_for(first=True)
             if stop() or (not left and (looked_at == seen or not settling.has_other_processes())):
                 return None

@@ -35,10 +35,10 @@ from sandbox.faults import armed, kinds
 from sandbox.faults.armed import Firing, Firings, Subject
 from sandbox.faults.kinds import API
 from sandbox.models import Fault, HeldResponse
-from sandbox.timeline import activity, api_calls, notification
+from sandbox.timeline import activity, api_calls, observer
 from sandbox.timeline.activity import GetResponse
-from sandbox.timeline.object_ids import OBJECT_ID
-from sandbox.timeline.observer import Kind, Result, Waiter, observer
+from sandbox.timeline.call_storage import OBJECT_ID
+from sandbox.timeline.observer import Kind, Result, Waiter
 from sandbox.world import gate
 from webhooks.delivery import wakeup
 
@@ -75,7 +75,7 @@ class Responses(Kind[Held]):
             held = HeldResponse.objects.create(
                 fault=row, number=number, method=method, path=path, seen=DatabaseTime()
             )
-            notification.announce_after_commit()
+            observer.announce_after_commit()
         future = gate.begin_delay()
         observer.add(self, Held(key=held.pk, future=future))
         return future, row.left
@@ -155,13 +155,13 @@ def release(fault: str, count: int | None = None) -> list[HeldResponse]:
     )
     released = list(rows[:count])
     _delete([row.pk for row in released])
-    notification.announce_after_commit()
+    observer.announce_after_commit()
     return released
 
 
 def _delete(keys: Sequence[int]) -> None:
     HeldResponse.objects.filter(pk__in=keys).delete()
-    notification.announce_after_commit()
+    observer.announce_after_commit()
 
 
 def _live(faults: Collection[str]) -> QuerySet[HeldResponse]:
@@ -346,7 +346,8 @@ def _decide(request: HttpRequest, faults: Sequence[Fault]) -> Firings:
         "object": named.group() if named else None,
         "data": {"method": request.method, "path": shown, "account": account},
     }
-    [fired] = armed.decide(faults, [Subject(facts, (kinds.pattern(path),), entry)])
+    pattern = OBJECT_ID.sub("{id}", path)
+    [fired] = armed.decide(faults, [Subject(facts, (pattern,), entry)])
     return fired
 
 

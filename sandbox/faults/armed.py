@@ -31,7 +31,7 @@ from requests_queue.errors import Conflict, Missing
 from sandbox.faults import kinds
 from sandbox.faults.kinds import KINDS, Rule
 from sandbox.models import Fault, FaultOrdinal
-from sandbox.timeline import notification, timeline
+from sandbox.timeline import observer, timeline
 from sandbox.timeline.timeline import Entry
 from sandbox.world.tables import world_replaced
 from webhooks.delivery import wakeup
@@ -152,7 +152,7 @@ def arm(
             expires=None if ttl is None else DatabaseTime() + ttl,
             **{"seed": DEFAULT_SEED, **counts},
         )
-        topics.announce(None, notification.FAULTS)
+        topics.announce(None, observer.FAULTS)
     spread()
     return get(row.pk)
 
@@ -192,8 +192,8 @@ def _clear(rows: QuerySet[Fault]) -> list[Fault]:
         FaultOrdinal.objects.filter(fault__in=ids).delete()
         result = list(_shown(cleared).order_by("ordinal"))
         # What they hold is sent.
-        notification.announce_after_commit()
-        topics.announce(None, notification.FAULTS)
+        observer.announce_after_commit()
+        topics.announce(None, observer.FAULTS)
     spread()
     return result
 
@@ -352,7 +352,7 @@ def decide(faults: Sequence[Fault], subjects: Sequence[Subject]) -> list[Firings
             fired[at] += (firing,)
             entries.append(_entry(firing, row, subjects[at], now))
     timeline.append(entries)
-    topics.announce(None, notification.FAULTS)
+    topics.announce(None, observer.FAULTS)
     return fired
 
 

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sandbox.timeline.object_ids import OBJECT_ID
-
 _PREFIX = "/public/v1"
 _WILDCARD = re.compile(r"\*+")
 # Our request to a handler, and our response to a handler's call of the API.
@@ -40,11 +38,6 @@ def below_api(path: str) -> str:
     if path == _PREFIX or path.startswith(f"{_PREFIX}/"):
         path = path[len(_PREFIX) :]
     return path.rstrip("/") or "/"
-
-
-def pattern(path: str) -> str:
-    """Return a path with ids replaced: `/requests/{id}/approve`."""
-    return OBJECT_ID.sub("{id}", path)
 
 
 def matches(glob: str, path: str) -> bool:

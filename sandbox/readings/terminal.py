@@ -17,7 +17,7 @@ from django.db.models import Count, QuerySet
 from checks.outputs import terminal_lines
 from checks.outputs.terminal_lines import Limiter
 from sandbox.models import ApiCall, TimelineEntry
-from sandbox.timeline import notification, timeline
+from sandbox.timeline import observer, timeline
 from sandbox.timeline.observer import LONGEST, look_until
 from sandbox.timeline.timeline import Cursor
 from webhooks.models import Event
@@ -47,7 +47,7 @@ class Terminal:
     def stop(self) -> None:
         """Print the rest and end the thread."""
         self._stopped.set()
-        notification.announce()
+        observer.announce()
         self._thread.join(_STOP_TIMEOUT)
 
     def is_running(self) -> bool:

@@ -32,7 +32,7 @@ from requests_queue.db import database_errors
 from requests_queue.operations import QUESTION, WAITED
 from requests_queue.redaction import Redaction
 from sandbox.models import ApiCall
-from sandbox.timeline import activity, call_storage, notification, timeline
+from sandbox.timeline import activity, call_storage, observer, timeline
 from sandbox.timeline.activity import GetResponse
 from sandbox.timeline.call_storage import MAX_BODY, RecordedCall
 from webhooks.delivery import wakeup
@@ -271,7 +271,7 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
             _recorder.add(_recorded(start, response, sent, sent_note, duration))
             if start.opened:
                 # Who waits can read now what the call has caused.
-                notification.announce()
+                observer.announce()
         return response
 
     return middleware

@@ -20,15 +20,16 @@ from requests_queue.db import background_work
 from requests_queue.redaction import MASK, Redaction
 from requests_queue.topics import OBJECTS, one
 from sandbox.models import ApiCall, ApiCallObject
-from sandbox.timeline import attempt_links, notification, timeline
+from sandbox.timeline import attempt_links, observer, timeline
 from sandbox.timeline.attempt_links import Caller
-from sandbox.timeline.object_ids import OBJECT_ID
 from sandbox.timeline.timeline import Entry
 from webhooks import account_secrets
 from webhooks.announcements import DELIVERIES
 from webhooks.delivery import wakeup
 from webhooks.http.headers import masked
 
+# An id of an object in a text: a prefix and groups of digits.
+OBJECT_ID = re.compile(r"(?<![\w-])[A-Z]{2,6}(?:-\d+)*-\d{2,}(?![\w-])")
 # What a query compares with a secret: `eq(jwt_secret,…)`, `jwt_secret=…`, also encoded.
 _COMPARED = re.compile(
     r"((?:(?:eq|ne|[gl][te]|i?like|in|out|range)(?:\(|%28)(?:jwt_secret|headers)[\w.-]*(?:,|%2C)"
@@ -339,7 +340,7 @@ def _announce(entries: Sequence[Entry]) -> None:
         return
     for entry in entries:
         if account := entry.data["account"]:
-            changed = [notification.CALLS]
+            changed = [observer.CALLS]
             if entry.delivery is not None:
                 changed += [DELIVERIES, one(DELIVERIES, entry.delivery)]
             if entry.object is not None:

@@ -1,10 +1,15 @@
-"""The observer: one thread for everything that callers of this process wait for.
+"""The observer: it tells threads, callers and pages that wait of what changes.
 
-A caller registers a `Waiter` with a `Kind` of condition: on whose behalf it waits, until when, and
-the future of its response. The thread runs while there are waiters, is woken by changes
-(`notification`), and lets each kind read the database once for all its waiters. `respond` lets the
-web server wait for the future without a thread (`connect_sim.server.deferred`, which this package
-does not import). Code that waits in a thread of its own uses `look_until`.
+In one process a commit notifies threads directly. Across processes PostgreSQL's NOTIFY does, and on
+SQLite its change counter, which is read every POLL seconds while somebody waits. Pages hear what
+changes by `requests_queue.topics`: of no account what all may see. Code that waits in a thread of
+its own uses `look_until`.
+
+All callers of this process are in one thread. A caller registers a `Waiter` with a `Kind` of
+condition: on whose behalf it waits, until when, and the future of its response. The thread runs
+while there are waiters, is woken by changes, and lets each kind read the database once for all its
+waiters. `respond` lets the web server wait for the future without a thread
+(`connect_sim.server.deferred`, which this package does not import).
 """
 
 from __future__ import annotations
@@ -19,14 +24,21 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
 from requests_queue.api import fast_json
 from requests_queue.errors import Refused
-from sandbox.timeline import notification
+from webhooks.delivery import wakeup
 
 logger = logging.getLogger(__name__)
+
+CHANNEL = "connect_sim_timeline"
+_NOTIFY = f"SELECT pg_notify('{CHANNEL}', '')"  # at the commit
+POLL = 0.1  # seconds
+RECONNECT = 1.0  # seconds until a listener without a database tries again
+# Topics of pages.
+CALLS, FAULTS, CHECKS = "calls", "faults", "checks"
 
 MAX_PER_KEY = 500  # waiters of a kind with the same owner
 MAX_WAIT = 600.0  # seconds for which a caller may wait
@@ -34,6 +46,138 @@ MAX_WAIT = 600.0  # seconds for which a caller may wait
 LONGEST = 60.0
 _FAILURE_PAUSE = 0.5  # seconds until a kind is tried again after an error
 KEY = "connect_sim.deferred"
+
+_condition = threading.Condition()
+_count = 0
+_waiting = 0  # threads in `wait`
+
+
+def announce_after_commit() -> None:
+    """Notify all waiting threads when the transaction is committed."""
+    if _reaches_processes():
+        with connection.cursor() as cursor:
+            cursor.execute(_NOTIFY)
+    announce_here_after_commit()
+
+
+def notifying(change: str) -> str:
+    """Return a statement that changes the same and notifies other processes at the commit.
+
+    For this process call `announce_here_after_commit`.
+    """
+    return f"WITH changed AS ({change}) {_NOTIFY}" if _reaches_processes() else change
+
+
+def announce_here_after_commit() -> None:
+    """Notify the waiting threads of this process when the transaction is committed."""
+    transaction.on_commit(announce, robust=True)
+
+
+def _reaches_processes() -> bool:
+    return connection.vendor == "postgresql" and not wakeup.is_broker_in_memory()
+
+
+def announce() -> None:
+    """Notify the waiting threads of this process."""
+    global _count
+    with _condition:
+        _count += 1
+        _condition.notify_all()
+
+
+def count() -> int:
+    """Return a number that grows with each notification."""
+    return _count
+
+
+def wait(seen: int, timeout: float | None = None) -> int:
+    """Wait until `count()` differs from `seen` or the timeout (seconds); return the count."""
+    global _waiting
+    _ensure_listener()
+    with _condition:
+        _waiting += 1
+        # The listener may pause while nobody waits.
+        _condition.notify_all()
+        try:
+            _condition.wait_for(lambda: _count != seen, timeout)
+        finally:
+            _waiting -= 1
+        return _count
+
+
+def look_until(look: Callable[[], float | None], deadline: float = math.inf) -> bool:
+    """Call `look` now and after each change until it returns None; False at the deadline.
+
+    It returns after how many seconds to look again without a change.
+    """
+    while True:
+        seen = count()
+        seconds = look()
+        if seconds is None:
+            return True
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        wait(seen, max(0.0, min(seconds, left, LONGEST)))
+
+
+# Changes of other processes.
+
+_listener: threading.Thread | None = None
+_guard = threading.Lock()
+
+
+def _ensure_listener() -> None:
+    """Start this process's listener, unless all writers are in this process."""
+    global _listener
+    if wakeup.is_broker_in_memory():
+        return
+    with _guard:
+        if _listener is None or not _listener.is_alive():
+            listen = _listen_postgresql if connection.vendor == "postgresql" else _poll_sqlite
+            _listener = threading.Thread(
+                target=_forever, args=[listen], name="timeline-listener", daemon=True
+            )
+            _listener.start()
+
+
+def _forever(listen: Callable[[], None]) -> None:
+    while True:
+        try:
+            listen()
+        except Exception:
+            # The database is unavailable: waiting threads read it at intervals meanwhile.
+            connection.close()
+            announce()
+            time.sleep(RECONNECT)
+
+
+def _listen_postgresql() -> None:
+    connection.ensure_connection()
+    with connection.cursor() as cursor:
+        cursor.execute(f"LISTEN {CHANNEL}")
+    # Entries that were committed before LISTEN.
+    announce()
+    driver: Any = connection.connection
+    for _ in driver.notifies():
+        announce()
+
+
+def _poll_sqlite() -> None:
+    last = None
+    while True:
+        with _condition:
+            _condition.wait_for(lambda: _waiting > 0)
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA data_version")
+            [version] = cursor.fetchone()
+        if version != last:
+            last = version
+            announce()
+        time.sleep(POLL)
+
+
+# Callers.
 
 
 class Result(NamedTuple):
@@ -137,9 +281,9 @@ class Observer:
                 self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
                 self._thread.start()
         # Also when the client leaves: the thread ends with the last waiter.
-        waiter.future.add_done_callback(lambda future: notification.announce())
+        waiter.future.add_done_callback(lambda future: announce())
         # What has been written since the caller looked, and the new deadline.
-        notification.announce()
+        announce()
 
     def check_limit(self, kind: Kind[Any], owner: str) -> None:
         """Raise TooManyWaits if there is no place for a waiter."""
@@ -190,20 +334,7 @@ class Observer:
         return min(seconds, min(deadlines, default=math.inf) - time.monotonic())
 
 
-def look_until(look: Callable[[], float | None], deadline: float = math.inf) -> bool:
-    """Call `look` now and after each change until it returns None; False at the deadline.
-
-    It returns after how many seconds to look again without a change.
-    """
-    while True:
-        seen = notification.count()
-        seconds = look()
-        if seconds is None:
-            return True
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        notification.wait(seen, max(0.0, min(seconds, left, LONGEST)))
-
-
-observer = Observer()
+_observer = Observer()
+add = _observer.add
+check_limit = _observer.check_limit
+waiting = _observer.waiting

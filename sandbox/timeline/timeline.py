@@ -38,7 +38,7 @@ from requests_queue.db import retention, sql
 from requests_queue.db.retention import ByAge
 from requests_queue.errors import Invalid
 from sandbox.models import ApiCall, TimelineEntry, oldest_in_progress
-from sandbox.timeline import notification
+from sandbox.timeline import observer
 from webhooks import pruning
 from webhooks.models import Event
 
@@ -134,15 +134,15 @@ def append(entries: Sequence[Entry]) -> None:
     marks = f"({sql.placeholders(list(_COLUMNS))})"
     if connection.vendor == "postgresql" and len(rows) > _ROWS:
         source, values = sql.rows_of(rows, _COLUMNS, is_joined=False)
-        sql.fetch(notification.notifying(f"{_INSERT} {source}"), values)
+        sql.fetch(observer.notifying(f"{_INSERT} {source}"), values)
     elif len(rows) <= _ROWS:
         with connection.cursor() as cursor:
             insert = f"{_INSERT} VALUES {', '.join([marks] * len(rows))}"
-            cursor.execute(notification.notifying(insert), [v for row in rows for v in row])
+            cursor.execute(observer.notifying(insert), [v for row in rows for v in row])
     else:
         with connection.cursor() as cursor:
             cursor.executemany(f"{_INSERT} VALUES {marks}", rows)
-    notification.announce_here_after_commit()
+    observer.announce_here_after_commit()
 
 
 def open_call(at: datetime, real_at: datetime, data: Mapping[str, Any]) -> int:
@@ -164,7 +164,7 @@ def complete(entries: Mapping[int, Entry]) -> None:
         with connection.cursor() as cursor:
             rows = zip(_values(list(entries.values())), entries, strict=True)
             cursor.executemany(_COMPLETE, [(kind, *rest, pk) for (kind, _, *rest), pk in rows])
-        notification.announce_after_commit()
+        observer.announce_after_commit()
 
 
 def _values(entries: Sequence[Entry]) -> list[tuple[Any, ...]]:

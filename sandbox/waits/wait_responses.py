@@ -21,8 +21,8 @@ from requests_queue.time_format import format_span
 from sandbox.clock import settling
 from sandbox.models import TimelineEntry
 from sandbox.readings import handler_activity, handler_notes
-from sandbox.timeline import api_calls, timeline
-from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result, observer
+from sandbox.timeline import api_calls, observer, timeline
+from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result
 from sandbox.timeline.timeline import Cursor
 from sandbox.waits import conditions
 from sandbox.waits.conditions import Condition, Entry, History, Needs, Present

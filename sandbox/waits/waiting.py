@@ -25,7 +25,7 @@ from requests_queue.errors import Conflict
 from sandbox.clock import moves, settling
 from sandbox.clock.moves import Move
 from sandbox.models import TimelineEntry
-from sandbox.timeline import api_calls, notification, timeline
+from sandbox.timeline import api_calls, observer, timeline
 from sandbox.timeline.observer import (
     LONGEST,
     UNAVAILABLE,
@@ -33,7 +33,6 @@ from sandbox.timeline.observer import (
     Result,
     Waiter,
     look_until,
-    observer,
 )
 from sandbox.timeline.timeline import Cursor
 from sandbox.waits import conditions, wait_responses
@@ -273,7 +272,7 @@ class Mover:
             if is_kept:
                 self._kept.append(wait)
         if is_kept:
-            notification.announce()
+            observer.announce()
         else:
             deliver(wait)
 
@@ -327,7 +326,7 @@ class Mover:
                 # An entry that isn't readable yet may decide a wait.
                 pause = timeline.WITHHELD_POLL if is_withheld else self._step(move, skipping)
             if pause:
-                notification.wait(notification.count(), pause)
+                observer.wait(observer.count(), pause)
 
     def _step(self, move: Move, skipping: list[Wait]) -> float:
         """Move to the next moment, or end the waits for which there is none.

@@ -21,8 +21,8 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing
 from sandbox.clock.holds import DEFAULT_TTL, Token
 from sandbox.models import Lease
-from sandbox.timeline import notification
-from sandbox.timeline.observer import Kind, Result, Waiter, observer
+from sandbox.timeline import observer
+from sandbox.timeline.observer import Kind, Result, Waiter
 
 # Seconds after which a waiting caller looks for a lease that expired, or that another process
 # released.
@@ -55,7 +55,7 @@ def release(token: str) -> None:
     """Release the lease; raises Missing if it was released or has expired."""
     if not _valid(token).delete()[0]:
         raise Missing(token)
-    notification.announce()
+    observer.announce()
 
 
 def renew_noted(note: str, ttl: float) -> bool:
@@ -66,7 +66,7 @@ def renew_noted(note: str, ttl: float) -> bool:
 def release_noted(note: str) -> None:
     """Release the lease if it has this note: its holder is gone."""
     if Lease.objects.filter(note=note).delete()[0]:
-        notification.announce()
+        observer.announce()
 
 
 def current() -> Token | None:

@@ -20,7 +20,7 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
 from requests_queue.models import Clock
 from sandbox.clock import moves, settling
-from sandbox.timeline import notification
+from sandbox.timeline import observer
 from tests import make
 from tests.background import Background
 from tests.engines import settled, until
@@ -58,14 +58,14 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def on_wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
     """Return a function that lets a move call another one each time before it waits."""
-    wait = notification.wait
+    wait = observer.wait
 
     def install(look: Callable[[], Any]) -> None:
         def look_and_wait(seen: int, seconds: float) -> int:
             look()
             return wait(seen, min(seconds, 0.02))
 
-        monkeypatch.setattr(notification, "wait", look_and_wait)
+        monkeypatch.setattr(observer, "wait", look_and_wait)
 
     return install
 

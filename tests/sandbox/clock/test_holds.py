@@ -11,7 +11,7 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Missing
 from sandbox.clock import holds, moves, settling
 from sandbox.models import Hold, TimelineEntry
-from sandbox.timeline import notification
+from sandbox.timeline import observer
 from tests.api import Caller
 from tests.background import concurrently
 
@@ -83,7 +83,7 @@ def test_only_one_of_two_releases_succeeds() -> None:
 def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:
     hold = holds.take()
     seen = set()
-    wait = notification.wait
+    wait = observer.wait
 
     def release_then_wait(at: int, seconds: float | None = None) -> int:
         seen.add(clock.now())
@@ -91,7 +91,7 @@ def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:
             holds.release(hold.id)
         return wait(at, seconds)
 
-    monkeypatch.setattr(notification, "wait", release_then_wait)
+    monkeypatch.setattr(observer, "wait", release_then_wait)
     moved = moves.advance(timedelta(hours=1))
     assert seen == {moved.start}
     assert moved.unsettled == []

@@ -14,7 +14,7 @@ from requests_queue.db import sql
 from requests_queue.signals import collect_busy, collect_next_due
 from sandbox.clock import moves, settling
 from sandbox.models import ProcessActivity, TimelineEntry
-from sandbox.timeline import activity, notification, timeline
+from sandbox.timeline import activity, observer, timeline
 from sandbox.timeline.activity import Activity
 from sandbox.timeline.timeline import Entry
 from tests import make
@@ -109,14 +109,14 @@ def test_move_is_woken_by_the_timeline(
     again = dict.fromkeys(settling._AGAIN, 60.0)
     monkeypatch.setattr(settling, "_AGAIN", again)
     woken: list[bool] = []
-    wait = notification.wait
+    wait = observer.wait
 
     def noted_wait(seen: int, seconds: float | None = None) -> int:
         count = wait(seen, seconds)
         woken.append(count != seen)
         return count
 
-    monkeypatch.setattr(notification, "wait", noted_wait)
+    monkeypatch.setattr(observer, "wait", noted_wait)
     served.respond = lambda request: 500
     make.order(catalog)
     moves.run_until_idle(patience=60)

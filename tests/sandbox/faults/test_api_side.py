@@ -12,6 +12,7 @@ from sandbox.clock import moves
 from sandbox.faults import armed
 from sandbox.models import ApiCall, Fault, TimelineEntry
 from sandbox.timeline import api_calls, timeline
+from sandbox.timeline.call_storage import OBJECT_ID
 from tests import make
 from tests.api import Caller, caller
 from tests.background import concurrently
@@ -25,6 +26,18 @@ APPROVE = "/requests/PR-1111-2222-3333-001/approve"
 
 def statuses(client: Caller, count: int, path: str = "/requests") -> list[int]:
     return [client.get(path).status for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (APPROVE, "/requests/{id}/approve"),
+        ("/requests", "/requests"),
+        ("/products/PRD-1-22/items/PRD-1-22-0001", "/products/{id}/items/{id}"),
+    ],
+)
+def test_ids_in_a_path_are_found(path: str, expected: str) -> None:
+    assert OBJECT_ID.sub("{id}", path) == expected
 
 
 def counts(client: Caller, fault: dict[str, Any]) -> tuple[int, int]:

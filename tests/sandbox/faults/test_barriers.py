@@ -16,8 +16,7 @@ from django.db import OperationalError
 
 from sandbox.faults import api_side
 from sandbox.models import Fault, HeldResponse
-from sandbox.timeline import activity, notification
-from sandbox.timeline.observer import observer
+from sandbox.timeline import activity, observer
 from tests.api import Caller
 from tests.background import concurrently, threads
 from tests.engines import until
@@ -124,7 +123,7 @@ def test_fifty_held_responses_hold_no_thread_and_are_in_flight(site: Site, arm: 
 
 def expire(site: Site, pk: str) -> None:
     Fault.objects.update(expires=1.0)
-    notification.announce()
+    observer.announce()
 
 
 def reset(site: Site, pk: str) -> None:

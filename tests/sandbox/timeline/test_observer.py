@@ -83,7 +83,7 @@ def status(url: str, by: Caller, use: Use, seconds: float) -> int:
 
 
 def waiting(use: Use, count: int) -> None:
-    until(lambda: len(observer.observer.waiting(use.kind)) == count, f"{count} waits")
+    until(lambda: len(observer.waiting(use.kind)) == count, f"{count} waits")
 
 
 def test_wait_ends_at_its_deadline(url: str, client: Caller, use: Use) -> None:

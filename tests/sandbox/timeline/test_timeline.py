@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from connect_sim.cli import observing
 from requests_queue import clock
 from sandbox.models import TimelineEntry
-from sandbox.timeline import notification, timeline
+from sandbox.timeline import observer, timeline
 from sandbox.timeline.timeline import Cursor, Entry
 from tests import make
 from tests.api import Caller
@@ -92,24 +92,24 @@ def test_reader_beside_concurrent_writers_sees_everything_once() -> None:
 
 
 def test_waiting_thread_is_woken_by_a_commit() -> None:
-    seen = notification.count()
-    waiting = Background(lambda: notification.wait(seen, 10))
+    seen = observer.count()
+    waiting = Background(lambda: observer.wait(seen, 10))
     with transaction.atomic():
         write("x")
-        assert notification.count() == seen
+        assert observer.count() == seen
     assert waiting.result() != seen
 
 
 _WAIT = """
 import time
-from sandbox.timeline import notification
-seen = notification.wait(notification.count(), 20)
+from sandbox.timeline import observer
+seen = observer.wait(observer.count(), 20)
 # What the listener announces when it starts is read.
-while (later := notification.wait(seen, 0.3)) != seen:
+while (later := observer.wait(seen, 0.3)) != seen:
     seen = later
 print("ready", flush=True)
 began = time.monotonic()
-print(notification.wait(seen, 20) != seen, time.monotonic() - began < 10, flush=True)
+print(observer.wait(seen, 20) != seen, time.monotonic() - began < 10, flush=True)
 """
 
 
@@ -128,11 +128,11 @@ def test_commit_wakes_a_thread_of_another_process(tmp_path: Path, settings: Any)
 
 
 def test_rollback_wakes_nobody() -> None:
-    seen = notification.count()
+    seen = observer.count()
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         write("x")
         raise ZeroDivisionError
-    assert notification.wait(seen, 0) == seen
+    assert observer.wait(seen, 0) == seen
 
 
 def test_last_entries_before_a_cursor() -> None:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.timeline import timeline
-from sandbox.timeline.observer import observer
+from sandbox.timeline import observer, timeline
 from sandbox.timeline.timeline import Entry
 from sandbox.waits import wait_responses
 from tests import make

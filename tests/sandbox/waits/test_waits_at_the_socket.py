@@ -11,8 +11,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 
 from sandbox.clock import moves
-from sandbox.timeline import timeline
-from sandbox.timeline.observer import observer
+from sandbox.timeline import observer, timeline
 from sandbox.waits import wait_responses
 from sandbox.waits.waiting import waits
 from tests import orders

@@ -12,7 +12,8 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Missing
 from sandbox.clock.holds import Token
 from sandbox.models import Lease
-from sandbox.timeline.observer import Result, observer
+from sandbox.timeline import observer
+from sandbox.timeline.observer import Result
 from sandbox.world import gate, leases
 from sandbox.world.leases import Taker
 from tests.api import Caller, refused

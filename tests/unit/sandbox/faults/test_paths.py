@@ -1,4 +1,4 @@
-"""Paths of API calls: patterns and globs."""
+"""Paths of API calls, and globs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,6 @@ from sandbox.faults import kinds
 )
 def test_path_below_the_api(path: str, expected: str) -> None:
     assert kinds.below_api(path) == expected
-
-
-def test_ids_of_a_path_are_replaced() -> None:
-    path = "/requests/PR-1111-2222-3333-001/approve"
-    assert kinds.pattern(path) == "/requests/{id}/approve"
-    assert kinds.pattern("/requests") == "/requests"
-    assert kinds.pattern("/products/PRD-1-22/items/PRD-1-22-0001") == "/products/{id}/items/{id}"
 
 
 @pytest.mark.parametrize(
