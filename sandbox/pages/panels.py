@@ -28,7 +28,7 @@ from requests_queue.catalog.models import Account, User
 from sandbox.check_runs import runs
 from sandbox.listener import PORT
 from sandbox.pages import checks, clock, stream_rows, timeline
-from sandbox.readings import deliveries, forecast, handler_activity
+from sandbox.readings import deliveries, handler_activity
 from sandbox.readings.handler_activity import Key
 from webhooks.models import Webhook
 
@@ -161,7 +161,7 @@ def _ends(account: str, keys: Sequence[str]) -> dict[str, Shown]:
     return {pk: {"webhook": pk, "at": each[-1].at} for pk, each in _steps(keys).items()}
 
 
-def _steps(keys: Sequence[str]) -> dict[str, list[forecast.Row]]:
+def _steps(keys: Sequence[str]) -> dict[str, list[deliveries.Row]]:
     rows = Webhook.objects.filter(pk__in=keys, active=True, round__gt=0)
     steps = {row.pk: deliveries.forecast_of(row).rows for row in rows}
     return {pk: each for pk, each in steps.items() if each}

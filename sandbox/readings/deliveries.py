@@ -1,4 +1,4 @@
-"""Deliveries as `/sandbox/deliveries` shows them: events, attempts, tokens, and what is next.
+"""Deliveries as `/sandbox/deliveries` shows them, and forecasts of their next attempts.
 
 Secrets are masked as the portal masks them. A list takes a constant number of queries.
 """
@@ -29,15 +29,17 @@ from portal.queues.parameters import has_password
 from portal.queues.parameters import masked as without_passwords
 from requests_queue import clock
 from requests_queue.api.json_validation import parse_json
-from sandbox.readings import forecast, handler_activity
+from sandbox.readings import handler_activity
 from sandbox.readings.handler_activity import HandlerActivity, Key
 from sandbox.timeline import timeline
 from sandbox.timeline.timeline import Cursor, format_time
 from webhooks import conf, next_attempt
 from webhooks.delivery.request import JOSE, TOKEN_HEADERS, order_claims
+from webhooks.delivery.retry import AttemptSummary, decide
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
 from webhooks.next_attempt import WorkerLoad
+from webhooks.states import FAILURE, BackoffState, Policy
 from webhooks.types import EVENT
 
 Json = dict[str, Any]
@@ -45,6 +47,7 @@ Json = dict[str, Any]
 LISTED_BODY = 4096  # bytes of a body up to which a list shows it
 MAX_LISTED, MAX_ATTEMPTS = 10, 1000  # latest attempts of a delivery in a list, and alone
 MAX_EVENTS = 100  # first events of a delivery
+MAX_ROWS = 1000  # attempts of a forecast
 _TOKEN_NAMES = frozenset(name.lower() for name in TOKEN_HEADERS["both"])
 
 
@@ -226,7 +229,38 @@ def _masked_text(text: str) -> str:
     return masked.encode(errors="backslashreplace").decode()
 
 
-# The forecast
+# The forecast.
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An attempt, and whether its failure makes the webhook out of order.
+
+    `number` is the attempt's of its delivery, `reason` why it is at that time.
+    """
+
+    number: int
+    at: datetime
+    reason: str
+    out_of_order: bool
+
+
+def forecast(
+    backoff: BackoffState, policy: Policy, now: datetime, *, attempts: int = 0, reason: str = ""
+) -> list[Row]:
+    """Return the attempts until the webhook is out of order, at most MAX_ROWS.
+
+    `attempts` are those that the delivery has made; `reason` is that of the next one.
+    """
+    rows: list[Row] = []
+    while not backoff.out_of_order and len(rows) < MAX_ROWS:
+        at = max(backoff.until or now, now)
+        summary = AttemptSummary(FAILURE, started_at=at, backoff_began_at=backoff.began_at)
+        decision = decide(summary, backoff, at, policy)
+        is_last = decision.backoff.out_of_order
+        rows.append(Row(attempts + len(rows) + 1, at, reason, is_last))
+        backoff, reason = decision.backoff, decision.why
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +274,7 @@ class Forecast:
     now: datetime
     reason: str
     delivery: Delivery | None
-    rows: list[forecast.Row]
+    rows: list[Row]
 
     def represent(self) -> Json:
         return {
@@ -270,9 +304,9 @@ def forecast_of(row: Webhook) -> Forecast:
         or waiting.order_by("due_at").first()
     )
     step = next_attempt.of_webhook(row, now, pending=waiting.count())
-    steps: list[forecast.Row] = []
+    steps: list[Row] = []
     if row.active and row.type == EVENT and not row.out_of_order:
         made = first.attempts if first else 0
         at = max(now, first.due_at) if first and first.due_at else now
-        steps = forecast.forecast(row.backoff, conf.policy(), at, attempts=made, reason=step.why)
+        steps = forecast(row.backoff, conf.policy(), at, attempts=made, reason=step.why)
     return Forecast(row, now, step.why, first, steps)
