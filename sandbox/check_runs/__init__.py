@@ -1,5 +1,5 @@
 """Runs of checks that the portal starts: their rows, and the process of each.
 
-To be read in this order: `progress` (of a run, from its events), `runs` (rows, and what can be
-checked), `process` (the program of a run, how it ended, and what it leaves behind).
+To be read in this order: `runs` (rows with their progress, and what can be checked), `process` (the
+program of a run, how it ended, and what it leaves behind).
 """

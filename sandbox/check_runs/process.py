@@ -31,8 +31,8 @@ from checks.outputs.masking import mask_report
 from checks.throwaway import environment
 from requests_queue.errors import Missing, Refused
 from requests_queue.redaction import Redaction
-from sandbox.check_runs import progress, runs
-from sandbox.check_runs.runs import Ending
+from sandbox.check_runs import runs
+from sandbox.check_runs.runs import Ending, Progress
 from sandbox.models import CheckRun
 from sandbox.world import gate, leases, snapshots
 
@@ -151,7 +151,7 @@ class Job:
     def __init__(self, run: CheckRun, secrets: Collection[str]) -> None:
         """Start the process; raises OSError."""
         self._run, self._secrets = run, secrets
-        self._progress: progress.Progress = {}
+        self._progress: Progress = {}
         self._report: Any = None
         # Events, and None when the process has closed its output.
         self._inbox: queue.SimpleQueue[Mapping[str, Any] | None] = queue.SimpleQueue()
@@ -225,7 +225,7 @@ class Job:
                 elif event.get("event") == events.REPORT:
                     self._report = event["report"]
                 elif event:
-                    self._progress = progress.apply(self._progress, event, self._secrets)
+                    self._progress = runs.apply(self._progress, event, self._secrets)
 
     def _look(self) -> None:
         """Store the progress; end the process if the run is cancelled."""

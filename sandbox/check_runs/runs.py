@@ -1,8 +1,14 @@
-"""The rows of runs: at most one is running; each change of state is a filtered UPDATE."""
+"""The rows of runs: at most one is running; each change of state is a filtered UPDATE.
+
+A row has the progress of its run, which follows from its events:
+
+    {"checks": ["auth.control", …], "running": ["auth.no_header"],
+     "results": [{"check", "title", "level", "mark", "text", "seconds"}, …]}
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +17,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Subquery
 
 from checks.options import EVENT, VALIDATOR, new_name
+from checks.outputs import events
 from requests_queue import topics
 from requests_queue.catalog.models import Account
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
-from sandbox.check_runs.progress import Progress
+from requests_queue.redaction import Redaction
 from sandbox.models import CheckRun
 from sandbox.timeline import observer
 from webhooks.models import Webhook
@@ -26,6 +33,9 @@ STOPPED = "The sandbox was stopped."
 # Checks create purchases, so they are about webhooks of subscription requests.
 _OBJECT_CLASS = "fulfillment_request"
 _TYPES = (EVENT, VALIDATOR)
+_RESULT = ("check", "title", "level", "mark", "text", "seconds")
+
+Progress = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +76,24 @@ def _forget_old(webhook: str) -> None:
     last = list(rows.order_by("-pk").values_list("pk", flat=True)[KEPT - 1 : KEPT])
     if last:
         rows.filter(pk__lt=last[0]).exclude(state=CheckRun.RUNNING).delete()
+
+
+def apply(progress: Progress, event: Mapping[str, Any], secrets: Collection[str] = ()) -> Progress:
+    """Return the progress after an event, without secrets; the report's changes nothing."""
+    kind, running = event["event"], list(progress.get("running", []))
+    if kind == events.BEGUN:
+        return {"checks": event["checks"], "running": [], "results": []}
+    if kind == events.STARTED:
+        return {**progress, "running": [*running, event["check"]]}
+    if kind == events.ENDED:
+        result = {name: event[name] for name in _RESULT}
+        result["text"] = Redaction(secrets).text(result["text"])
+        return {
+            **progress,
+            "running": [each for each in running if each != event["check"]],
+            "results": [*progress.get("results", []), result],
+        }
+    return progress
 
 
 def keep(pk: int, progress: Progress) -> bool:

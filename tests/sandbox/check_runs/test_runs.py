@@ -1,10 +1,14 @@
-"""The rows of runs: one at a time, ended once, and kept by a reset."""
+"""The rows of runs: one at a time, with their progress, ended once, and kept by a reset."""
 
 from __future__ import annotations
 
+import io
+
 import pytest
 
+from checks.model import Outcome
 from checks.options import lease_note, snapshot_base, snapshot_before
+from checks.outputs import events
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
 from sandbox.check_runs import process, runs
@@ -14,6 +18,7 @@ from tests import make
 from tests.api import Caller
 from tests.background import concurrently
 from tests.sandbox import worlds
+from tests.unit.checks import reports
 from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,3 +131,20 @@ def test_run_that_has_lost_its_lease_is_not_undone(
 def test_runs_outlive_a_reset(run: CheckRun) -> None:
     snapshots.reset(patience=0)
     assert state_of(run) == "running" and not Webhook.objects.exists()
+
+
+def test_progress_follows_from_the_events() -> None:
+    out, checks = io.StringIO(), [reports.check("auth.control"), reports.check("auth.garbage")]
+    stream = events.Stream(checks, False, out)
+    stream.started(checks[0])
+    stream.started(checks[1])
+    stream.ended(reports.result(Outcome.PASS, checks[0]))
+    state: runs.Progress = {}
+    for line in out.getvalue().splitlines():
+        event = events.read(line)
+        assert event is not None
+        state = runs.apply(state, event)
+    assert (state["checks"], state["running"]) == (["auth.control", "auth.garbage"], [checks[1].id])
+    (only,) = state["results"]
+    assert (only["check"], only["mark"], only["seconds"]) == ("auth.control", "pass", 0.25)
+    assert runs.apply(state, {"event": events.REPORT, "report": {}}) == state

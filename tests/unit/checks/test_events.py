@@ -7,9 +7,7 @@ import json
 
 import pytest
 
-from checks.model import Outcome
 from checks.outputs import events, json_report
-from sandbox.check_runs import progress
 from tests.unit.checks import reports
 
 
@@ -32,20 +30,3 @@ def test_stream_has_a_line_for_each_event() -> None:
 @pytest.mark.parametrize("line", ["", "Traceback", "[]", "1", '{"event": "other"}', "{"])
 def test_other_lines_are_no_events(line: str) -> None:
     assert events.read(line) is None
-
-
-def test_progress_follows_from_the_events() -> None:
-    out, checks = io.StringIO(), [reports.check("auth.control"), reports.check("auth.garbage")]
-    stream = events.Stream(checks, False, out)
-    stream.started(checks[0])
-    stream.started(checks[1])
-    stream.ended(reports.result(Outcome.PASS, checks[0]))
-    state: progress.Progress = {}
-    for line in out.getvalue().splitlines():
-        event = events.read(line)
-        assert event is not None
-        state = progress.apply(state, event)
-    assert (state["checks"], state["running"]) == (["auth.control", "auth.garbage"], [checks[1].id])
-    (only,) = state["results"]
-    assert (only["check"], only["mark"], only["seconds"]) == ("auth.control", "pass", 0.25)
-    assert progress.apply(state, {"event": events.REPORT, "report": {}}) == state
