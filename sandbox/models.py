@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connection, models
-from django.db.models import Expression, Q
+from django.db.models import Expression, F, Q
+from django.db.models.functions import Cast
 
 from requests_queue.db.compressed_text import CompressedTextField
+from requests_queue.db.sql import DatabaseTime
 
 # Transactions of other databases of the server are left out: they write no entries, and may last
 # for hours. One that has ended meanwhile, or whose database is unknown, counts.
@@ -25,6 +27,10 @@ _OLDEST = """
         )
     ) FROM present
 """
+
+
+# The seconds until a row expires, whose `expires` is Unix time by the database's clock.
+EXPIRES_IN = Cast(F("expires") - DatabaseTime(), models.FloatField())
 
 
 class TransactionId(Expression):

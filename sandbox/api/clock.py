@@ -14,7 +14,7 @@ from requests_queue.api.schema import Stamp
 from sandbox.api import types
 from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import DurationField, NumberField, Seconds, SecondsField
-from sandbox.clock import holds, moves, settle_times, settling
+from sandbox.clock import moves, settle_times, settling, tokens
 from sandbox.clock.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MoveResult
 from sandbox.timeline.timeline import format_time
 
@@ -227,8 +227,8 @@ class Hold(TypedDict):
 class HoldInput(Input):
     """How long the hold lasts at most, and a note for people."""
 
-    ttl = SecondsField(0.001, holds.MAX_TTL)
-    note = String(holds.MAX_NOTE)
+    ttl = SecondsField(0.001, tokens.MAX_TTL)
+    note = String(tokens.MAX_NOTE)
 
 
 class HoldsView(APIView):
@@ -241,12 +241,12 @@ class HoldsView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return the holds that keep the clock: `[{"id", "note", "expires_in"}]`."""
-        return Response([hold.represent() for hold in holds.active()])
+        return Response([hold.represent() for hold in tokens.holds()])
 
     def post(self, request: Request) -> Response:
         """Take a hold: 201 `{"id", "note", "expires_in"}`."""
         values = HoldInput().check(request.data)
-        hold = holds.take(values.get("ttl", holds.DEFAULT_TTL), values.get("note", ""))
+        hold = tokens.take_hold(values.get("ttl", tokens.DEFAULT_TTL), values.get("note", ""))
         return Response(hold.represent(), status=201)
 
 
@@ -259,7 +259,7 @@ class HoldView(APIView):
 
     def delete(self, request: Request, id: str) -> Response:
         """Release a hold: 204; 404 if it was released or has expired."""
-        holds.release(id)
+        tokens.release_hold(id)
         return Response(status=204)
 
 

@@ -22,12 +22,11 @@ from requests_queue.api.schema import Stamp
 from requests_queue.catalog.models import User
 from sandbox.api.schema import Operation, Operations
 from sandbox.api.types import Seconds, SecondsField
-from sandbox.clock import holds
-from sandbox.clock.holds import Token
+from sandbox.clock import tokens
+from sandbox.clock.tokens import Taker, Token
 from sandbox.timeline import observer, timeline
 from sandbox.timeline.observer import MAX_WAIT, Result, json_result, respond
-from sandbox.world import gate, leases, snapshot_storage, snapshots
-from sandbox.world.leases import Taker
+from sandbox.world import gate, snapshot_storage, snapshots
 from sandbox.world.snapshots import Replacement
 
 
@@ -203,13 +202,13 @@ class LeaseState(TypedDict):
 class RenewInput(Input):
     """How long the lease lasts from now on."""
 
-    ttl = SecondsField(0.001, holds.MAX_TTL)
+    ttl = SecondsField(0.001, tokens.MAX_TTL)
 
 
 class LeaseInput(RenewInput):
     """How long the lease lasts, a note for people, and how long to wait for it."""
 
-    note = String(holds.MAX_NOTE)
+    note = String(tokens.MAX_NOTE)
     wait = SecondsField(0, MAX_WAIT)
 
 
@@ -225,7 +224,7 @@ class LeaseView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return who uses the sandbox exclusively: `{"lease": {"note", "expires_in"} | null}`."""
-        lease = leases.current()
+        lease = tokens.lease()
         shown = {k: v for k, v in lease.represent().items() if k != "id"} if lease else None
         return Response({"lease": shown})
 
@@ -236,7 +235,7 @@ class LeaseView(APIView):
         callers get it in order. It binds callers that take it: calls without it are not refused.
         """
         values = LeaseInput().check(request.data)
-        ttl, note = values.get("ttl", holds.DEFAULT_TTL), values.get("note", "")
+        ttl, note = values.get("ttl", tokens.DEFAULT_TTL), values.get("note", "")
         if seconds := values.get("wait", 0):
             taker = Taker(
                 owner=str(cast(User, request.user).pk),
@@ -245,12 +244,12 @@ class LeaseView(APIView):
                 note=note,
                 answer=_answer,
             )
-            observer.add(leases.takers, taker)
+            observer.add(tokens.takers, taker)
             # A client that has ended would keep the lease from the others.
             return respond(request, taker.future, needs_client=True)
-        lease = leases.take(ttl, note)
+        lease = tokens.take_lease(ttl, note)
         if lease is None:
-            raise leases.taken()
+            raise tokens.leased()
         return Response(lease.represent(), status=201)
 
 
@@ -264,19 +263,19 @@ class LeaseTokenView(APIView):
 
     def put(self, request: Request, id: str) -> Response:
         """Let the lease expire `ttl` seconds from now: 200; 404 if it has expired."""
-        ttl = RenewInput().check(request.data).get("ttl", holds.DEFAULT_TTL)
-        return Response(leases.renew(id, ttl).represent())
+        ttl = RenewInput().check(request.data).get("ttl", tokens.DEFAULT_TTL)
+        return Response(tokens.renew_lease(id, ttl).represent())
 
     def delete(self, request: Request, id: str) -> Response:
         """Release the lease: 204; 404 if it was released or has expired."""
-        leases.release(id)
+        tokens.release_lease(id)
         return Response(status=204)
 
 
 def _answer(lease: Token | None) -> Result:
     if lease is not None:
         return json_result(201, lease.represent())
-    refusal = leases.taken()
+    refusal = tokens.leased()
     return json_result(409, {"error_code": refusal.code, "errors": refusal.messages})
 
 

@@ -33,8 +33,9 @@ from requests_queue.errors import Missing, Refused
 from requests_queue.redaction import Redaction
 from sandbox.check_runs import runs
 from sandbox.check_runs.runs import Ending, Progress
+from sandbox.clock import tokens
 from sandbox.models import CheckRun
-from sandbox.world import gate, leases, snapshots
+from sandbox.world import gate, snapshots
 
 _LEASE = 60.0  # seconds for which a restore may take
 RESTORED = "The sandbox was restored as it was before the run."
@@ -58,12 +59,12 @@ def restore(name: str, patience: float = gate.PATIENCE) -> str:
 
     A run that has lost its lease has left that to the next run: others have used the sandbox.
     """
-    if not leases.renew_noted(lease_note(name), _LEASE):
+    if not tokens.renew_noted(lease_note(name), _LEASE):
         return ""
     try:
         return _restore(name, patience)
     finally:
-        leases.release_noted(lease_note(name))
+        tokens.release_noted(lease_note(name))
 
 
 def _restore(name: str, patience: float) -> str:

@@ -27,7 +27,7 @@ from django.db.models import Q, QuerySet
 from requests_queue import clock, jobs
 from requests_queue.signals import collect_busy, collect_next_work
 from requests_queue.time_format import format_span
-from sandbox.clock import holds, settle_times
+from sandbox.clock import settle_times, tokens
 from sandbox.clock.settle_times import Learner
 from sandbox.models import TimelineEntry
 from sandbox.timeline import activity, api_calls, timeline
@@ -151,7 +151,7 @@ def _parts(
     yield _api_calls(ignored)
     yield [_work(label) for label in sorted(jobs.busy(now))]
     yield _settling(began, settle)
-    yield [_hold(hold) for hold in holds.active()]
+    yield [_hold(hold) for hold in tokens.holds()]
 
 
 def of_handlers() -> list[Unsettled]:
@@ -174,7 +174,7 @@ def _work(label: str) -> Unsettled:
     return Unsettled(kind, text, frozenset({label}), _AGAIN[kind])
 
 
-def _hold(hold: holds.Token) -> Unsettled:
+def _hold(hold: tokens.Token) -> Unsettled:
     note = f" ({hold.note})" if hold.note else ""
     left = format_span(hold.expires_in)
     text = f"{hold.id}{note} is held, for at most {left}."

@@ -20,8 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
-from django.db.models import F, FloatField, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from requests_queue import operations
@@ -34,7 +33,7 @@ from requests_queue.safe_text import visible
 from sandbox.faults import armed, kinds
 from sandbox.faults.armed import Firing, Firings, Subject
 from sandbox.faults.kinds import API
-from sandbox.models import Fault, HeldResponse
+from sandbox.models import EXPIRES_IN, Fault, HeldResponse
 from sandbox.timeline import activity, api_calls, observer
 from sandbox.timeline.activity import GetResponse
 from sandbox.timeline.call_storage import OBJECT_ID
@@ -68,8 +67,8 @@ class Responses(Kind[Held]):
         Return None if the fault has been cleared.
         """
         with transaction.atomic():
-            left = Cast(F("expires") - DatabaseTime(), FloatField())
-            row = Fault.objects.filter(pk=fault, is_cleared=False).annotate(left=left).first()
+            rows = Fault.objects.filter(pk=fault, is_cleared=False)
+            row = rows.annotate(left=EXPIRES_IN).first()
             if row is None or (row.left is not None and row.left <= 0):
                 return None
             held = HeldResponse.objects.create(

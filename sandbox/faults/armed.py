@@ -20,8 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import F, FloatField, Max, Q, QuerySet
-from django.db.models.functions import Cast
+from django.db.models import F, Max, Q, QuerySet
 from django.dispatch import receiver
 
 from requests_queue import clock, topics
@@ -30,7 +29,7 @@ from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing
 from sandbox.faults import kinds
 from sandbox.faults.kinds import KINDS, Rule
-from sandbox.models import Fault, FaultOrdinal
+from sandbox.models import EXPIRES_IN, Fault, FaultOrdinal
 from sandbox.timeline import observer, timeline
 from sandbox.timeline.timeline import Entry
 from sandbox.world.tables import world_replaced
@@ -209,8 +208,7 @@ def _uncleared() -> QuerySet[Fault]:
 
 
 def _shown(rows: QuerySet[Fault]) -> QuerySet[Fault]:
-    left = Cast(F("expires") - DatabaseTime(), FloatField())
-    return rows.annotate(expires_in=left)
+    return rows.annotate(expires_in=EXPIRES_IN)
 
 
 class Ordinals:

@@ -2,5 +2,5 @@
 
 To be read in this order: `tables` (what belongs to the world, and how one transaction replaces it),
 `gate` (requests, jobs and the engine wait), `snapshot_storage` (files, or schemas of PostgreSQL),
-`snapshots` (save, restore, reset, compare), `leases` (the exclusive use of a sandbox).
+`snapshots` (save, restore, reset, compare).
 """

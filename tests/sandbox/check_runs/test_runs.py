@@ -12,8 +12,9 @@ from checks.outputs import events
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
 from sandbox.check_runs import process, runs
+from sandbox.clock import tokens
 from sandbox.models import CheckRun
-from sandbox.world import leases, snapshots
+from sandbox.world import snapshots
 from tests import make
 from tests.api import Caller
 from tests.background import concurrently
@@ -86,13 +87,13 @@ def test_run_without_a_sign_of_life_is_lost() -> None:
 
 
 def test_restart_restores_the_sandbox(run: CheckRun, distributor: Caller) -> None:
-    before, lease = worlds.contents(), leases.take(note=lease_note(run.name))
+    before, lease = worlds.contents(), tokens.take_lease(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     worlds.purchase(distributor)
     snapshots.save(snapshot_base(run.name), patience=0)
     process.recover(is_alone=True, patience=0)
     assert worlds.differing(before, worlds.contents()) == {}
-    assert lease and leases.current() is None
+    assert lease and tokens.lease() is None
     assert [each.name for each in snapshots.all_snapshots()] == [snapshots.SEED]
     run.refresh_from_db()
     assert (run.state, run.error) == ("failed", f"{runs.STOPPED} {process.RESTORED}")
@@ -101,13 +102,13 @@ def test_restart_restores_the_sandbox(run: CheckRun, distributor: Caller) -> Non
 def test_sandbox_that_cannot_be_restored_is_named(
     run: CheckRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leases.take(note=lease_note(run.name))
+    tokens.take_lease(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     monkeypatch.setattr(snapshots, "is_usable", lambda snapshot: False)
     text = process.restore(run.name, patience=0)
     assert text.endswith(f" snapshot restore {snapshot_before(run.name)}")
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
-    assert leases.current() is None
+    assert tokens.lease() is None
 
 
 @pytest.mark.parametrize("is_held", [True, False])
@@ -115,17 +116,17 @@ def test_run_that_has_lost_its_lease_is_not_undone(
     run: CheckRun, distributor: Caller, is_held: bool
 ) -> None:
     snapshots.save(snapshot_before(run.name), patience=0)
-    leases.take(0, note=lease_note(run.name))
-    other = leases.take(note="somebody else")
+    tokens.take_lease(0, note=lease_note(run.name))
+    other = tokens.take_lease(note="somebody else")
     assert other
     if not is_held:
-        leases.release(other.id)
+        tokens.release_lease(other.id)
     pk = worlds.purchase(distributor)
     before = worlds.contents()
     assert process.restore(run.name, patience=0) == ""
     assert worlds.differing(before, worlds.contents()) == {} and pk
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
-    assert (leases.current() is not None) == is_held
+    assert (tokens.lease() is not None) == is_held
 
 
 def test_runs_outlive_a_reset(run: CheckRun) -> None:
