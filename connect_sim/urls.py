@@ -59,8 +59,7 @@ urlpatterns = [
 ]
 if settings.SANDBOX:
     urlpatterns += [
-        path("", include("sandbox.pages.urls")),
-        path("sandbox/", include("sandbox.urls")),
+        path("", include("sandbox.urls")),
         re_path(r"^sandbox(/.*)?$", UnknownPath.as_view()),
     ]
 

@@ -1,45 +1,43 @@
-"""`/sandbox/…`: our own API, not Connect's; absent with SIM_PROFILE=server."""
+"""URLs of the sandbox's pages, and of `/sandbox/…`, our own API; absent with SIM_PROFILE=server."""
 
-from __future__ import annotations
+from django.urls import include, path
 
-from django.conf import settings
-from django.urls import path
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from sandbox.api import clock as clock_api
+from sandbox.api import faults as faults_api
+from sandbox.api import observing, product_files, products, queue, schema
+from sandbox.api import snapshots as snapshots_api
+from sandbox.pages import checks, clock, faults, snapshots, timeline
 
-from sandbox.api import (
-    clock,
-    faults,
-    observing,
-    product_files,
-    products,
-    queue,
-    schema,
-    snapshots,
-    types,
-)
-from sandbox.api.schema import Operation, Operations
-
-
-class VersionView(APIView):
-    """`GET /sandbox/version`, with any API key."""
-
-    operations: Operations = {"get": Operation("Version", "Read the version", types.Version)}
-
-    def get(self, request: Request) -> Response:
-        """Return the version of Connect Sim, as `connect-sim --version` prints it."""
-        return Response({"version": settings.VERSION})
-
-
-urlpatterns = [
-    *clock.urlpatterns,
-    *faults.urlpatterns,
-    *snapshots.urlpatterns,
+page_urlpatterns = [
+    path("snapshots/", snapshots.overview, name="snapshots"),
+    path("snapshots/<str:name>/restore/", snapshots.restore, name="snapshot-restore"),
+    path("snapshots/<str:name>/delete/", snapshots.delete, name="snapshot-delete"),
+    path("snapshots/<str:name>/diff/", snapshots.compare, name="snapshot-diff"),
+    path("timeline/", timeline.page, name="timeline"),
+    path("timeline/calls/<int:pk>/", timeline.call, name="api-call"),
+    path("time/", clock.state, name="time"),
+    path("time/move/", clock.move, name="time-move"),
+    path("time/reset/", clock.reset, name="time-reset"),
+    path("checks/", checks.overview, name="checks"),
+    path("checks/<slug:webhook>/", checks.webhook, name="checks-webhook"),
+    path("checks/<slug:webhook>/<int:pk>/", checks.run, name="checks-run"),
+    path("checks/<slug:webhook>/<int:pk>/cancel/", checks.cancel, name="checks-cancel"),
+    path("checks/<slug:webhook>/<int:pk>/report.<slug:form>", checks.report, name="checks-report"),
+    path("deliveries/<int:pk>/advance/", clock.advance_to_attempt, name="delivery-advance"),
+    path("faults/", faults.overview, name="faults"),
+    path("faults/clear/", faults.clear_all, name="faults-clear"),
+    path("faults/new/<slug:side>/<slug:kind>/", faults.new, name="fault-new"),
+    path("faults/<slug:pk>/clear/", faults.clear, name="fault-clear"),
+    path("faults/<slug:pk>/release/", faults.release, name="fault-release"),
+]
+api_urlpatterns = [
+    *clock_api.urlpatterns,
+    *faults_api.urlpatterns,
+    *snapshots_api.urlpatterns,
     *observing.urlpatterns,
     *product_files.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,
     *schema.urlpatterns,
-    path("version", VersionView.as_view()),
 ]
+urlpatterns = [*page_urlpatterns, path("sandbox/", include(api_urlpatterns))]

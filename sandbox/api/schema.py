@@ -1,4 +1,4 @@
-"""`/sandbox/schema` and `/sandbox/docs`: the OpenAPI document of `/sandbox/…`, and Swagger UI.
+"""`/sandbox/schema`, `/sandbox/docs`, `/sandbox/version`: the OpenAPI document of `/sandbox/…`.
 
 Built from the operations that each view declares, with the docstrings of its methods and without
 the settings of the document of Connect's API:
@@ -28,6 +28,7 @@ from drf_spectacular.plumbing import (
 )
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.schemas.generators import EndpointEnumerator as BaseEndpointEnumerator
 from rest_framework.views import APIView
 
@@ -192,7 +193,8 @@ class _Endpoints(EndpointEnumerator):
 
     def should_include_endpoint(self, path: str, callback: Any) -> bool:
         """Return whether the view declares its operations."""
-        return hasattr(callback.cls, "operations")
+        # A page is a function.
+        return hasattr(getattr(callback, "cls", None), "operations")
 
     def get_api_endpoints(self, patterns: Any = None, prefix: str = "") -> list[Any]:
         """Return path, method and view of the endpoints, by path."""
@@ -203,7 +205,7 @@ class _Endpoints(EndpointEnumerator):
 @cache
 def document() -> Json:
     """Return the OpenAPI document, which is generated once per process."""
-    patterns = [path("sandbox/", include("sandbox.urls"))]
+    patterns = [path("", include("sandbox.urls"))]
     generator = SchemaGenerator(patterns=patterns)  # type: ignore[no-untyped-call]
     paths: Json = {}
     endpoints = _Endpoints(patterns)
@@ -240,7 +242,24 @@ class SchemaView(APIView):
         return JsonResponse(document(), json_dumps_params={"ensure_ascii": False})
 
 
+class Version(TypedDict):
+    """The version of Connect Sim."""
+
+    version: str
+
+
+class VersionView(APIView):
+    """`GET /sandbox/version`, with any API key."""
+
+    operations: Operations = {"get": Operation("Version", "Read the version", Version)}
+
+    def get(self, request: Request) -> Response:
+        """Return the version of Connect Sim, as `connect-sim --version` prints it."""
+        return Response({"version": settings.VERSION})
+
+
 urlpatterns = [
+    path("version", VersionView.as_view()),
     path("schema", SchemaView.as_view(), name="sandbox-schema"),
     path("docs", SwaggerPage.as_view(url_name="sandbox-schema")),
 ]

@@ -178,12 +178,6 @@ Redacted = Annotated[
 Seconds = Annotated[float, Also(description="Seconds.")]
 
 
-class Version(TypedDict):
-    """The version of Connect Sim."""
-
-    version: str
-
-
 class Entry(TypedDict):
     """An entry of the timeline; `at` is platform time, `real_at` real time."""
 

@@ -13,7 +13,6 @@ import pytest
 from django.urls import URLPattern
 
 from sandbox import urls
-from sandbox.pages import urls as pages
 from tests import processes
 from tests.marks import nightly
 from tests.processes import ROOT, environment, manage
@@ -53,8 +52,8 @@ METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 def paths() -> list[str]:
     """Return a path for each route of the sandbox, and for each of its pages."""
     return [
-        *(f"/sandbox/{route}" for route in _routes(urls.urlpatterns)),
-        *(f"/{route}" for route in _routes(pages.urlpatterns)),
+        *(f"/sandbox/{route}" for route in _routes(urls.api_urlpatterns)),
+        *(f"/{route}" for route in _routes(urls.page_urlpatterns)),
     ]
 
 

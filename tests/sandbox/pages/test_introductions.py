@@ -12,8 +12,8 @@ from django.urls import resolve
 from portal import urls as portal_urls
 from portal.introductions import SENTENCES
 from requests_queue.catalog.models import Product, User
+from sandbox import urls as sandbox_urls
 from sandbox.models import ApiCall, CheckRun
-from sandbox.pages import urls as sandbox_urls
 from sandbox.timeline import call_storage
 from tests import html
 from tests.api import VENDOR
@@ -90,7 +90,7 @@ OTHERS = {
 
 def test_each_page_has_a_sentence() -> None:
     """A new page needs one, in `portal.introductions` or `sandbox.pages.panels`."""
-    patterns = [*portal_urls.urlpatterns, *sandbox_urls.urlpatterns]
+    patterns = [*portal_urls.urlpatterns, *sandbox_urls.page_urlpatterns]
     names = [pattern.name for pattern in patterns]
     assert set(names) - QUESTIONS - PUBLIC - OTHERS == SENTENCES.keys() == PAGES.keys()
     assert set(names) >= QUESTIONS | PUBLIC | OTHERS

@@ -7,9 +7,9 @@ import re
 import pytest
 from django.test import Client
 
-from sandbox.pages import urls
+from sandbox import urls
 
-PATHS = [re.sub(r"<\w+:\w+>", "1", str(each.pattern)) for each in urls.urlpatterns]
+PATHS = [re.sub(r"<\w+:\w+>", "1", str(each.pattern)) for each in urls.page_urlpatterns]
 
 
 @pytest.mark.django_db
