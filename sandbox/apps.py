@@ -28,7 +28,7 @@ class SandboxConfig(AppConfig):
             settling,  # noqa: F401
         )
         from sandbox.faults import delivery_side
-        from sandbox.pages import checks, clock, fault_views, panels
+        from sandbox.pages import checks, clock, faults, panels
         from sandbox.timeline import receivers, timeline  # noqa: F401
         from sandbox.world import tables
 
@@ -36,8 +36,8 @@ class SandboxConfig(AppConfig):
         timeline.register_retention()
         panels.add_navigation(NAVIGATION)
         SENTENCES.update(panels.SENTENCES)
-        COMMANDS.extend([clock.commands, fault_views.commands])
-        LOOKUPS.extend([fault_views.find_faults, checks.find_checks])
+        COMMANDS.extend([clock.commands, faults.commands])
+        LOOKUPS.extend([faults.find_faults, checks.find_checks])
         delivery_side.register()
         media.MORE_STYLESHEETS.append(Path(__file__).parent / "static" / "sandbox" / "pages.css")
         BARS.append(Bar("portal/sandbox/bar.html", clock.load_bar))

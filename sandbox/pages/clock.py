@@ -29,7 +29,7 @@ from sandbox.clock.moves import MoveResult
 from sandbox.clock.settling import Unsettled
 from sandbox.faults import armed
 from sandbox.faults.kinds import SIDES
-from sandbox.pages import fault_views
+from sandbox.pages import faults
 from sandbox.timeline import timeline
 from sandbox.timeline.timeline import Cursor
 from sandbox.world import snapshots
@@ -180,9 +180,9 @@ def bar_state(viewer: Viewer) -> BarState:
     seconds = round(clock.offset.total_seconds())
     ahead = format_ahead(seconds) if seconds >= 1 else ""
     # Without any in this process, it takes no statement.
-    rows = fault_views.readable(viewer) if any(map(armed.on, SIDES)) else ()
-    faults = sum(armed.is_armed(row) for row, _ in rows)
-    return BarState(clock.now, ahead, clock.moving, faults)
+    rows = faults.readable(viewer) if any(map(armed.on, SIDES)) else ()
+    count = sum(armed.is_armed(row) for row, _ in rows)
+    return BarState(clock.now, ahead, clock.moving, count)
 
 
 def load_bar(request: HttpRequest, viewer: Viewer) -> dict[str, Any]:

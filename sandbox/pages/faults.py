@@ -1,27 +1,41 @@
-"""Views of faults: list, arm, release, clear; see `fault_views` for who may."""
+"""Pages of faults: which a user may see, arm and clear; the list, the form, and the commands.
+
+Administrators: all. Users of an account: those of its webhooks and of its calls of the API. They
+also see the faults that concern everybody.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
 from portal import layout, pages
+from portal.commands import MAX_FOUND, Command
 from portal.identity import Viewer
 from requests_queue.catalog.models import Account
 from requests_queue.errors import Conflict, Invalid, Missing
+from requests_queue.time_format import format_span
 from sandbox.api.faults import METHODS, FaultInput
 from sandbox.faults import api_side, armed, kinds
-from sandbox.faults.kinds import DELIVERY, KINDS, Kind, Parameter
-from sandbox.models import Fault
-from sandbox.pages import fault_views
+from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
+from sandbox.models import Fault, HeldResponse
+from webhooks.models import Webhook
 
+SIDE_TITLES = {
+    DELIVERY: "Requests to handlers",
+    API: "Responses of the API to handlers",
+}
+MAX_HELD = 10  # calls of a fault that are shown
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 _SCOPES = {
     "webhook": "Webhook",
@@ -47,6 +61,158 @@ _COUNTS = {
     "name": ("Name", "By default the kind and a number."),
     "seed": ("Seed", "Another seed draws other requests; 1 by default."),
 }
+
+
+def webhooks(viewer: Viewer) -> QuerySet[Webhook]:
+    """Return the webhooks of the account that the viewer acts as."""
+    return Webhook.objects.filter(account=viewer.account).order_by("label", "pk")
+
+
+def readable(viewer: Viewer) -> list[tuple[Fault, bool]]:
+    """Return the faults that a viewer may see, and whether they may change each."""
+    rows = armed.listed()
+    own = _own(viewer, rows)
+    return [
+        (row, row.pk in own)
+        for row in rows
+        if row.pk in own or not {"webhook", "account"} & row.scope.keys()
+    ]
+
+
+def linked(viewer: Viewer, rows: Iterable[Fault]) -> set[str]:
+    """Return the webhooks of faults whose pages the viewer may see; at most one statement."""
+    named = {row.scope["webhook"] for row in rows if "webhook" in row.scope}
+    return set(webhooks(viewer).filter(pk__in=named).values_list("pk", flat=True))
+
+
+def _own(viewer: Viewer, rows: Sequence[Fault]) -> set[str]:
+    """Return the ids of the faults that a viewer may change."""
+    if viewer.user.is_superuser:
+        return {row.pk for row in rows}
+    theirs = linked(viewer, rows)
+    return {
+        row.pk
+        for row in rows
+        if row.scope.get("webhook") in theirs or row.scope.get("account") == viewer.account.pk
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class FaultView:
+    """A fault, what it holds, whether the viewer may change it, and see its webhook's page."""
+
+    row: Fault
+    may_change: bool
+    has_page: bool = False
+    held: Sequence[HeldResponse] = ()
+
+    @property
+    def text(self) -> str:
+        return KINDS[self.row.kind].texts[self.row.side]
+
+    @property
+    def side(self) -> str:
+        return SIDE_TITLES[self.row.side]
+
+    @property
+    def scope(self) -> str:
+        """Return what it is limited to, besides a webhook."""
+        scope = self.row.scope
+        return " ".join(scope[name] for name in ("account", "method", "path") if name in scope)
+
+    @property
+    def parameters(self) -> str:
+        """Return the values of its parameters, in the order of the registry."""
+        names = [parameter.name for parameter in KINDS[self.row.kind].parameters]
+        values = self.row.parameters
+        return ", ".join(f"{name} {values[name]}" for name in names if name in values)
+
+    @property
+    def counts(self) -> str:
+        """Return for which of the matching requests it fires."""
+        row, parts = self.row, []
+        if row.nth:
+            parts.append(f"for requests {', '.join(map(str, row.nth))}")
+        if row.probability is not None:
+            parts.append(f"with probability {row.probability:g}, seed {row.seed}")
+        if row.after:
+            parts.append(f"after the first {row.after}")
+        if row.times is not None:
+            parts.append(f"at most {row.times} time{'s' if row.times > 1 else ''}")
+        return ", ".join(parts)
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether it may still fire."""
+        return armed.is_armed(self.row)
+
+    @property
+    def state(self) -> str:
+        left: float | None = getattr(self.row, "expires_in", None)
+        if left is not None and left <= 0:
+            return "expired"
+        return "armed" if self.is_armed else "used up"
+
+    @property
+    def expires(self) -> str:
+        """Return when it expires, rounded up to 10 s so that the page changes seldom."""
+        left: float | None = getattr(self.row, "expires_in", None)
+        return "" if left is None or left <= 0 else format_span(-(-left // 10) * 10)
+
+    @property
+    def shown_held(self) -> Sequence[HeldResponse]:
+        """Return the oldest calls that it holds."""
+        return self.held[:MAX_HELD]
+
+    @property
+    def more_held(self) -> int:
+        """Return how many are left out."""
+        return max(0, len(self.held) - MAX_HELD)
+
+    @property
+    def digest(self) -> tuple[object, ...]:
+        """Return what changes when the page changes."""
+        held = [row.pk for row in self.held]
+        return (self.row.pk, self.row.asked, self.row.fired, self.state, self.expires, held)
+
+
+def kinds_by_side() -> list[tuple[str, str, list[tuple[Kind, str]]]]:
+    """Return the sides, their titles, and the kinds of each with what they do."""
+    return [
+        (side, title, [(kind, kind.texts[side]) for kind in KINDS.values() if side in kind.texts])
+        for side, title in SIDE_TITLES.items()
+    ]
+
+
+def commands(viewer: Viewer) -> Iterator[Command]:
+    """Return the form of each kind of fault, and what clears all that the viewer may change."""
+    # Without any in this process, it takes no statement.
+    if any(map(armed.on, SIDES)) and any(may_change for _, may_change in readable(viewer)):
+        yield Command("Clear all faults", reverse("faults-clear"), method="post")
+    for side, title, rows in kinds_by_side():
+        for kind, _ in rows:
+            address = reverse("fault-new", args=[side, kind.name])
+            yield Command(f"Arm fault {kind.name}…", address, title, "new")
+
+
+def find_faults(viewer: Viewer, text: str) -> Iterator[Command]:
+    """Return the faults by a part of their name or id, with what clears those of the viewer."""
+    if not any(map(armed.on, SIDES)):
+        return
+    part = text.strip().casefold().removeprefix("clear ").removeprefix("fault ")
+    rows = [
+        (row, may_change)
+        for row, may_change in readable(viewer)
+        if part in row.name.casefold() or part == row.pk.casefold()
+    ]
+    for row, may_change in rows[:MAX_FOUND]:
+        yield Command(f"Fault {row.name}", reverse("faults"), row.kind)
+        if may_change:
+            address = reverse("fault-clear", args=[row.pk])
+            yield Command(f"Clear fault {row.name}", address, row.kind, method="post")
+
+
+# Arming.
 
 
 class FaultForm(forms.Form):
@@ -134,7 +300,7 @@ def _parameter_field(parameter: Parameter) -> forms.CharField:
 
 
 def _delivery_scope(viewer: Viewer) -> dict[str, forms.Field]:
-    rows = fault_views.webhooks(viewer).values_list("pk", "label")
+    rows = webhooks(viewer).values_list("pk", "label")
     choices = [(pk, f"{label} ({pk})") for pk, label in rows]
     return {"webhook": _choice("webhook", choices, may_be_any=viewer.user.is_superuser)}
 
@@ -185,10 +351,19 @@ def _number(text: str) -> Any:
     return text
 
 
+# Views.
+
+
 @layout.signed_in("GET")
 def overview(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """List the faults with their counts, and the kinds; htmx polls the list."""
-    rows = fault_views.visible(viewer)
+    found = readable(viewer)
+    held = api_side.held([row.pk for row, _ in found])
+    with_page = linked(viewer, [row for row, _ in found])
+    rows = [
+        FaultView(row, may, row.scope.get("webhook") in with_page, held.get(row.pk, ()))
+        for row, may in found
+    ]
     seen = layout.digest([row.digest for row in rows])
     if layout.is_unchanged(request, seen):
         return pages.empty()
@@ -196,7 +371,7 @@ def overview(request: HttpRequest, viewer: Viewer) -> HttpResponse:
         "rows": rows,
         "seen": seen,
         "may_clear": any(row.may_change for row in rows),
-        "sides": fault_views.kinds_by_side(),
+        "sides": kinds_by_side(),
     }
     template = "fault_list" if layout.is_htmx(request) else "faults"
     return layout.render(request, viewer, f"sandbox/{template}.html", context)
@@ -221,7 +396,7 @@ def new(request: HttpRequest, viewer: Viewer, side: str, kind: str) -> HttpRespo
         "form": form,
         "kind": KINDS[kind],
         "text": KINDS[kind].texts[side],
-        "title": fault_views.SIDE_TITLES[side],
+        "title": SIDE_TITLES[side],
     }
     status = 400 if is_post else 200
     return layout.render(request, viewer, "sandbox/fault_new.html", context, status)
@@ -250,7 +425,7 @@ def clear(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
 def clear_all(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """Clear all faults that the viewer may change."""
     cleared = 0
-    for row, may_change in fault_views.readable(viewer):
+    for row, may_change in readable(viewer):
         if may_change:
             # Somebody else may have cleared it.
             with suppress(Missing):
@@ -263,7 +438,10 @@ def clear_all(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def _find(request: HttpRequest, viewer: Viewer, pk: str) -> Fault:
     """Return a fault that the viewer may change; reports and raises Missing."""
     try:
-        return fault_views.find(viewer, pk)
+        row = armed.get(pk)
+        if pk in _own(viewer, [row]):
+            return row
+        raise Missing(pk)
     except Missing:
         messages.error(request, "The fault does not exist. It may have been cleared.")
         raise
