@@ -17,7 +17,7 @@ from requests_queue.conversations.models import Conversation
 from requests_queue.models import Clock
 from requests_queue.queues.fulfillment.models import Request
 from sandbox.models import ApiCall, TimelineEntry
-from sandbox.pages import stream
+from sandbox.pages import timeline as timeline_page
 from sandbox.timeline import call_storage, timeline
 from sandbox.timeline.timeline import Entry
 from tests import html, make
@@ -239,8 +239,8 @@ def test_start_after_a_restore_is_shown_though_an_older_attempt_had_its_number(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages of three entries, of at most five that are read."""
-    monkeypatch.setattr(stream, "SIZE", 3)
-    monkeypatch.setattr(stream, "SCAN", 5)
+    monkeypatch.setattr(timeline_page, "SIZE", 3)
+    monkeypatch.setattr(timeline_page, "SCAN", 5)
 
 
 def holds(*names: str) -> None:

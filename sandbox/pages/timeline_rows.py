@@ -1,20 +1,14 @@
-"""Entries of the timeline as rows of a page, read in a constant number of statements.
-
-The timeline of one object, on its page, has the place of the portal's history: what the timeline
-doesn't have (changes of the demo data, or of a time whose entries were pruned) is taken from there.
-"""
+"""Entries of the timeline as rows of a page, read in a constant number of statements."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 
-from portal.queues import history
 from portal.queues.history import HistoryDelivery, HistoryEntry
 from requests_queue import clock
 from requests_queue.catalog.models import Account
@@ -24,8 +18,6 @@ from requests_queue.queues import base
 from requests_queue.time_format import format_moment, format_span
 from sandbox.clock import moves
 from sandbox.models import ApiCall, TimelineEntry
-from sandbox.pages import stream
-from sandbox.pages.stream import GROUP_OF, GROUPS, Filter
 from sandbox.readings import handler_activity
 from sandbox.readings.handler_activity import Call
 from sandbox.timeline import timeline
@@ -40,6 +32,17 @@ LABELS = {
     "clock": "Clock",
     "fault": "Fault",
 }
+ATTEMPTS = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
+# What a filter shows, by its name in the query.
+GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "change": ("Status changes", (timeline.CHANGE,)),
+    "delivery": ("Deliveries", (timeline.EVENT, *ATTEMPTS)),
+    "api": ("API calls", (timeline.API_CALL,)),
+    "message": ("Messages", (timeline.MESSAGE,)),
+    "clock": ("Clock", (timeline.CLOCK, timeline.HOLD, timeline.RESET)),
+    "fault": ("Faults", (timeline.FAULT,)),
+}
+GROUP_OF = {kind: name for name, (_, kinds) in GROUPS.items() for kind in kinds}
 DELIVERY_KINDS = GROUPS["delivery"][1]
 # As the buttons of the bar.
 _MOVES = {
@@ -48,7 +51,6 @@ _MOVES = {
     moves.RUN_UNTIL_IDLE: "until idle",
     moves.WAIT: "for a test that waits",
 }
-MAX_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,55 +295,7 @@ _TEXTS: dict[str, Callable[[TimelineEntry, _Related], _Text]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectStream:
-    """The rows of an object, newest first, and whether the timeline has older ones."""
-
-    object: str
-    rows: Sequence[Row]
-    has_more: bool
-    now: datetime = field(repr=False)
-
-
-def load(account_id: str, keys: Sequence[str]) -> dict[str, ObjectStream]:
-    """Return the rows of each object that has any, for the panel."""
-    account = Account.objects.get(pk=account_id)
-    streams = [_stream(key, account) for key in keys]
-    return {each.object: each for each in streams if each.rows}
-
-
-def _stream(pk: str, account: Account) -> ObjectStream:
-    # After a reset or restore the object may be another one of the same id, with a new history.
-    chosen = Filter(object=pk, after=timeline.last_reset())
-    page = stream.read(account, chosen, size=MAX_ROWS)
-    rows = of(page.entries, account, pk)
-    other = list(_of_history(history.of(pk, account), page.entries)) if page.older is None else []
-    merged = heapq.merge(rows, other, key=lambda row: row.at, reverse=True)
-    return ObjectStream(pk, list(merged), page.older is not None, clock.now())
-
-
-def _of_history(
-    history_entries: Iterable[HistoryEntry], entries: Sequence[TimelineEntry]
-) -> Iterable[Row]:
-    """Yield rows of what the timeline doesn't have."""
-    changes = {
-        (change_text(e.data["from"], e.data["to"]), clock.shown(e.at))
-        for e in entries
-        if e.kind == timeline.CHANGE
-    }
-    numbers = {
-        number_of(Message.PREFIX, e.data["id"]) for e in entries if e.kind == timeline.MESSAGE
-    }
-    deliveries = {e.delivery_id for e in entries if e.kind in stream.GROUPS["delivery"][1]}
-    for entry in history_entries:
-        for each in entry.deliveries:
-            if each.row.pk not in deliveries:
-                yield _delivery(each, entry.at)
-        if (entry.text, entry.at) not in changes and entry.message not in numbers:
-            yield _entry(entry)
-
-
-def _entry(entry: HistoryEntry) -> Row:
+def of_entry(entry: HistoryEntry) -> Row:
     is_message = entry.kind in ("message", "private")
     parts = ["private"] if entry.kind == "private" else []
     by = ", ".join(filter(None, (entry.author, entry.account)))
@@ -355,7 +309,7 @@ def _entry(entry: HistoryEntry) -> Row:
     )
 
 
-def _delivery(delivery: HistoryDelivery, at: datetime) -> Row:
+def of_delivery(delivery: HistoryDelivery, at: datetime) -> Row:
     row, response = delivery.row, f" · {delivery.response}" if delivery.response else ""
     return Row(
         f"delivery-{row.pk}",
