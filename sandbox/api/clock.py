@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypedDict
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
 
 from django.urls import path
 from rest_framework.request import Request
@@ -10,61 +11,81 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue.api.fields import Input, Integer, String
-from requests_queue.api.schema import Stamp
-from sandbox.api import types
-from sandbox.api.schema import Operation, Operations
-from sandbox.api.types import DurationField, NumberField, Seconds, SecondsField
+from requests_queue.api.resources import Field, Many, Part
+from sandbox.api.schema import DurationField, NumberField, Operation, Operations, SecondsField
 from sandbox.clock import moves, settle_times, settling, tokens
-from sandbox.clock.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MoveResult
-from sandbox.timeline.timeline import format_time
+from sandbox.clock.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS
+from sandbox.clock.settling import UNSETTLED, Unsettled
+from sandbox.clock.tokens import HOLD
+from sandbox.timeline.timeline import Moment, Seconds, moment
 
 
-class Clock(TypedDict):
-    """The platform time; `offset` is how many seconds it is ahead of real time."""
+class ShownClock(NamedTuple):
+    """The clock, and what a move would wait for."""
 
-    now: Stamp
-    offset: Seconds
-    moving: bool
-    frozen: bool
-    settled: bool
-    waiting_for: list[types.Unsettled]
+    state: moves.ClockState
+    waiting_for: list[Unsettled]
 
 
-class MovedAttempt(TypedDict):
-    """An attempt that ended during a move."""
-
-    webhook: str
-    delivery: int
-    attempt: int
-    object: str | None
-    objects: list[str]
-    at: Stamp
-    outcome: str
-    status: int | None
-    error: str
-    next_attempt_at: Stamp | None
-
-
-Moved = TypedDict(
-    "Moved",
+CLOCK = Part(
+    "Clock",
+    "The platform time; `offset` is how many seconds it is ahead of real time.",
     {
-        "from": Stamp,
-        "now": Stamp,
-        "stops": int,
-        "attempts": list[MovedAttempt],
-        "stopped_because": Literal["end", "idle", "max_steps", "max"],
-        "unsettled": list[types.Unsettled],
-        "failed": list[str],
+        "now": moment("state.now"),
+        "offset": Field(Seconds, lambda each: round(each.state.offset.total_seconds(), 3)),
+        "moving": Field(bool, "state.moving"),
+        "frozen": Field(bool, "state.frozen"),
+        "settled": Field(bool, lambda each: not each.waiting_for),
+        "waiting_for": Many(UNSETTLED, attrgetter("waiting_for")),
     },
 )
 
 
-class SettleTime(TypedDict):
-    """The settle time of a handler URL in milliseconds, and where it is from."""
+def _of_data(name: str, type: Any) -> Field:
+    """Return the field of a value in the data of an entry of the timeline."""
+    return Field(type, lambda entry: entry.data[name])
 
-    url: str
-    ms: float
-    source: Literal["fixed", "setting", "learned", "default"]
+
+MOVED = Part(
+    "Moved",
+    "What a move of the clock did; `stops` counts the due times on its way.",
+    {
+        "from": moment("start"),
+        "now": moment("end"),
+        "stops": int,
+        "attempts": Many(
+            Part(
+                "MovedAttempt",
+                "An attempt that ended during a move.",
+                {
+                    "webhook": Field(str, "webhook_id"),
+                    "delivery": Field(int, "delivery_id"),
+                    "attempt": int,
+                    "object": Field(str | None, "object_id"),
+                    "objects": _of_data("objects", list[str]),
+                    "at": moment("at"),
+                    "outcome": _of_data("outcome", str),
+                    "status": _of_data("status", int | None),
+                    "error": _of_data("error", str),
+                    "next_attempt_at": _of_data("next_attempt_at", Moment | None),
+                },
+            ),
+            attrgetter("attempts"),
+        ),
+        "stopped_because": Literal["end", "idle", "max_steps", "max"],
+        "unsettled": Many(UNSETTLED, attrgetter("unsettled")),
+        "failed": list[str],
+    },
+)
+SETTLE_TIME = Part(
+    "SettleTime",
+    "The settle time of a handler URL in milliseconds, and where it is from.",
+    {
+        "url": str,
+        "ms": Field(float, lambda each: round(each.seconds * 1000, 3)),
+        "source": Literal["fixed", "setting", "learned", "default"],
+    },
+)
 
 
 class MoveInput(Input):
@@ -114,48 +135,38 @@ class SettleInput(Input):
 class ClockView(APIView):
     """`GET /sandbox/clock`: the platform time, and what a move would wait for."""
 
-    operations: Operations = {"get": Operation("Time", "Show the clock", Clock)}
+    operations: Operations = {"get": Operation("Time", "Show the clock", CLOCK)}
 
     def get(self, request: Request) -> Response:
         """Return `{"now", "offset", "moving", "frozen", "settled", "waiting_for"}`."""
         state = moves.clock_state()
-        left = settling.waiting_for(state.now)
-        return Response(
-            {
-                "now": format_time(state.now),
-                "offset": round(state.offset.total_seconds(), 3),
-                "moving": state.moving,
-                "frozen": state.frozen,
-                "settled": not left,
-                "waiting_for": [each.represent() for each in left],
-            }
-        )
+        return Response(CLOCK.represent(ShownClock(state, settling.waiting_for(state.now))))
 
 
 class AdvanceView(APIView):
     """`POST /sandbox/clock/advance {"by": "5m"}`: 200, 400 if invalid, 409 while moving."""
 
     operations: Operations = {
-        "post": Operation("Time", "Move the clock forward", Moved, body=AdvanceInput, errors=(409,))
+        "post": Operation("Time", "Move the clock forward", MOVED, body=AdvanceInput, errors=(409,))
     }
 
     def post(self, request: Request) -> Response:
         """Move the clock forward; return when everything due in between has run."""
         values, arguments = AdvanceInput().options(request.data)
-        return _moved(moves.advance(values["by"], **arguments))
+        return Response(MOVED.represent(moves.advance(values["by"], **arguments)))
 
 
 class NextView(APIView):
     """`POST /sandbox/clock/next`: 200, 400 if invalid, 409 while moving."""
 
     operations: Operations = {
-        "post": Operation("Time", "Move to the next attempt", Moved, body=MoveInput, errors=(409,))
+        "post": Operation("Time", "Move to the next attempt", MOVED, body=MoveInput, errors=(409,))
     }
 
     def post(self, request: Request) -> Response:
         """Move to the next due attempt and through it."""
         _, arguments = MoveInput().options(request.data)
-        return _moved(moves.run_next(**arguments))
+        return Response(MOVED.represent(moves.run_next(**arguments)))
 
 
 class RunUntilIdleView(APIView):
@@ -163,65 +174,34 @@ class RunUntilIdleView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Time", "Move until no work is left", Moved, body=RunUntilIdleInput, errors=(409,)
+            "Time", "Move until no work is left", MOVED, body=RunUntilIdleInput, errors=(409,)
         )
     }
 
     def post(self, request: Request) -> Response:
         """Move from one due time to the next until no work is left."""
         values, arguments = RunUntilIdleInput().options(request.data)
-        return _moved(
-            moves.run_until_idle(
-                values.get("max", IDLE_MAX),
-                values.get("max_steps", MAX_STEPS),
-                **arguments,
-            )
-        )
+        longest, most = values.get("max", IDLE_MAX), values.get("max_steps", MAX_STEPS)
+        return Response(MOVED.represent(moves.run_until_idle(longest, most, **arguments)))
 
 
 class SettleView(APIView):
     """`/sandbox/settle`: the settle times of handlers."""
 
     operations: Operations = {
-        "get": Operation("Time", "List settle times", [SettleTime]),
-        "post": Operation("Time", "Fix a settle time", SettleTime, body=SettleInput),
+        "get": Operation("Time", "List settle times", [SETTLE_TIME]),
+        "post": Operation("Time", "Fix a settle time", SETTLE_TIME, body=SettleInput),
     }
 
     def get(self, request: Request) -> Response:
         """Return the settle times of the known handlers: `[{"url", "ms", "source"}]`."""
-        return Response([_settle_time(each) for each in settling.settle_times_by_url()])
+        return Response(list(map(SETTLE_TIME.represent, settling.settle_times_by_url())))
 
     def post(self, request: Request) -> Response:
         """Fix the settle time of a handler URL; null: learn it again."""
         values = SettleInput().check(request.data)
         settling.fix(values["url"], values["ms"])
-        return Response(_settle_time(settling.settle_time(values["url"])))
-
-
-def _settle_time(each: settling.SettleTime) -> dict[str, Any]:
-    return {"url": each.url, "ms": round(each.seconds * 1000, 3), "source": each.source}
-
-
-def _moved(result: MoveResult) -> Response:
-    return Response(
-        {
-            "from": format_time(result.start),
-            "now": format_time(result.end),
-            "stops": result.stops,
-            "attempts": result.attempts,
-            "stopped_because": result.stopped_because,
-            "unsettled": [each.represent() for each in result.unsettled],
-            "failed": result.failed,
-        }
-    )
-
-
-class Hold(TypedDict):
-    """A hold; it expires in so many seconds."""
-
-    id: str
-    note: str
-    expires_in: Seconds
+        return Response(SETTLE_TIME.represent(settling.settle_time(values["url"])))
 
 
 class HoldInput(Input):
@@ -235,19 +215,19 @@ class HoldsView(APIView):
     """`/sandbox/holds`: take and list holds."""
 
     operations: Operations = {
-        "get": Operation("Holds", "List holds", [Hold]),
-        "post": Operation("Holds", "Take a hold", Hold, 201, body=HoldInput),
+        "get": Operation("Holds", "List holds", [HOLD]),
+        "post": Operation("Holds", "Take a hold", HOLD, 201, body=HoldInput),
     }
 
     def get(self, request: Request) -> Response:
         """Return the holds that keep the clock: `[{"id", "note", "expires_in"}]`."""
-        return Response([hold.represent() for hold in tokens.holds()])
+        return Response(list(map(HOLD.represent, tokens.holds())))
 
     def post(self, request: Request) -> Response:
         """Take a hold: 201 `{"id", "note", "expires_in"}`."""
         values = HoldInput().check(request.data)
         hold = tokens.take_hold(values.get("ttl", tokens.DEFAULT_TTL), values.get("note", ""))
-        return Response(hold.represent(), status=201)
+        return Response(HOLD.represent(hold), status=201)
 
 
 class HoldView(APIView):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypedDict, cast
+from operator import attrgetter
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from django.http import HttpResponse
 from django.urls import path
@@ -24,19 +25,27 @@ from requests_queue.api.fields import (
     String,
     Values,
 )
-from requests_queue.api.schema import Also, Stamp
+from requests_queue.api.resources import Field, Many, Part
+from requests_queue.api.schema import Also
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import FieldError, Invalid, Missing
-from sandbox.api.schema import Operation, Operations
-from sandbox.api.types import NumberField, NumberText, Query, Seconds, SecondsField, Word
+from sandbox.api.schema import (
+    NumberField,
+    NumberText,
+    Operation,
+    Operations,
+    Query,
+    SecondsField,
+    Word,
+)
 from sandbox.faults import api_side, armed, kinds
 from sandbox.faults.api_side import Caller
 from sandbox.faults.armed import DEFAULT_SEED
 from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
-from sandbox.models import Fault as FaultRow
-from sandbox.models import HeldResponse
-from sandbox.timeline import observer, timeline
+from sandbox.models import Fault, HeldResponse
+from sandbox.timeline import observer
 from sandbox.timeline.observer import MAX_WAIT, Result, json_result, respond
+from sandbox.timeline.timeline import Seconds, moment
 from webhooks.models import Webhook
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -171,50 +180,64 @@ def _field(parameter: Parameter) -> Strict:
     return Anything(required=required)
 
 
-class HeldCall(TypedDict):
-    """A call whose response is held; `ordinal` is its place among the fault's matching calls."""
-
-    ordinal: int
-    method: str
-    path: str
-
-
-class Fault(TypedDict):
-    """A fault: `is_armed` until it has expired or has fired so many times."""
-
-    id: str
-    name: str
-    kind: Annotated[str, Also(enum=list(KINDS))]
-    side: Literal["delivery", "api"]
-    parameters: dict[str, Any]
-    webhook: str | None
-    account: str | None
-    method: str | None
-    path: str | None
-    probability: float | None
-    times: int | None
-    nth: list[int] | None
-    after: int
-    seed: int
-    armed_at: Stamp
-    expires_in: Seconds | None
-    is_armed: bool
-    asked: Annotated[int, Also(description="Matching requests since it was armed.")]
-    fired: Annotated[int, Also(description="Requests that it changed.")]
-    held: Annotated[list[HeldCall], Also(description="Calls whose response waits, oldest first.")]
+HELD_CALL = Part(
+    "HeldCall",
+    "A call whose response is held; `ordinal` is its place among the fault's matching calls.",
+    {"ordinal": Field(int, "number"), "method": str, "path": str},
+)
 
 
-class Faults(TypedDict):
-    """Faults, in the order of arming."""
+class ShownFault(NamedTuple):
+    """A fault that `armed` has returned, and the responses that it holds."""
 
-    faults: list[Fault]
+    row: Fault
+    held: Sequence[HeldResponse]
+
+    @property
+    def expires_in(self) -> float | None:
+        """Return the seconds until it expires, 0 if it has."""
+        left: float | None = getattr(self.row, "expires_in", None)
+        return None if left is None else max(0.0, round(left, 3))
 
 
-class Released(TypedDict):
-    """The calls whose responses were released, and those that still wait."""
+def _in_scope(name: str) -> Field:
+    return Field(str | None, lambda fault: fault.row.scope.get(name))
 
-    released: list[HeldCall]
-    held: list[HeldCall]
+
+FAULT = Part(
+    "Fault",
+    "A fault: `is_armed` until it has expired or has fired so many times.",
+    {
+        "id": Field(str, "row.pk"),
+        "name": Field(str, "row.name"),
+        "kind": Field(Annotated[str, Also(enum=list(KINDS))], "row.kind"),
+        "side": Field(Literal["delivery", "api"], "row.side"),
+        "parameters": Field(dict[str, Any], "row.parameters"),
+        "webhook": _in_scope("webhook"),
+        "account": _in_scope("account"),
+        "method": _in_scope("method"),
+        "path": _in_scope("path"),
+        "probability": Field(float | None, "row.probability"),
+        "times": Field(int | None, "row.times"),
+        "nth": Field(list[int] | None, "row.nth"),
+        "after": Field(int, "row.after"),
+        "seed": Field(int, "row.seed"),
+        "armed_at": moment("row.armed_at"),
+        "expires_in": Seconds | None,
+        "is_armed": Field(bool, lambda fault: armed.is_armed(fault.row)),
+        "asked": Field(
+            Annotated[int, Also(description="Matching requests since it was armed.")], "row.asked"
+        ),
+        "fired": Field(Annotated[int, Also(description="Requests that it changed.")], "row.fired"),
+        "held": Many(HELD_CALL, attrgetter("held")),
+    },
+)
+FAULTS = Part("Faults", "Faults, in the order of arming.", {"faults": [FAULT]})
+RELEASED = Part(
+    "Released",
+    "The calls whose responses were released, and those that still wait.",
+    {"released": [HELD_CALL], "held": [HELD_CALL]},
+)
 
 
 class FaultQuery(Query):
@@ -234,9 +257,9 @@ class FaultsView(APIView):
     """`/sandbox/faults`: arm, list and clear faults."""
 
     operations: Operations = {
-        "get": Operation("Faults", "List faults", Faults),
-        "post": Operation("Faults", "Arm a fault", Fault, 201, body=FaultInput, errors=(409,)),
-        "delete": Operation("Faults", "Clear all faults", Faults),
+        "get": Operation("Faults", "List faults", FAULTS),
+        "post": Operation("Faults", "Arm a fault", FAULT, 201, body=FaultInput, errors=(409,)),
+        "delete": Operation("Faults", "Clear all faults", FAULTS),
     }
 
     def get(self, request: Request) -> Response:
@@ -257,8 +280,8 @@ class FaultView(APIView):
     """`/sandbox/faults/{id}`: show and clear a fault."""
 
     operations: Operations = {
-        "get": Operation("Faults", "Show a fault", Fault, query=FaultQuery, errors=(404, 429)),
-        "delete": Operation("Faults", "Clear a fault", Fault, errors=(404,)),
+        "get": Operation("Faults", "Show a fault", FAULT, query=FaultQuery, errors=(404, 429)),
+        "delete": Operation("Faults", "Clear a fault", FAULT, errors=(404,)),
     }
 
     def get(self, request: Request, id: str) -> HttpResponse:
@@ -292,7 +315,7 @@ class ReleaseView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Faults", "Release held responses", Released, body=ReleaseInput, errors=(404,)
+            "Faults", "Release held responses", RELEASED, body=ReleaseInput, errors=(404,)
         )
     }
 
@@ -303,18 +326,14 @@ class ReleaseView(APIView):
         refuse_unknown(data, body.fields, "")
         armed.get(id)
         released = api_side.release(id, count)
-        held = api_side.held([id]).get(id, ())
-        return Response({"released": _calls(released), "held": _calls(held)})
+        calls = {"released": released, "held": api_side.held([id]).get(id, ())}
+        return Response({key: list(map(HELD_CALL.represent, calls[key])) for key in calls})
 
 
-def represent(rows: Sequence[FaultRow]) -> list[dict[str, Any]]:
+def represent(rows: Sequence[Fault]) -> list[dict[str, Any]]:
     """Return faults as the API shows them; one statement for all that they hold."""
     held = api_side.held([row.pk for row in rows])
-    return [{**_represent(row), "held": _calls(held.get(row.pk, ()))} for row in rows]
-
-
-def _calls(rows: Sequence[HeldResponse]) -> list[dict[str, Any]]:
-    return [{"ordinal": row.number, "method": row.method, "path": row.path} for row in rows]
+    return [FAULT.represent(ShownFault(row, held.get(row.pk, ()))) for row in rows]
 
 
 def _answer(fault_id: str) -> Result:
@@ -324,28 +343,6 @@ def _answer(fault_id: str) -> Result:
     except Missing as missing:
         body = {"error_code": missing.code, "errors": missing.messages}
         return json_result(missing.status, body)
-
-
-def _represent(row: FaultRow) -> dict[str, Any]:
-    left: float | None = getattr(row, "expires_in", None)
-    return {
-        "id": row.pk,
-        "name": row.name,
-        "kind": row.kind,
-        "side": row.side,
-        "parameters": row.parameters,
-        **{name: row.scope.get(name) for name in ("webhook", "account", "method", "path")},
-        "probability": row.probability,
-        "times": row.times,
-        "nth": row.nth,
-        "after": row.after,
-        "seed": row.seed,
-        "armed_at": timeline.format_time(row.armed_at),
-        "expires_in": None if left is None else max(0.0, round(left, 3)),
-        "is_armed": armed.is_armed(row),
-        "asked": row.asked,
-        "fired": row.fired,
-    }
 
 
 urlpatterns = [

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cache
 from itertools import islice
-from typing import Any, ClassVar, Literal, TypedDict, cast, get_args
+from typing import Any, ClassVar, cast, get_args
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
@@ -21,28 +21,28 @@ from rest_framework.views import APIView
 
 from requests_queue import clock
 from requests_queue.api.fields import Anything, Boolean, Id, Input, List
-from requests_queue.api.schema import Stamp
+from requests_queue.api.resources import Part
 from requests_queue.catalog.models import Asset, User
 from requests_queue.catalog.schema import AssetStatus
 from requests_queue.errors import Invalid, Missing
 from requests_queue.queues import base
-from sandbox.api import types
-from sandbox.api.schema import Error, Operation, Operations
-from sandbox.api.types import (
+from sandbox.api.schema import (
     CursorField,
     DurationField,
     NoQuery,
     NumberText,
+    Operation,
+    Operations,
     Query,
-    Seconds,
     SecondsField,
     Word,
 )
 from sandbox.models import ApiCall
 from sandbox.readings import deliveries, handler_activity
+from sandbox.readings.handler_activity import CALL
 from sandbox.timeline import api_calls, observer, timeline
 from sandbox.timeline.observer import MAX_WAIT, respond
-from sandbox.timeline.timeline import Cursor
+from sandbox.timeline.timeline import Cursor, CursorText
 from sandbox.waits import condition_parsing, wait_responses, waiting
 from sandbox.waits.condition_parsing import BadCondition
 from sandbox.waits.conditions import Condition, ObjectKind
@@ -82,63 +82,6 @@ def _kind_of(pk: str) -> ObjectKind | None:
     return _SUBSCRIPTION if Asset.objects.filter(pk=pk).exists() else None
 
 
-class Present(TypedDict):
-    """What the conditions depend on: statuses of objects, webhooks out of order, idle."""
-
-    statuses: dict[str, str | None]
-    out_of_order: dict[str, bool]
-    idle: bool | None
-
-
-class WaitSatisfied(TypedDict):
-    """The condition is true; `evidence` are the entries that made it true."""
-
-    now: Stamp
-    cursor: types.CursorText
-    waited: Seconds
-    evidence: list[types.Entry]
-    present: Present
-
-
-class Difference(TypedDict):
-    """A point in which something differs from the condition."""
-
-    field: str
-    expected: str
-    actual: str
-
-
-class NearMiss(TypedDict):
-    """An attempt, object or webhook that nearly made the condition true."""
-
-    webhook: str | None
-    delivery: int | None
-    attempt: int | None
-    object: str | None
-    entry: types.Entry | None
-    differs: list[Difference]
-
-
-class WaitFailed(Error):
-    """The condition is not true: `waiting_for` says what was expected, `reasons` why it is not so.
-
-    `near_misses` are of the same objects and webhooks, since the last reset; `timeline` has the
-    latest entries since the cursor.
-    """
-
-    stopped_because: Literal["timeout", "within", "idle", "impossible", "reset"]
-    now: Stamp
-    cursor: types.CursorText
-    waited: Seconds
-    waiting_for: list[str]
-    reasons: list[str]
-    near_misses: list[NearMiss]
-    present: Present
-    unsettled: list[types.Unsettled]
-    timeline: list[types.Entry]
-    timeline_left_out: int
-
-
 class ConditionField(Anything):
     """A condition, which `sandbox.waits.conditions` checks."""
 
@@ -175,10 +118,10 @@ class WaitView(APIView):
         "post": Operation(
             "Waiting",
             "Wait for a condition",
-            WaitSatisfied,
+            wait_responses.SATISFIED,
             body=WaitInput,
             errors=(429, 503),
-            others={408: WaitFailed},
+            others={408: wait_responses.UNSATISFIED},
         )
     }
 
@@ -242,7 +185,11 @@ class TimelineView(APIView):
 
     operations: Operations = {
         "get": Operation(
-            "Timeline", "Read the timeline", types.Timeline, query=TimelineQuery, errors=(429, 503)
+            "Timeline",
+            "Read the timeline",
+            wait_responses.PAGE,
+            query=TimelineQuery,
+            errors=(429, 503),
         )
     }
 
@@ -280,11 +227,14 @@ class TimelineView(APIView):
         return respond(request, read.future)
 
 
+CURSOR = Part("CursorAnswer", "The cursor of the present.", {"cursor": CursorText})
+
+
 class CursorView(APIView):
     """`GET /sandbox/cursor`: `{"cursor"}`."""
 
     operations: Operations = {
-        "get": Operation("Timeline", "Show the cursor of the present", types.CursorAnswer)
+        "get": Operation("Timeline", "Show the cursor of the present", CURSOR)
     }
 
     def get(self, request: Request) -> Response:
@@ -292,6 +242,11 @@ class CursorView(APIView):
         NoQuery().check_query(request.query_params)
         api_calls.flush()
         return Response({"cursor": str(timeline.now())})
+
+
+DELIVERIES = Part(
+    "Deliveries", "Deliveries, the newest first.", {"deliveries": [deliveries.DELIVERY]}
+)
 
 
 class DeliveriesQuery(Query):
@@ -310,7 +265,7 @@ class DeliveriesView(APIView):
     """`GET /sandbox/deliveries?webhook=&object=&state=&since=&limit=`: `{"deliveries"}`."""
 
     operations: Operations = {
-        "get": Operation("Deliveries", "List deliveries", types.Deliveries, query=DeliveriesQuery)
+        "get": Operation("Deliveries", "List deliveries", DELIVERIES, query=DeliveriesQuery)
     }
 
     def get(self, request: Request) -> Response:
@@ -338,7 +293,7 @@ class DeliveryView(APIView):
     """`GET /sandbox/deliveries/{id}`: a delivery."""
 
     operations: Operations = {
-        "get": Operation("Deliveries", "Show a delivery", types.Delivery, errors=(404,))
+        "get": Operation("Deliveries", "Show a delivery", deliveries.DELIVERY, errors=(404,))
     }
 
     def get(self, request: Request, id: str) -> Response:
@@ -355,7 +310,7 @@ class ForecastView(APIView):
     """`GET /sandbox/webhooks/{id}/forecast`: `{"webhook", "now", "reason", "delivery", "rows"}`."""
 
     operations: Operations = {
-        "get": Operation("Deliveries", "Forecast the attempts", types.Forecast, errors=(404,))
+        "get": Operation("Deliveries", "Forecast the attempts", deliveries.FORECAST, errors=(404,))
     }
 
     def get(self, request: Request, id: str) -> Response:
@@ -364,7 +319,14 @@ class ForecastView(APIView):
         webhook = Webhook.objects.filter(pk=id).first()
         if webhook is None:
             raise Missing(id)
-        return Response(deliveries.forecast_of(webhook).represent())
+        return Response(deliveries.FORECAST.represent(deliveries.forecast_of(webhook)))
+
+
+API_CALLS = Part(
+    "ApiCalls",
+    "API calls in order, and the cursor to continue from.",
+    {"calls": [CALL], "cursor": CursorText},
+)
 
 
 class ApiCallsQuery(Query):
@@ -385,7 +347,7 @@ class ApiCallsView(APIView):
     """`GET /sandbox/api-calls?webhook=&object=&delivery=&since=&limit=`: `{"calls", "cursor"}`."""
 
     operations: Operations = {
-        "get": Operation("API calls", "List API calls", types.ApiCalls, query=ApiCallsQuery)
+        "get": Operation("API calls", "List API calls", API_CALLS, query=ApiCallsQuery)
     }
 
     def get(self, request: Request) -> Response:
@@ -405,8 +367,7 @@ class ApiCallsView(APIView):
             found = list(islice(_after(since, until, rows), limit))
             calls = handler_activity.load(rows.filter(pk__in=[pk for pk, _ in found]))
             until = found[-1][1] if len(found) == limit else max(since, until)
-        shown = [handler_activity.represent_call(call) for call in calls]
-        return Response({"calls": shown, "cursor": str(until)})
+        return Response({"calls": list(map(CALL.represent, calls)), "cursor": str(until)})
 
 
 def _after(since: Cursor, until: Cursor, rows: QuerySet[ApiCall]) -> Iterator[tuple[int, Cursor]]:

@@ -14,18 +14,17 @@ from rest_framework.views import APIView
 
 from portal.media import icon_file
 from requests_queue.api.fields import Id, Input
-from requests_queue.api.schema import Form, Named
+from requests_queue.api.resources import Field, Part
+from requests_queue.api.schema import Form
 from requests_queue.catalog.models import Account, Product
 from requests_queue.catalog.spreadsheets import limits
 from requests_queue.catalog.workbooks import exporting, importing
-from requests_queue.catalog.workbooks.session import Session
 from requests_queue.catalog.writes import media
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
 from requests_queue.queues.usage_file import spreadsheet, uploads
 from requests_queue.seed.accounts import VENDOR
-from sandbox.api.schema import Operation, Operations
-from sandbox.api.types import Query, Word
+from sandbox.api.schema import Operation, Operations, Query, Word
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP = "application/zip"
@@ -47,16 +46,20 @@ class ProductRow(TypedDict):
     id: str
 
 
-class ImportedProduct(TypedDict):
-    """The result of an import; `kept` is what the product has and the file doesn't."""
-
-    product: Named
-    vendor: Named
-    created: bool
-    changes: list[ProductChange]
-    kept: list[ProductRow]
-    not_imported: list[str]
-    warnings: list[str]
+_NAMED = Part("Named", "A reference to an object.", {"id": str, "name": str})
+IMPORTED_PRODUCT = Part(
+    "ImportedProduct",
+    "The result of an import; `kept` is what the product has and the file doesn't.",
+    {
+        "product": Field(_NAMED),
+        "vendor": Field(_NAMED, "product.owner"),
+        "created": Field(bool, "is_new"),
+        "changes": list[ProductChange],
+        "kept": list[ProductRow],
+        "not_imported": list[str],
+        "warnings": list[str],
+    },
+)
 
 
 class ImportInput(Input):
@@ -81,7 +84,7 @@ class ImportView(APIView):
         "post": Operation(
             "Products",
             "Import a product",
-            ImportedProduct,
+            IMPORTED_PRODUCT,
             body=Form("file", "pictures", vendor=str),
             errors=(409, 413, 503),
         )
@@ -104,7 +107,7 @@ class ImportView(APIView):
                 raise Invalid("file", "The file is not an XLSX workbook.")
             owner = _vendor(values.get("vendor"))
             imported = importing.run(content, owner, _pictures(request))
-        return Response(_represent(imported))
+        return Response(IMPORTED_PRODUCT.represent(imported))
 
 
 class ExportView(APIView):
@@ -156,19 +159,6 @@ def _pictures(request: Request) -> dict[str, bytes]:
             raise limits.too_large("thumbnail", media.MAX_BYTES)
         found[str(file.name)] = file.read()
     return found
-
-
-def _represent(imported: Session) -> dict[str, Any]:
-    product = imported.product
-    return {
-        "product": {"id": product.pk, "name": product.name},
-        "vendor": {"id": product.owner_id, "name": product.owner.name},
-        "created": imported.is_new,
-        "changes": imported.changes,
-        "kept": imported.kept,
-        "not_imported": imported.not_imported,
-        "warnings": imported.warnings,
-    }
 
 
 urlpatterns = [

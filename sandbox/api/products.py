@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from django.db import transaction
 from django.urls import path
@@ -23,6 +23,7 @@ from rest_framework.views import APIView
 
 from requests_queue import clock
 from requests_queue.api.fields import Input, List, Text, Values
+from requests_queue.api.resources import Field, Many, Part
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import (
     Account,
@@ -31,7 +32,6 @@ from requests_queue.catalog.models import (
     Hub,
     Item,
     Listing,
-    Parameter,
     Product,
     User,
 )
@@ -41,8 +41,7 @@ from requests_queue.catalog.writes.products import create_row, lock, save
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden, Invalid, Refused
 from requests_queue.seed.products import capabilities as all_capabilities
-from sandbox.api.schema import Operation, Operations
-from sandbox.api.types import NoQuery
+from sandbox.api.schema import NoQuery, Operation, Operations
 
 MAX_PARTS = 200  # items, parameters or templates of a product
 _UNIT = {"id": "unit", "title": "Units"}
@@ -233,61 +232,69 @@ def find(product: Product) -> Sold:
     return Sold(product, rows.order_by("created", "pk").first(), listing)
 
 
-class SoldItem(TypedDict):
-    """An item of a product."""
+def _if_sold(path: str) -> Field:
+    """Return the field of an id, null where an object on its path is missing."""
 
-    id: str
-    local_id: str
-    mpn: str
-    name: str
-    type: str
-    period: str
-    precision: str
+    def read(value: Any) -> str | None:
+        for name in path.split("."):
+            value = value and getattr(value, name)
+        return cast("str | None", value)
 
-
-class SoldParameter(TypedDict):
-    """A parameter of a product; orders use its name as id."""
-
-    id: str
-    name: str
-    title: str
-    type: str
-    scope: str
-    phase: str
-    required: bool
+    return Field(str | None, read)
 
 
-class SoldTemplate(TypedDict):
-    """A template of a product."""
-
-    id: str
-    name: str
-    scope: str
-    type: str | None
-
-
-class SoldProduct(TypedDict):
-    """A product with its parts, and the ids of what it is sold by; null where it is not sold."""
-
-    id: str
-    name: str
-    vendor: str
-    provider: str | None
-    connection: str | None
-    hub: str | None
-    listing: str | None
-    contract: str | None
-    marketplace: str | None
-    items: list[SoldItem]
-    params: list[SoldParameter]
-    templates: list[SoldTemplate]
+SOLD_PRODUCT = Part(
+    "SoldProduct",
+    "A product with its parts, and the ids of what it is sold by; null where it is not sold.",
+    {
+        "id": Field(str, "product.pk"),
+        "name": Field(str, "product.name"),
+        "vendor": Field(str, "product.owner_id"),
+        "provider": _if_sold("connection.provider_id"),
+        "connection": _if_sold("connection.pk"),
+        "hub": _if_sold("connection.hub_id"),
+        "listing": _if_sold("listing.pk"),
+        "contract": _if_sold("listing.contract.pk"),
+        "marketplace": _if_sold("listing.contract.marketplace_id"),
+        "items": Many(
+            Part(
+                "SoldItem",
+                "An item of a product.",
+                dict.fromkeys(
+                    ("id", "local_id", "mpn", "name", "type", "period", "precision"), str
+                ),
+            ),
+            lambda sold: sold.product.items.all(),
+        ),
+        "params": Many(
+            Part(
+                "SoldParameter",
+                "A parameter of a product; orders use its name as id.",
+                {
+                    "id": Field(str, parameter_id),
+                    **dict.fromkeys(("name", "title", "type", "scope", "phase"), str),
+                    "required": Field(bool, lambda row: bool(row.constraints.get("required"))),
+                },
+            ),
+            lambda sold: sold.product.parameters.all(),
+        ),
+        "templates": Many(
+            Part(
+                "SoldTemplate",
+                "A template of a product.",
+                {"id": str, "name": str, "scope": str, "type": str | None},
+            ),
+            lambda sold: sold.product.templates.all(),
+        ),
+    },
+)
 
 
 class ProductsView(APIView):
     """`POST /sandbox/products {"name"?, "items"?, "params"?, "templates"?, "capabilities"?}`."""
 
     operations: Operations = {
-        "post": Operation("Products", "Create a product", SoldProduct, 201, body=ProductInput)
+        "post": Operation("Products", "Create a product", SOLD_PRODUCT, 201, body=ProductInput)
     }
 
     def post(self, request: Request) -> Response:
@@ -298,58 +305,25 @@ class ProductsView(APIView):
         (fulfillment, required); templates of every scope and type; all capabilities on.
         """
         values = ProductInput().check(request.data)
-        return Response(_represent(create(values, _account(request))), status=201)
+        return Response(SOLD_PRODUCT.represent(create(values, _account(request))), status=201)
 
 
 class ProductView(APIView):
     """`GET /sandbox/products/{id}`: a product with its parts, and what it is sold by."""
 
     operations: Operations = {
-        "get": Operation("Products", "Show a product", SoldProduct, errors=(404,))
+        "get": Operation("Products", "Show a product", SOLD_PRODUCT, errors=(404,))
     }
 
     def get(self, request: Request, id: str) -> Response:
         """Return a product that the caller sees, with its parts and what it is sold by."""
         NoQuery().check_query(request.query_params)
         row = get_row(visibility.products(_account(request)), id)
-        return Response(_represent(find(row)))
+        return Response(SOLD_PRODUCT.represent(find(row)))
 
 
 def _account(request: Request) -> Account:
     return cast(Account, cast(User, request.user).account)
-
-
-def _represent(sold: Sold) -> dict[str, Any]:
-    product, connection, listing = sold.product, sold.connection, sold.listing
-    contract = listing.contract if listing else None
-    return {
-        "id": product.pk,
-        "name": product.name,
-        "vendor": product.owner_id,
-        "provider": connection.provider_id if connection else None,
-        "connection": connection.pk if connection else None,
-        "hub": connection.hub_id if connection else None,
-        "listing": listing.pk if listing else None,
-        "contract": contract.pk if contract else None,
-        "marketplace": contract.marketplace_id if contract else None,
-        "items": list(
-            product.items.values("id", "local_id", "mpn", "name", "type", "period", "precision")
-        ),
-        "params": [_parameter(row) for row in product.parameters.all()],
-        "templates": list(product.templates.values("id", "name", "scope", "type")),
-    }
-
-
-def _parameter(row: Parameter) -> dict[str, Any]:
-    return {
-        "id": parameter_id(row),
-        "name": row.name,
-        "title": row.title,
-        "type": row.type,
-        "scope": row.scope,
-        "phase": row.phase,
-        "required": bool(row.constraints.get("required")),
-    }
 
 
 urlpatterns = [

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from django.urls import path
 from rest_framework.request import Request
@@ -11,27 +10,28 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue.api.fields import Boolean, Free, Id, Input
+from requests_queue.api.resources import Field, Part
 from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.queues import base, samples, transitions, validation
 from sandbox.api.schema import Operation, Operations
 
-
-class QueueObject(TypedDict):
-    """An object of a queue."""
-
-    id: str
-    status: str
-    product: str
-
-
-class Validated(QueueObject):
-    """A validated object: whether a validator was called, and its parameters."""
-
-    called: bool
-    before: list[dict[str, Any]]
-    after: list[dict[str, Any]]
+QUEUE_OBJECT = Part(
+    "QueueObject",
+    "An object of a queue.",
+    {"id": str, "status": str, "product": Field(str, "product_id")},
+)
+VALIDATED = Part(
+    "Validated",
+    "A validated object: whether a validator was called, and its parameters.",
+    {
+        **QUEUE_OBJECT.keys,
+        "called": bool,
+        "before": list[dict[str, Any]],
+        "after": list[dict[str, Any]],
+    },
+)
 
 
 class SampleInput(Input):
@@ -60,7 +60,7 @@ class SamplesView(APIView):
     """`POST /sandbox/queue/samples {"queue", "type"?, "product"?, "draft"?}`: 201 `{"id", …}`."""
 
     operations: Operations = {
-        "post": Operation("Queues", "Create a sample", QueueObject, 201, body=SampleInput)
+        "post": Operation("Queues", "Create a sample", QUEUE_OBJECT, 201, body=SampleInput)
     }
 
     def post(self, request: Request) -> Response:
@@ -74,7 +74,7 @@ class SamplesView(APIView):
             account,
             draft=values.get("draft", False),
         )
-        return Response(_summary(row), status=201)
+        return Response(QUEUE_OBJECT.represent(row), status=201)
 
 
 class MovesView(APIView):
@@ -82,7 +82,7 @@ class MovesView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Queues", "Run an action", QueueObject, body=ActionInput, errors=(404, 409)
+            "Queues", "Run an action", QUEUE_OBJECT, body=ActionInput, errors=(404, 409)
         )
     }
 
@@ -90,8 +90,14 @@ class MovesView(APIView):
         """Run an action as the party that may run it."""
         values = ActionInput().check(request.data)
         pk, name = values.get("id") or "", values.get("action") or ""
-        row = _run(pk, name, values.get("data", {}), cast(User, request.user))
-        return Response(_summary(row))
+        user = cast(User, request.user)
+        queue, row = _get_object(pk, user)
+        if name not in queue.by_name:
+            available = ", ".join(queue.by_name)
+            raise Invalid("action", f"Unknown action {name}. Available: {available}.")
+        actor = _actor(queue, row, name, user)
+        changed = transitions.move(queue.model, pk, name, actor, values.get("data", {}))
+        return Response(QUEUE_OBJECT.represent(changed))
 
 
 class ValidateView(APIView):
@@ -102,48 +108,25 @@ class ValidateView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Queues", "Validate an object", Validated, body=ObjectInput, errors=(404, 409)
+            "Queues", "Validate an object", VALIDATED, body=ObjectInput, errors=(404, 409)
         )
     }
 
     def post(self, request: Request) -> Response:
-        """Validate a draft or an inquiry as its distributor."""
+        """Update and validate a draft or an inquiry as its distributor."""
         values = ObjectInput().check(request.data)
-        user = cast(User, request.user)
-        return Response(_validate(values.get("id") or "", values.get("data", {}), user))
-
-
-def _summary(row: base.QueueObject) -> dict[str, str]:
-    return {"id": row.pk, "status": row.status, "product": row.product_id}
-
-
-def _run(pk: str, name: str, data: Mapping[str, Any], user: User) -> base.QueueObject:
-    """Run an action of an object as the party that may run it.
-
-    The caller must be a party to the object. Raises Missing, Invalid, or the queue's refusal.
-    """
-    queue, row = _get_object(pk, user)
-    if name not in queue.by_name:
-        raise Invalid("action", f"Unknown action {name}. Available: {', '.join(queue.by_name)}.")
-    actor = _actor(queue, row, name, user)
-    changed: base.QueueObject = transitions.move(queue.model, pk, name, actor, data)
-    return changed
-
-
-def _validate(pk: str, data: Mapping[str, Any], user: User) -> dict[str, Any]:
-    """Update and validate a draft or an inquiry as its distributor; return `Validated`.
-
-    The caller must be a party to the object. Raises Missing, Invalid, or the validation's refusal.
-    """
-    queue, row = _get_object(pk, user)
-    target = validation.find(queue.object_class)
-    if target is None:
-        raise Invalid("id", f"A {queue.object_class} has no validation.")
-    before = target.params_of(target.shown(pk))
-    called = validation.validate(target, pk, data, Actor(None, row.provider))
-    row.refresh_from_db()
-    after = target.params_of(target.shown(pk))
-    return {**_summary(row), "called": called, "before": before, "after": after}
+        pk = values.get("id") or ""
+        queue, row = _get_object(pk, cast(User, request.user))
+        target = validation.find(queue.object_class)
+        if target is None:
+            raise Invalid("id", f"A {queue.object_class} has no validation.")
+        before = target.params_of(target.shown(pk))
+        actor = Actor(None, row.provider)
+        called = validation.validate(target, pk, values.get("data", {}), actor)
+        row.refresh_from_db()
+        after = target.params_of(target.shown(pk))
+        shown = QUEUE_OBJECT.represent(row)
+        return Response({**shown, "called": called, "before": before, "after": after})
 
 
 def _get_object(pk: str, user: User) -> tuple[base.Queue, base.QueueObject]:

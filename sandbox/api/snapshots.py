@@ -7,9 +7,8 @@ share one.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from datetime import datetime
-from typing import Any, TypedDict, cast
+from typing import Any, cast
 
 from django.http import HttpResponse
 from django.urls import path
@@ -18,42 +17,49 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue.api.fields import Boolean, Input, String
-from requests_queue.api.schema import Stamp
+from requests_queue.api.resources import SELF, Field, Part
 from requests_queue.catalog.models import User
-from sandbox.api.schema import Operation, Operations
-from sandbox.api.types import Seconds, SecondsField
+from sandbox.api.schema import Operation, Operations, SecondsField
 from sandbox.clock import tokens
-from sandbox.clock.tokens import Taker, Token
-from sandbox.timeline import observer, timeline
+from sandbox.clock.tokens import CURRENT_LEASE, LEASE, Taker, Token
+from sandbox.timeline import observer
 from sandbox.timeline.observer import MAX_WAIT, Result, json_result, respond
+from sandbox.timeline.timeline import Moment, format_time, moment
 from sandbox.world import gate, snapshot_storage, snapshots
-from sandbox.world.snapshots import Replacement
+
+REPLACED = Part(
+    "Replaced",
+    "The world was replaced; `unsettled` is what it did not wait for.",
+    {"now": moment("now"), "took_ms": int, "unsettled": list[str]},
+)
 
 
-class Replaced(TypedDict):
-    """The world was replaced; `unsettled` is what it did not wait for."""
+def _saved(name: str) -> Field:
+    """Return the field of a moment of a snapshot, which is ISO 8601, empty if it is damaged."""
 
-    now: Stamp
-    took_ms: int
-    unsettled: list[str]
+    def read(snapshot: snapshot_storage.Snapshot) -> str | None:
+        text = getattr(snapshot, name)
+        return format_time(datetime.fromisoformat(text)) if text else None
 
-
-class Snapshot(TypedDict):
-    """A snapshot: when it was saved in real time, its platform time, and if it can be restored."""
-
-    name: str
-    created: Stamp | None
-    now: Stamp | None
-    usable: bool
+    return Field(Moment | None, read)
 
 
-class SnapshotDiff(TypedDict):
-    """Objects that were added, removed and changed; `truncated` if there are more."""
-
-    added: list[dict[str, Any]]
-    removed: list[dict[str, Any]]
-    changed: list[dict[str, Any]]
-    truncated: bool
+SNAPSHOT = Part(
+    "Snapshot",
+    "A snapshot: when it was saved in real time, its platform time, and if it can be restored.",
+    {
+        "name": str,
+        "created": _saved("created"),
+        "now": _saved("now"),
+        "usable": Field(bool, snapshots.is_usable),
+    },
+)
+_OBJECTS = list[dict[str, Any]]
+DIFF = Part(
+    "SnapshotDiff",
+    "Objects that were added, removed and changed; `truncated` if there are more.",
+    {"added": _OBJECTS, "removed": _OBJECTS, "changed": _OBJECTS, "truncated": bool},
+)
 
 
 class PatienceInput(Input):
@@ -74,24 +80,24 @@ class ResetView(APIView):
 
     operations: Operations = {
         "post": Operation(
-            "Reset", "Go back to the demo data", Replaced, body=PatienceInput, errors=(503,)
+            "Reset", "Go back to the demo data", REPLACED, body=PatienceInput, errors=(503,)
         )
     }
 
     def post(self, request: Request) -> Response:
         """Go back to the demo data: `{"now", "took_ms", "unsettled"}`."""
-        return Response(_replaced(snapshots.reset(_patience(request))))
+        return Response(REPLACED.represent(snapshots.reset(_patience(request))))
 
 
 class SnapshotsView(APIView):
     """`/sandbox/snapshots`: list and save snapshots."""
 
     operations: Operations = {
-        "get": Operation("Snapshots", "List snapshots", [Snapshot]),
+        "get": Operation("Snapshots", "List snapshots", [SNAPSHOT]),
         "post": Operation(
             "Snapshots",
             "Save a snapshot",
-            Snapshot,
+            SNAPSHOT,
             201,
             body=SnapshotInput,
             errors=(409, 503),
@@ -100,7 +106,7 @@ class SnapshotsView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return the snapshots by name: `[{"name", "created", "now", "usable"}]`."""
-        return Response([_represent(each) for each in snapshots.all_snapshots()])
+        return Response(list(map(SNAPSHOT.represent, snapshots.all_snapshots())))
 
     def post(self, request: Request) -> Response:
         """Save the present: 201, 409 if the name exists, unless `replace` is true."""
@@ -110,7 +116,7 @@ class SnapshotsView(APIView):
             replace=values.get("replace", False),
             patience=values.get("patience", gate.PATIENCE),
         )
-        return Response(_represent(saved), status=201)
+        return Response(SNAPSHOT.represent(saved), status=201)
 
 
 class SnapshotView(APIView):
@@ -133,7 +139,7 @@ class RestoreView(APIView):
         "post": Operation(
             "Snapshots",
             "Go back to a snapshot",
-            Replaced,
+            REPLACED,
             body=PatienceInput,
             errors=(404, 409, 503),
         )
@@ -141,19 +147,19 @@ class RestoreView(APIView):
 
     def post(self, request: Request, name: str) -> Response:
         """Go back to a snapshot: `{"now", "took_ms", "unsettled"}`."""
-        return Response(_replaced(snapshots.restore(name, _patience(request))))
+        return Response(REPLACED.represent(snapshots.restore(name, _patience(request))))
 
 
 class DiffView(APIView):
     """`GET /sandbox/snapshots/{a}/diff/{b}`: what differs; `now` is the present."""
 
     operations: Operations = {
-        "get": Operation("Snapshots", "Compare snapshots", SnapshotDiff, errors=(404, 409))
+        "get": Operation("Snapshots", "Compare snapshots", DIFF, errors=(404, 409))
     }
 
     def get(self, request: Request, a: str, b: str) -> Response:
         """Return the objects that were added, removed and changed, by field."""
-        return Response(asdict(snapshots.compare(a, b)))
+        return Response(DIFF.represent(snapshots.compare(a, b)))
 
 
 def _patience(request: Request) -> float:
@@ -161,42 +167,9 @@ def _patience(request: Request) -> float:
     return patience
 
 
-def _replaced(replacement: Replacement) -> dict[str, Any]:
-    return {
-        "now": timeline.format_time(replacement.now),
-        "took_ms": replacement.took_ms,
-        "unsettled": replacement.unsettled,
-    }
-
-
-def _represent(snapshot: snapshot_storage.Snapshot) -> dict[str, Any]:
-    created, now = (
-        timeline.format_time(datetime.fromisoformat(text)) if text else None
-        for text in (snapshot.created, snapshot.now)
-    )
-    usable = snapshots.is_usable(snapshot)
-    return {"name": snapshot.name, "created": created, "now": now, "usable": usable}
-
-
-class Lease(TypedDict):
-    """A lease of the sandbox; `id` is the right to renew and to release it."""
-
-    id: str
-    note: str
-    expires_in: Seconds
-
-
-class CurrentLease(TypedDict):
-    """Who has the lease, null for nobody; without its id."""
-
-    note: str
-    expires_in: Seconds
-
-
-class LeaseState(TypedDict):
-    """The lease of the sandbox."""
-
-    lease: CurrentLease | None
+LEASE_STATE = Part(
+    "LeaseState", "The lease of the sandbox.", {"lease": Field(CURRENT_LEASE, SELF, empty=None)}
+)
 
 
 class RenewInput(Input):
@@ -216,17 +189,15 @@ class LeaseView(APIView):
     """`/sandbox/lease`: take the lease, and see who has it."""
 
     operations: Operations = {
-        "get": Operation("Lease", "Show the lease", LeaseState),
+        "get": Operation("Lease", "Show the lease", LEASE_STATE),
         "post": Operation(
-            "Lease", "Take the lease", Lease, 201, body=LeaseInput, errors=(409, 429)
+            "Lease", "Take the lease", LEASE, 201, body=LeaseInput, errors=(409, 429)
         ),
     }
 
     def get(self, request: Request) -> Response:
         """Return who uses the sandbox exclusively: `{"lease": {"note", "expires_in"} | null}`."""
-        lease = tokens.lease()
-        shown = {k: v for k, v in lease.represent().items() if k != "id"} if lease else None
-        return Response({"lease": shown})
+        return Response(LEASE_STATE.represent(tokens.lease()))
 
     def post(self, request: Request) -> HttpResponse:
         """Take the exclusive use of the sandbox: 201 `{"id", "note", "expires_in"}`.
@@ -250,21 +221,21 @@ class LeaseView(APIView):
         lease = tokens.take_lease(ttl, note)
         if lease is None:
             raise tokens.leased()
-        return Response(lease.represent(), status=201)
+        return Response(LEASE.represent(lease), status=201)
 
 
 class LeaseTokenView(APIView):
     """`/sandbox/lease/{id}`: renew and release the lease."""
 
     operations: Operations = {
-        "put": Operation("Lease", "Renew the lease", Lease, body=RenewInput, errors=(404,)),
+        "put": Operation("Lease", "Renew the lease", LEASE, body=RenewInput, errors=(404,)),
         "delete": Operation("Lease", "Release the lease", None, 204, errors=(404,)),
     }
 
     def put(self, request: Request, id: str) -> Response:
         """Let the lease expire `ttl` seconds from now: 200; 404 if it has expired."""
         ttl = RenewInput().check(request.data).get("ttl", tokens.DEFAULT_TTL)
-        return Response(tokens.renew_lease(id, ttl).represent())
+        return Response(LEASE.represent(tokens.renew_lease(id, ttl)))
 
     def delete(self, request: Request, id: str) -> Response:
         """Release the lease: 204; 404 if it was released or has expired."""
@@ -274,7 +245,7 @@ class LeaseTokenView(APIView):
 
 def _answer(lease: Token | None) -> Result:
     if lease is not None:
-        return json_result(201, lease.represent())
+        return json_result(201, LEASE.represent(lease))
     refusal = tokens.leased()
     return json_result(409, {"error_code": refusal.code, "errors": refusal.messages})
 

@@ -62,15 +62,15 @@ class NextDue(NamedTuple):
 class MoveResult:
     """What a move did.
 
-    `stops` counts the due times on the way. `attempts` are the attempts that finished, as data of
-    the API. `failed` names the jobs that failed.
+    `stops` counts the due times on the way. `attempts` are the entries of the attempts that
+    finished. `failed` names the jobs that failed.
     """
 
     start: datetime
     end: datetime
     stops: int
     stopped_because: str
-    attempts: list[dict[str, Any]] = field(default_factory=list)
+    attempts: list[TimelineEntry] = field(default_factory=list)
     unsettled: list[Unsettled] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -200,7 +200,7 @@ class Move:
             self.now,
             self.stops,
             stopped_because,
-            [_attempt(row) for row in rows],
+            list(rows),
             self.unsettled,
             sorted(self.failed),
         )
@@ -219,23 +219,6 @@ class Move:
                 # Tried again with a new connection, before the lease ends.
                 connection.close()
         connection.close()
-
-
-def _attempt(row: TimelineEntry) -> dict[str, Any]:
-    """Return the data of a finished attempt."""
-    data = row.data
-    return {
-        "webhook": row.webhook_id,
-        "delivery": row.delivery_id,
-        "attempt": row.attempt,
-        "object": row.object_id,
-        "objects": data["objects"],
-        "at": timeline.format_time(row.at),
-        "outcome": data["outcome"],
-        "status": data["status"],
-        "error": data["error"],
-        "next_attempt_at": data["next_attempt_at"],
-    }
 
 
 def _begin() -> Reading:

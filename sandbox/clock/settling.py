@@ -25,6 +25,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from requests_queue import clock, jobs
+from requests_queue.api.resources import Part
 from requests_queue.signals import collect_busy, collect_next_work
 from requests_queue.time_format import format_span
 from sandbox.clock import settle_times, tokens
@@ -106,8 +107,12 @@ class Unsettled:
     keys: frozenset[Hashable]
     seconds: float
 
-    def represent(self) -> dict[str, str]:
-        return {"kind": self.kind, "text": self.text}
+
+UNSETTLED = Part(
+    "Unsettled",
+    "Something that has to happen before the sandbox is settled.",
+    {"kind": str, "text": str},
+)
 
 
 @dataclass(frozen=True, slots=True)

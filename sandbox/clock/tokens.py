@@ -18,19 +18,19 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from requests_queue import clock
+from requests_queue.api.resources import Field, Part
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing
 from requests_queue.signals import due_reached
 from sandbox.models import EXPIRES_IN, Hold, Lease
 from sandbox.timeline import observer, timeline
 from sandbox.timeline.observer import Kind, Result, Waiter
-from sandbox.timeline.timeline import Entry
+from sandbox.timeline.timeline import Entry, Seconds
 
 DEFAULT_TTL, MAX_TTL = 30.0, 3600.0  # seconds
 MAX_NOTE = 200  # characters
@@ -47,8 +47,15 @@ class Token:
     note: str
     expires_in: float
 
-    def represent(self) -> dict[str, Any]:
-        return {"id": self.id, "note": self.note, "expires_in": round(self.expires_in, 3)}
+
+_SHOWN = {"note": str, "expires_in": Field(Seconds, lambda token: round(token.expires_in, 3))}
+HOLD = Part("Hold", "A hold; it expires in so many seconds.", {"id": str, **_SHOWN})
+LEASE = Part(
+    "Lease",
+    "A lease of the sandbox; `id` is the right to renew and to release it.",
+    {"id": str, **_SHOWN},
+)
+CURRENT_LEASE = Part("CurrentLease", "Who has the lease, null for nobody; without its id.", _SHOWN)
 
 
 # Holds.

@@ -77,10 +77,10 @@ class Summary:
 
 def of_move(result: MoveResult, since: Cursor, viewer: Viewer) -> Summary:
     """Return what a move did with the viewer's webhooks, and what else it has to say."""
-    named = {each["webhook"] for each in result.attempts}
+    named = {each.webhook_id for each in result.attempts}
     rows = Webhook.objects.filter(account=viewer.account, pk__in=named)
     own = set(rows.values_list("pk", flat=True))
-    outcomes = Counter(each["outcome"] for each in result.attempts if each["webhook"] in own)
+    outcomes = Counter(e.data["outcome"] for e in result.attempts if e.webhook_id in own)
     others = len(result.attempts) - outcomes.total()
     failed = outcomes.total() - outcomes[Attempt.SUCCESS]
     counts = ", ".join(

@@ -5,12 +5,12 @@ Secrets are masked as the portal masks them. A list takes a constant number of q
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
+from typing import Annotated, Any
 
 from django.db.models import (
     BinaryField,
@@ -25,24 +25,22 @@ from django.db.models import (
 )
 from django.db.models.functions import Length
 
-from portal.queues.parameters import has_password
-from portal.queues.parameters import masked as without_passwords
 from requests_queue import clock
-from requests_queue.api.json_validation import parse_json
+from requests_queue.api.resources import Constant, Field, Many, Part
+from requests_queue.api.schema import Also, Json
 from sandbox.readings import handler_activity
-from sandbox.readings.handler_activity import HandlerActivity, Key
+from sandbox.readings.handler_activity import ACTIVITY, FiredFault, HandlerActivity, Redacted
 from sandbox.timeline import timeline
-from sandbox.timeline.timeline import Cursor, format_time
+from sandbox.timeline.call_storage import without_passwords
+from sandbox.timeline.timeline import Cursor, Moment, moment
 from webhooks import conf, next_attempt
 from webhooks.delivery.request import JOSE, TOKEN_HEADERS, order_claims
 from webhooks.delivery.retry import AttemptSummary, decide
 from webhooks.http.headers import masked
 from webhooks.models import Attempt, Delivery, Event, Webhook
 from webhooks.next_attempt import WorkerLoad
-from webhooks.states import FAILURE, BackoffState, Policy
+from webhooks.states import FAILURE, OUTCOMES, STATES, BackoffState, Policy
 from webhooks.types import EVENT
-
-Json = dict[str, Any]
 
 LISTED_BODY = 4096  # bytes of a body up to which a list shows it
 MAX_LISTED, MAX_ATTEMPTS = 10, 1000  # latest attempts of a delivery in a list, and alone
@@ -83,21 +81,21 @@ def represent(
 ) -> list[Json]:
     """Return the deliveries as JSON; `is_whole`: with all attempts, and bodies of any size."""
     shown = list(deliveries)
-    ids = [row.pk for row in shown]
+    ids = [each.pk for each in shown]
     events: dict[int, list[Event]] = defaultdict(list)
     for event in Event.objects.filter(delivery__in=ids).order_by("pk"):
         if len(events[event.delivery_id]) < MAX_EVENTS:
             events[event.delivery_id].append(event)
-    attempts: dict[int, list[Attempt]] = defaultdict(list)
-    for attempt in _attempts(ids, is_whole=is_whole):
-        attempts[attempt.delivery_id].append(attempt)
-    activities = handler_activity.for_attempts(
-        [(attempt.delivery_id, attempt.number) for rows in attempts.values() for attempt in rows],
-        with_bodies=is_whole,
-    )
+    rows = list(_attempts(ids, is_whole=is_whole))
+    keys = [(row.delivery_id, row.number) for row in rows]
+    activities = handler_activity.for_attempts(keys, with_bodies=is_whole)
+    attempts: dict[int, list[_Attempt]] = defaultdict(list)
+    for row, key in zip(rows, keys, strict=True):
+        attempts[row.delivery_id].append(_Attempt(row, activities.get(key, HandlerActivity())))
     load = WorkerLoad()
     return [
-        _delivery(row, events[row.pk], attempts[row.pk], activities, now, load) for row in shown
+        DELIVERY.represent(_with_next_attempt(row, events[row.pk], attempts[row.pk], now, load))
+        for row in shown
     ]
 
 
@@ -124,109 +122,158 @@ def _attempts(ids: Sequence[int], *, is_whole: bool) -> QuerySet[Attempt]:
     )
 
 
-def _delivery(
+def _with_next_attempt(
     row: Delivery,
     events: Sequence[Event],
-    attempts: Sequence[Attempt],
-    activities: Mapping[Key, HandlerActivity],
+    attempts: Sequence[_Attempt],
     now: datetime,
     load: WorkerLoad,
-) -> Json:
+) -> _Delivery:
     step = next_attempt.of_delivery(row, now, load)
     reason = step.why
     if step.at is not None and not reason:
         reason = next_attempt.of_webhook(row.webhook, now, pending=1, load=load).why
-    return {
-        "id": row.pk,
-        "webhook": row.webhook_id,
-        "state": row.state,
-        "forced": row.forced,
-        "created_at": format_time(row.created_at),
-        "objects": list(dict.fromkeys(event.object_id for event in events if event.object_id)),
-        "events": [
-            {
-                "object": event.object_id or None,
-                "from": event.status_from or None,
-                "to": event.status_to or None,
-                "at": format_time(event.at),
-            }
-            for event in events
-        ],
-        "attempts_made": row.attempts,
-        "attempts": [_attempt(attempt, activities) for attempt in attempts],
-        "next_attempt_at": format_time(step.at),
-        "next_attempt_reason": reason,
-    }
+    return _Delivery(row, events, attempts, step.at, reason)
 
 
-def _attempt(row: Attempt, activities: Mapping[Key, HandlerActivity]) -> Json:
-    activity = activities.get((row.delivery_id, row.number), HandlerActivity())
-    return {
-        "number": row.number,
-        "outcome": row.outcome,
-        "started_at": format_time(row.started_at),
-        "finished_at": format_time(row.finished_at),
-        "duration": row.duration,
-        "request": {
-            "method": row.method,
-            "url": row.url,
-            "headers": masked(row.request_headers),
-            **_body(row, "request_body"),
-        },
-        "token": _token(row),
-        "response": _response(row),
-        "error": row.error,
-        "redacted": row.redacted,
-        "reason": row.why,
-        "next_attempt_at": format_time(row.next_attempt_at),
-        "faults": row.faults,
-        "handler_activity": handler_activity.represent(activity),
-    }
+# What the API shows.
 
 
-def _token(row: Attempt) -> Json | None:
-    """Return the decoded token without its signature, which is not stored."""
-    if not row.claims:
-        return None
-    names = [name for name in row.request_headers if name.lower() in _TOKEN_NAMES]
-    return {"sent_in": names, "header": JOSE, "claims": order_claims(row.claims)}
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    row: Attempt
+    activity: HandlerActivity
+
+    @property
+    def token(self) -> Attempt | None:
+        """Return the row if its request had a token."""
+        return self.row if self.row.claims else None
+
+    @property
+    def response(self) -> Attempt | None:
+        """Return the row if it has a response."""
+        return None if self.row.status_code is None else self.row
 
 
-def _response(row: Attempt) -> Json | None:
-    if row.status_code is None:
-        return None
-    return {
-        "status": row.status_code,
-        "headers": [[name, value] for name, value in row.response_headers],
-        **_body(row, "response_body"),
-        "is_truncated": row.truncated,
-    }
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    row: Delivery
+    events: Sequence[Event]
+    attempts: Sequence[_Attempt]
+    next_attempt_at: datetime | None
+    next_attempt_reason: str
+
+    @property
+    def objects(self) -> list[str]:
+        """Return the objects of its events, each once."""
+        return list(dict.fromkeys(event.object_id for event in self.events if event.object_id))
 
 
-def _body(row: Attempt, name: str) -> Json:
-    """Return a body as text, with passwords masked; None if a list does not show it."""
-    raw = row.__dict__.get(f"listed_{name}", ...)
-    if raw is ...:
-        raw = getattr(row, name)
-    if raw is None:
-        return {"body": None, "size": getattr(row, f"{name}_length")}
-    content = raw.encode() if isinstance(raw, str) else bytes(raw)
-    text = content.decode("utf-8", "backslashreplace")
-    return {"body": _masked_text(text), "size": len(content)}
+def _body(name: str) -> dict[str, Field]:
+    """Return the fields of a body: its text, None if a list does not show it, and its size."""
+
+    def content(row: Attempt) -> bytes | None:
+        stored = row.__dict__.get(f"listed_{name}", ...)
+        if stored is ...:
+            stored = getattr(row, name)
+        if stored is None:
+            return None
+        return stored.encode() if isinstance(stored, str) else bytes(stored)
+
+    def text(row: Attempt) -> str | None:
+        if (found := content(row)) is None:
+            return None
+        return without_passwords(found.decode("utf-8", "backslashreplace"))
+
+    def size(row: Attempt) -> int:
+        found = content(row)
+        length: int = getattr(row, f"{name}_length") if found is None else len(found)
+        return length
+
+    return {"body": Field(str | None, text), "size": Field(int, size)}
 
 
-def _masked_text(text: str) -> str:
-    if '"password"' not in text:
-        return text
-    try:
-        parsed = parse_json(text)
-    except (ValueError, RecursionError):
-        return text
-    if not has_password(parsed):
-        return text
-    masked = json.dumps(without_passwords(parsed), ensure_ascii=False)
-    # Half of a surrogate pair, which JSON can escape, has no form in UTF-8.
-    return masked.encode(errors="backslashreplace").decode()
+REQUEST = Part(
+    "SentRequest",
+    "A request to a handler; `body` is null where a list leaves it out, `size` is in bytes.",
+    {
+        "method": str,
+        "url": str,
+        "headers": Field(dict[str, str], lambda row: masked(row.request_headers)),
+        **_body("request_body"),
+    },
+)
+TOKEN = Part(
+    "Token",
+    "A decoded token, and the headers that carried it; its signature is not stored.",
+    {
+        "sent_in": Field(
+            list[str],
+            lambda row: [name for name in row.request_headers if name.lower() in _TOKEN_NAMES],
+        ),
+        "header": Constant(JOSE, dict[str, str]),
+        "claims": Field(dict[str, Any], lambda row: order_claims(row.claims)),
+    },
+)
+RESPONSE = Part(
+    "HandlerResponse",
+    "A handler's response.",
+    {
+        "status": Field(int, "status_code"),
+        "headers": Field(list[list[str]], lambda row: list(map(list, row.response_headers))),
+        **_body("response_body"),
+        "is_truncated": Field(bool, "truncated"),
+    },
+)
+ATTEMPT = Part(
+    "Attempt",
+    "An HTTP request of a delivery, and what followed from it.",
+    {
+        "number": Field(int, "row.number"),
+        "outcome": Field(Annotated[str, Also(enum=list(OUTCOMES))], "row.outcome"),
+        "started_at": moment("row.started_at"),
+        "finished_at": moment("row.finished_at"),
+        "duration": Field(Annotated[int, Also(description="Milliseconds.")], "row.duration"),
+        "request": Field(REQUEST, "row"),
+        "token": Field(TOKEN, empty=None),
+        "response": Field(RESPONSE, empty=None),
+        "error": Field(str, "row.error"),
+        "redacted": Field(Redacted, "row.redacted"),
+        "reason": Field(str, "row.why"),
+        "next_attempt_at": moment("row.next_attempt_at", Moment | None),
+        "faults": Field(list[FiredFault], "row.faults"),
+        "handler_activity": Field(ACTIVITY, "activity"),
+    },
+)
+DELIVERY = Part(
+    "Delivery",
+    "A delivery; a list has its latest attempts.",
+    {
+        "id": Field(int, "row.pk"),
+        "webhook": Field(str, "row.webhook_id"),
+        "state": Field(Annotated[str, Also(enum=list(STATES))], "row.state"),
+        "forced": Field(bool, "row.forced"),
+        "created_at": moment("row.created_at"),
+        "objects": list[str],
+        "events": Many(
+            Part(
+                "DeliveryEvent",
+                "An event; no object and status for Trigger now.",
+                {
+                    "object": Field(str | None, lambda event: event.object_id or None),
+                    "from": Field(str | None, lambda event: event.status_from or None),
+                    "to": Field(str | None, lambda event: event.status_to or None),
+                    "at": moment("at"),
+                },
+            ),
+            attrgetter("events"),
+        ),
+        "attempts_made": Field(int, "row.attempts"),
+        "attempts": Many(ATTEMPT, attrgetter("attempts")),
+        "next_attempt_at": moment("next_attempt_at", Moment | None),
+        "next_attempt_reason": str,
+    },
+)
 
 
 # The forecast.
@@ -276,22 +323,30 @@ class Forecast:
     delivery: Delivery | None
     rows: list[Row]
 
-    def represent(self) -> Json:
-        return {
-            "webhook": self.webhook.pk,
-            "now": format_time(self.now),
-            "delivery": self.delivery.pk if self.delivery else None,
-            "reason": self.reason,
-            "rows": [
+
+FORECAST = Part(
+    "Forecast",
+    "The next attempts of a webhook if every one fails; `delivery` is sent first.",
+    {
+        "webhook": Field(str, "webhook.pk"),
+        "now": moment("now"),
+        "delivery": Field(int | None, lambda each: each.delivery.pk if each.delivery else None),
+        "reason": str,
+        "rows": Many(
+            Part(
+                "ForecastRow",
+                "An attempt, and whether its failure makes the webhook out of order.",
                 {
-                    "attempt": row.number,
-                    "at": format_time(row.at),
-                    "reason": row.reason,
-                    "out_of_order": row.out_of_order,
-                }
-                for row in self.rows
-            ],
-        }
+                    "attempt": Field(int, "number"),
+                    "at": moment("at"),
+                    "reason": str,
+                    "out_of_order": bool,
+                },
+            ),
+            attrgetter("rows"),
+        ),
+    },
+)
 
 
 def forecast_of(row: Webhook) -> Forecast:

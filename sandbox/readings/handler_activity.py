@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Annotated, Literal, TypedDict
 
 from django.db import connection
 from django.db.models import Max, QuerySet
 
 from requests_queue import clock
+from requests_queue.api.resources import Field, Many, Part
+from requests_queue.api.schema import Also
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Parameter
 from requests_queue.db import sql
@@ -23,8 +26,9 @@ from requests_queue.queues import base
 from sandbox.models import ApiCall, ApiCallObject
 from sandbox.readings import handler_notes
 from sandbox.readings.handler_notes import AttemptFacts, CallFacts, Note, ObjectFacts
-from sandbox.timeline import api_calls, timeline
+from sandbox.timeline import api_calls
 from sandbox.timeline.call_storage import without_passwords
+from sandbox.timeline.timeline import moment
 from webhooks.models import Attempt, Event
 from webhooks.types import EVENT
 
@@ -47,7 +51,7 @@ class Call(CallFacts):
     response_body: str = field(repr=False)
     request_body: str = field(repr=False)
     row: ApiCall
-    objects: tuple[str, ...]
+    objects: list[str]
 
 
 def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
@@ -68,53 +72,58 @@ def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
         pk: (without_passwords(sent, names), without_passwords(returned, names))
         for pk, sent, returned in texts
     }
-    return [
-        _call(row, tuple(objects.get(row.pk, ())), *bodies.get(row.pk, ("", ""))) for row in read
-    ]
+    calls = []
+    for row in read:
+        sent, returned = bodies.get(row.pk, ("", ""))
+        facts = (row.pk, row.method, row.path, row.status, row.error_code, returned)
+        calls.append(Call(*facts, sent, row, objects.get(row.pk, [])))
+    return calls
 
 
-def _call(row: ApiCall, objects: tuple[str, ...], sent: str, returned: str) -> Call:
-    return Call(
-        row.pk,
-        row.method,
-        row.path,
-        row.status,
-        row.error_code,
-        returned,
-        sent,
-        row,
-        objects,
-    )
+class FiredFault(TypedDict):
+    """A fault that fired for a request."""
+
+    name: str
+    kind: str
 
 
-def represent_call(call: Call) -> dict[str, Any]:
-    """Return a call as the API shows it."""
-    row = call.row
-    return {
-        "id": call.id,
-        "method": call.method,
-        "path": call.path,
-        "query": row.query,
-        "status": call.status,
-        "error_code": call.error_code,
-        "duration": row.duration,
-        "started_at": timeline.format_time(row.started_at),
-        "real_started_at": timeline.format_time(row.real_started_at),
-        "actor": row.actor,
-        "account": row.account_id,
-        "key": row.key,
-        "user_agent": row.user_agent,
-        "objects": list(call.objects),
-        "webhook": row.webhook_id,
-        "delivery": row.delivery_id,
-        "attempt": row.attempt,
-        "link": row.link,
-        "request_body": call.request_body,
-        "response_body": call.response_body,
-        "is_truncated": row.is_truncated,
-        "redacted": row.redacted,
-        "faults": row.faults,
-    }
+Redacted = Annotated[
+    bool, Also(description="Whether secrets that somebody has repeated were replaced by ••••••••.")
+]
+CALL = Part(
+    "ApiCall",
+    "A call of Connect's API; `link` says how sure it is that the attempt led to it.",
+    {
+        "id": int,
+        "method": str,
+        "path": str,
+        "query": Field(str, "row.query"),
+        "status": int,
+        "error_code": str,
+        "duration": Field(Annotated[float, Also(description="Milliseconds.")], "row.duration"),
+        "started_at": moment("row.started_at"),
+        "real_started_at": moment("row.real_started_at"),
+        "actor": Field(Literal["handler", "test"], "row.actor"),
+        "account": Field(str | None, "row.account_id"),
+        "key": Field(str, "row.key"),
+        "user_agent": Field(str, "row.user_agent"),
+        "objects": list[str],
+        "webhook": Field(str | None, "row.webhook_id"),
+        "delivery": Field(int | None, "row.delivery_id"),
+        "attempt": Field(int | None, "row.attempt"),
+        "link": Field(Literal["certain", "likely", ""], "row.link"),
+        "request_body": str,
+        "response_body": str,
+        "is_truncated": Field(bool, "row.is_truncated"),
+        "redacted": Field(Redacted, "row.redacted"),
+        "faults": Field(list[FiredFault], "row.faults"),
+    },
+)
+NOTE = Part(
+    "Note",
+    "What is remarkable about a handler's activity.",
+    {"code": str, "text": str, "call": int | None, "object": str | None},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,17 @@ class HandlerActivity:
     calls: Sequence[Call] = ()
     notes: Sequence[Note] = ()
     summary: str = ""
+
+
+ACTIVITY = Part(
+    "HandlerActivity",
+    "What a handler did because of an attempt.",
+    {
+        "summary": str,
+        "notes": Many(NOTE, attrgetter("notes")),
+        "calls": Many(CALL, attrgetter("calls")),
+    },
+)
 
 
 def for_attempts(
@@ -283,15 +303,3 @@ def _products_of(calls: dict[Key, list[Call]]) -> dict[str, str]:
         if call.method != "GET" and call.target
     }
     return {pk: row.product_id for pk, (_, row) in _objects(targets).items()}
-
-
-def represent(activity: HandlerActivity) -> dict[str, Any]:
-    """Return the activity as the API shows it."""
-    return {
-        "summary": activity.summary,
-        "notes": [
-            {"code": note.code, "text": note.text, "call": note.call, "object": note.object}
-            for note in activity.notes
-        ],
-        "calls": [represent_call(call) for call in activity.calls],
-    }

@@ -62,10 +62,11 @@ def without_webhook_secrets(body: str) -> str:
     return _changed(value, _mask_webhook)
 
 
-def without_passwords(body: str, names: Collection[str]) -> str:
+def without_passwords(body: str, names: Collection[str] = ()) -> str:
     """Return a body with the values of password parameters masked, by type or by their `names`.
 
-    In a body that is cut, or no valid JSON, all values are masked if it has such a parameter.
+    In a body that is cut, or no valid JSON, all values are masked if it has such a parameter. What
+    has none is returned as it is.
     """
     if '"password"' not in body and not any(f'"{name}"' in body for name in names):
         return body
@@ -73,13 +74,20 @@ def without_passwords(body: str, names: Collection[str]) -> str:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return _VALUE.sub(rf'\1"{MASK}"', body)
-    return _changed(value, lambda each: _mask_password(each, names))
+    before, after = _text_of(value), _changed(value, lambda each: _mask_password(each, names))
+    return body if after == before else after
 
 
 def _changed(value: Any, mask: Callable[[_Object], None]) -> str:
     for each in _objects(value):
         mask(each)
-    return json.dumps(value, ensure_ascii=False)
+    return _text_of(value)
+
+
+def _text_of(value: Any) -> str:
+    # Half of a surrogate pair, which JSON can escape, has no form in UTF-8.
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _objects(value: Any) -> Iterator[_Object]:

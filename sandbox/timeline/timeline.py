@@ -27,13 +27,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Annotated, Any
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q, QuerySet
 
 from requests_queue.api import fast_json
+from requests_queue.api.resources import Field, Part
+from requests_queue.api.schema import Also
 from requests_queue.db import retention, sql
 from requests_queue.db.retention import ByAge
 from requests_queue.errors import Invalid
@@ -303,24 +306,41 @@ def only(objects: Sequence[str]) -> str | None:
     return objects[0] if len(objects) == 1 else None
 
 
-def represent(entry: TimelineEntry) -> dict[str, Any]:
-    """Return an entry as the API shows it."""
-    return {
-        "cursor": str(cursor_of(entry)),
-        "kind": entry.kind,
-        "at": format_time(entry.at),
-        "real_at": format_time(entry.real_at),
-        "webhook": entry.webhook_id,
-        "delivery": entry.delivery_id,
-        "attempt": entry.attempt,
-        "object": entry.object_id,
-        "data": entry.data,
-    }
-
-
 def format_time(moment: datetime | None) -> str | None:
     """Return a moment with milliseconds, `2026-11-02T10:00:00.250+00:00`, or None."""
     return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+# What the API of the sandbox shows is declared by parts, beside what it is made of.
+Moment = Annotated[str, Also(format="date-time")]
+Seconds = Annotated[float, Also(description="Seconds.")]
+CursorText = Annotated[
+    str, Also(description="A place in the timeline: opaque, monotonic, valid after a restart.")
+]
+
+
+def moment(source: str, type: Any = Moment) -> Field:
+    """Return the field of a moment at a path of attributes."""
+    read = attrgetter(source)
+    return Field(type, lambda row: format_time(read(row)))
+
+
+ENTRY = Part(
+    "Entry",
+    "An entry of the timeline; `at` is platform time, `real_at` real time.",
+    {
+        "cursor": Field(CursorText, lambda entry: str(cursor_of(entry))),
+        "kind": Annotated[str, Also(enum=list(KINDS))],
+        "at": moment("at"),
+        "real_at": moment("real_at"),
+        "webhook": Field(str | None, "webhook_id"),
+        "delivery": Field(int | None, "delivery_id"),
+        "attempt": int | None,
+        "object": Field(str | None, "object_id"),
+        "data": dict[str, Any],
+    },
+)
+represent = ENTRY.represent
 
 
 def register_retention() -> None:

@@ -10,20 +10,22 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from django.db.models import Model, QuerySet
 
 from requests_queue import jobs
+from requests_queue.api.resources import Field, Part
 from requests_queue.catalog.models import Asset
 from requests_queue.queues import base
 from requests_queue.time_format import format_span
 from sandbox.clock import settling
+from sandbox.clock.settling import UNSETTLED
 from sandbox.models import TimelineEntry
 from sandbox.readings import handler_activity, handler_notes
 from sandbox.timeline import api_calls, observer, timeline
 from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result
-from sandbox.timeline.timeline import Cursor
+from sandbox.timeline.timeline import ENTRY, Cursor, CursorText, Moment, Seconds
 from sandbox.waits import conditions
 from sandbox.waits.conditions import Condition, Entry, History, Needs, Present
 from webhooks.models import Webhook
@@ -85,6 +87,62 @@ class Wait(Protocol):
     has_ended: bool
 
 
+_ENDED = {
+    "now": Moment,
+    "cursor": CursorText,
+    "waited": Seconds,
+    "present": Part(
+        "Present",
+        "What the conditions depend on: statuses of objects, webhooks out of order, idle.",
+        {
+            "statuses": dict[str, str | None],
+            "out_of_order": dict[str, bool],
+            "idle": bool | None,
+        },
+    ),
+}
+SATISFIED = Part(
+    "WaitSatisfied",
+    "The condition is true; `evidence` are the entries that made it true.",
+    {**_ENDED, "evidence": [ENTRY]},
+)
+_DIFFERENCE = Part(
+    "Difference",
+    "A point in which something differs from the condition.",
+    {"field": str, "expected": str, "actual": str},
+)
+_NEAR_MISS = Part(
+    "NearMiss",
+    "An attempt, object or webhook that nearly made the condition true.",
+    {
+        "webhook": str | None,
+        "delivery": int | None,
+        "attempt": int | None,
+        "object": str | None,
+        "entry": Field(ENTRY, empty=None),
+        "differs": [_DIFFERENCE],
+    },
+)
+UNSATISFIED = Part(
+    "WaitFailed",
+    "The condition is not true: `waiting_for` says what was expected, `reasons` why it is not so. "
+    "`near_misses` are of the same objects and webhooks, since the last reset; `timeline` has the "
+    "latest entries since the cursor.",
+    {
+        "error_code": str,
+        "errors": list[str],
+        "stopped_because": Literal["timeout", "within", "idle", "impossible", "reset"],
+        **_ENDED,
+        "waiting_for": list[str],
+        "reasons": list[str],
+        "near_misses": [_NEAR_MISS],
+        "unsettled": [UNSETTLED],
+        "timeline": [ENTRY],
+        "timeline_left_out": int,
+    },
+)
+
+
 def satisfied(wait: Wait, state: Present, now: datetime) -> Result:
     """Return the 200 of a wait: the entries that made its condition true, and the present."""
     body = {
@@ -123,7 +181,7 @@ def unsatisfied(wait: Wait, state: Present, now: datetime, reason: str) -> Resul
         "reasons": reasons,
         "near_misses": [miss.represent() for miss in misses],
         "present": asdict(state),
-        "unsettled": [each.represent() for each in unsettled],
+        "unsettled": list(map(UNSETTLED.represent, unsettled)),
         "timeline": shown,
         "timeline_left_out": rows.count() - len(shown),
     }
@@ -163,6 +221,13 @@ def _span(wait: Wait, reason: str) -> str:
 
 def _waited(wait: Wait) -> float:
     return round(time.monotonic() - wait.began, 3)
+
+
+PAGE = Part(
+    "Timeline",
+    "Entries, and the cursor to continue from; with `latest`, how many others there are.",
+    {"entries": [ENTRY], "cursor": CursorText, "earlier": Field(int, optional=True)},
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Literal, get_type_hints
 
 from connect_sim.cli import observing
 from portal.deliveries import chart
-from sandbox.api import types
 from webhooks import pruning
 from webhooks.states import CALLING, STATES, WAITING
-
-
-def test_api_documents_all_states() -> None:
-    assert get_type_hints(types.Delivery)["state"] == Literal[STATES]
 
 
 def test_chart_counts_each_state_once() -> None:

@@ -37,7 +37,7 @@ def test_every_route_and_method_is_in_the_document() -> None:
     }
     expected = {
         (f"/sandbox/{pattern.pattern}", method)
-        for pattern in urls.urlpatterns
+        for pattern in urls.api_urlpatterns
         for method in _methods(pattern)
     }
     assert documented == expected
