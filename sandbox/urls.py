@@ -4,7 +4,7 @@ from django.urls import include, path
 
 from sandbox.api import clock as clock_api
 from sandbox.api import faults as faults_api
-from sandbox.api import observing, product_files, products, queue, schema
+from sandbox.api import observing, products, queue, schema
 from sandbox.api import snapshots as snapshots_api
 from sandbox.pages import checks, clock, faults, snapshots, timeline
 
@@ -35,7 +35,6 @@ api_urlpatterns = [
     *faults_api.urlpatterns,
     *snapshots_api.urlpatterns,
     *observing.urlpatterns,
-    *product_files.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,
     *schema.urlpatterns,

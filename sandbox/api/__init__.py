@@ -2,5 +2,5 @@
 
 To be read in this order: `schema` (how a view declares its operations, and what they take), then a
 module for each part: `clock`, `observing` (also waits), `faults`, `snapshots` (also the lease),
-`queue`, `products`, `product_files`.
+`queue`, `products`.
 """

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache
 from itertools import islice
@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue import clock
-from requests_queue.api.fields import Anything, Boolean, Id, Input, List
+from requests_queue.api.fields import Anything, Boolean, Id, List
 from requests_queue.api.resources import Part
 from requests_queue.catalog.models import Asset, User
 from requests_queue.catalog.schema import AssetStatus
@@ -29,6 +29,7 @@ from requests_queue.queues import base
 from sandbox.api.schema import (
     CursorField,
     DurationField,
+    Exact,
     NoQuery,
     NumberText,
     Operation,
@@ -98,7 +99,7 @@ class ConditionField(Anything):
         super().__init__(required=True)
 
 
-class WaitInput(Input):
+class WaitInput(Exact):
     """A condition, and how long to wait for it."""
 
     until = ConditionField()
@@ -146,12 +147,7 @@ class WaitView(APIView):
 
 def _read(data: Any) -> tuple[Condition, dict[str, Any]]:
     """Return the condition and the other values of a body; raises Invalid."""
-    body = WaitInput()
-    if isinstance(data, Mapping):
-        for name in data:
-            if name not in body.fields:
-                raise Invalid(str(name)[:40], f"Unknown. Available: {', '.join(body.fields)}.")
-    values = body.check(data)
+    values = WaitInput().check(data)
     try:
         condition = condition_parsing.parse(values.pop("until", None), KnownIds())
     except BadCondition as error:

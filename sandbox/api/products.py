@@ -1,29 +1,31 @@
-"""`/sandbox/products`: products for tests, ready to be ordered.
+"""`/sandbox/products`: products for tests, ready to be ordered, and products as workbooks.
 
 A product of `POST /public/v1/products` is a draft without parts, and takes its way through a dozen
 calls and a listing request until it can be ordered. This one is published, connected and listed at
-once, and no queue changes for it. What is not given has defaults: two items, two parameters,
-templates for every scope and type, all capabilities on.
+once, and no queue changes for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, ClassVar, Literal, cast
 
 from django.db import transaction
+from django.http import HttpResponse
 from django.urls import path
 from rest_framework.exceptions import ValidationError
-from rest_framework.fields import empty
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from portal.media import icon_file
 from requests_queue import clock
-from requests_queue.api.fields import Input, List, Text, Values
+from requests_queue.api.fields import Id, Input, List, Text, Values
 from requests_queue.api.resources import Field, Many, Part
+from requests_queue.api.schema import Form
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import (
     Account,
@@ -36,39 +38,49 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.catalog.representations.parameters import parameter_id
-from requests_queue.catalog.writes import capabilities, connections, items, parameters, templates
+from requests_queue.catalog.spreadsheets import limits
+from requests_queue.catalog.workbooks import exporting, importing
+from requests_queue.catalog.writes import (
+    capabilities,
+    connections,
+    items,
+    media,
+    parameters,
+    templates,
+)
 from requests_queue.catalog.writes.products import create_row, lock, save
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden, Invalid, Refused
+from requests_queue.queues.usage_file import spreadsheet, uploads
+from requests_queue.seed.accounts import VENDOR
 from requests_queue.seed.products import capabilities as all_capabilities
-from sandbox.api.schema import NoQuery, Operation, Operations
+from sandbox.api.schema import Exact, NoQuery, Operation, Operations, Query, Word
 
 MAX_PARTS = 200  # items, parameters or templates of a product
-_UNIT = {"id": "unit", "title": "Units"}
 
-ITEMS: tuple[Values, ...] = (
-    {"mpn": "mailbox", "name": "Mailbox"},
-    {"mpn": "traffic", "name": "Traffic", "type": "PPU", "precision": "Decimal(2)"},
-)
-PARAMS: tuple[Values, ...] = (
-    {"name": "domain", "title": "Domain", "phase": "ordering"},
-    {
-        "name": "activation_id",
-        "title": "Activation id",
-        "phase": "fulfillment",
-        "constraints": {"required": True},
-    },
-)
-TEMPLATES: tuple[Values, ...] = tuple(
-    {"scope": scope, "type": kind} for scope in templates.SCOPES for kind in templates.TYPES
-)
+# The parts of a product that are not given, or null.
+PARTS: Values = {
+    "items": [
+        {"mpn": "mailbox", "name": "Mailbox"},
+        {"mpn": "traffic", "name": "Traffic", "type": "PPU", "precision": "Decimal(2)"},
+    ],
+    "params": [
+        {"name": "domain", "title": "Domain", "phase": "ordering"},
+        {
+            "name": "activation_id",
+            "title": "Activation id",
+            "phase": "fulfillment",
+            "constraints": {"required": True},
+        },
+    ],
+    "templates": [
+        {"scope": scope, "type": kind} for scope in templates.SCOPES for kind in templates.TYPES
+    ],
+}
 
 
 class _Parts(List):
-    """A list of parts; errors have the place in it. Null means the default parts."""
-
-    def __init__(self, child: Input, **kwargs: Any) -> None:
-        super().__init__(child, null_value=empty, max_length=MAX_PARTS, **kwargs)
+    """A list of parts; errors have the place in it."""
 
     def run_child_validation(self, data: list[Any]) -> list[Any]:
         """Return the parts; raises ValidationError."""
@@ -84,10 +96,8 @@ class _Parts(List):
 class _Part(Input):
     """A part, in which the form of the API finds defaults for what is not given."""
 
-    @staticmethod
-    def defaults(data: Mapping[str, Any]) -> Values:
-        """Return the defaults of a part; its name may be missing."""
-        raise NotImplementedError
+    # The defaults of a part, whose name may be missing.
+    defaults: ClassVar[Callable[[Mapping[str, Any]], Values]]
 
     def to_internal_value(self, data: Any) -> Values:
         """Return the columns; raises ValidationError."""
@@ -104,7 +114,8 @@ class ItemInput(_Part, items.ItemInput):
 
     @staticmethod
     def defaults(data: Mapping[str, Any]) -> Values:
-        return {"name": data.get("mpn"), "type": "Reservation", "unit": dict(_UNIT)}
+        unit = {"id": "unit", "title": "Units"}
+        return {"name": data.get("mpn"), "type": "Reservation", "unit": unit}
 
 
 class ParameterInput(_Part, parameters.ParameterInput):
@@ -124,22 +135,20 @@ class TemplateInput(_Part, templates.TemplateInput):
         return {"name": title, "title": title, "body": f"# {title}"}
 
 
-class ProductInput(Input):
+class ProductInput(Exact):
     """A product; parts that are given replace the default ones, capabilities the named ones."""
 
     name = Text(255)
-    items = _Parts(ItemInput())
-    params = _Parts(ParameterInput())
-    templates = _Parts(TemplateInput())
+    items = _Parts(ItemInput(), max_length=MAX_PARTS)
+    params = _Parts(ParameterInput(), max_length=MAX_PARTS)
+    templates = _Parts(TemplateInput(), max_length=MAX_PARTS)
     capabilities = capabilities.Capabilities(allow_null=True)
 
     def to_internal_value(self, data: Any) -> Values:
-        """Return the values; raises ValidationError, for unknown keys too."""
-        values = super().to_internal_value(data)
-        if unknown := [name for name in data if name not in self.fields]:
-            text = f"Unknown field. Available: {', '.join(self.fields)}."
-            raise ValidationError(dict.fromkeys(unknown, text))
-        return values
+        """Return the values, with the default parts; raises ValidationError."""
+        if isinstance(data, Mapping):
+            data = PARTS | {name: value for name, value in data.items() if value is not None}
+        return super().to_internal_value(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,45 +168,25 @@ def create(values: Values, account: Account) -> Sold:
     contract, hub = _sales_line(account)
     now = clock.shown(clock.now())
     tree = capabilities.merge(all_capabilities(True), values.get("capabilities", {}))
-    row = create_row(
-        Product,
-        "product",
-        owner=account,
-        status="published",
-        published=now,
-        name=values.get("name") or "Test product",
-        capabilities=tree,
-    )
-    product = lock(row)
-    for place, part in _given(values, "items", ItemInput(), ITEMS):
+    columns = {"status": "published", "published": now, "capabilities": tree}
+    columns["name"] = values.get("name") or "Test product"
+    product = lock(create_row(Product, "product", owner=account, **columns))
+    for place, part in enumerate(values["items"]):
         with _errors_at(f"items.{place}"):
-            _add_item(product, part)
-    for place, part in _given(values, "params", ParameterInput(), PARAMS):
+            local_id = part.pop("local_id", "") or part["mpn"][:64]
+            item = items.create(product, part)
+            if Item.objects.filter(product=product, local_id=local_id).exists():
+                text = "Item with same local_id already exists for the product."
+                raise Invalid("local_id", text, "unique")
+            save(item, {"local_id": local_id, "status": "published"}, only=True)
+    for place, part in enumerate(values["params"]):
         with _errors_at(f"params.{place}"):
             parameters.create(product, part)
-    for _, part in _given(values, "templates", TemplateInput(), TEMPLATES):
+    for part in values["templates"]:
         templates.create(product, part)
     connection = connections.create(product, {"hub": hub.pk})
     listing = create_row(Listing, "listing", product=product, contract=contract, status="listed")
     return Sold(product, connection, listing)
-
-
-def _given(
-    values: Values, name: str, form: Input, defaults: Iterable[Values]
-) -> Iterator[tuple[int, Values]]:
-    """Yield place and values of the parts that are given, or of the default ones."""
-    yield from enumerate(
-        values[name] if name in values else [form.check(part) for part in defaults]
-    )
-
-
-def _add_item(product: Product, values: Values) -> None:
-    local_id = values.pop("local_id", "") or values["mpn"][:64]
-    item = items.create(product, values)
-    if Item.objects.filter(product=product, local_id=local_id).exists():
-        text = "Item with same local_id already exists for the product."
-        raise Invalid("local_id", text, "unique")
-    save(item, {"local_id": local_id, "status": "published"}, only=True)
 
 
 def _sales_line(account: Account) -> tuple[Contract, Hub]:
@@ -220,16 +209,6 @@ def _errors_at(path: str) -> Iterator[None]:
         yield
     except Invalid as wrong:
         raise Invalid.of(replace(e, path=f"{path}.{e.path}") for e in wrong.errors) from None
-
-
-def find(product: Product) -> Sold:
-    """Return a product with its first connection and its first listing."""
-    listings = Listing.objects.filter(product=product, status="listed")
-    listing = listings.select_related("contract").order_by("created", "pk").first()
-    rows = Connection.objects.filter(product=product).exclude(type="preview")
-    if listing is not None:
-        rows = rows.filter(provider=listing.contract.provider_id)
-    return Sold(product, rows.order_by("created", "pk").first(), listing)
 
 
 def _if_sold(path: str) -> Field:
@@ -316,17 +295,153 @@ class ProductView(APIView):
     }
 
     def get(self, request: Request, id: str) -> Response:
-        """Return a product that the caller sees, with its parts and what it is sold by."""
+        """Return a product that the caller sees, with its parts, first connection and listing."""
         NoQuery().check_query(request.query_params)
-        row = get_row(visibility.products(_account(request)), id)
-        return Response(SOLD_PRODUCT.represent(find(row)))
+        product = get_row(visibility.products(_account(request)), id)
+        listings = Listing.objects.filter(product=product, status="listed")
+        listing = listings.select_related("contract").order_by("created", "pk").first()
+        rows = Connection.objects.filter(product=product).exclude(type="preview")
+        if listing is not None:
+            rows = rows.filter(provider=listing.contract.provider_id)
+        connection = rows.order_by("created", "pk").first()
+        return Response(SOLD_PRODUCT.represent(Sold(product, connection, listing)))
 
 
 def _account(request: Request) -> Account:
     return cast(Account, cast(User, request.user).account)
 
 
+# Workbooks of `ccli product export`.
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+ZIP = "application/zip"
+
+
+_ROW = {"sheet": str, "id": str}
+_NAMED = Part("Named", "A reference to an object.", {"id": str, "name": str})
+IMPORTED_PRODUCT = Part(
+    "ImportedProduct",
+    "The result of an import; `kept` is what the product has and the file doesn't.",
+    {
+        "product": Field(_NAMED),
+        "vendor": Field(_NAMED, "product.owner"),
+        "created": Field(bool, "is_new"),
+        "changes": [
+            Part(
+                "ProductChange",
+                "What an import has changed: a row of a sheet, by the id of its object.",
+                {**_ROW, "change": Literal["created", "updated"], "columns": list[str]},
+            )
+        ],
+        "kept": [Part("ProductRow", "An object that a workbook lacks.", _ROW)],
+        "not_imported": list[str],
+        "warnings": list[str],
+    },
+)
+
+
+class ImportInput(Input):
+    """The fields beside the files."""
+
+    vendor = Id()
+
+
+class ExportQuery(Query):
+    """How a product is exported."""
+
+    pictures = Word(
+        ("true", "false"), help_text="Return a ZIP archive with the workbook and its pictures."
+    )
+
+
+class ImportView(APIView):
+    """`POST /sandbox/products/import`, a form: 200 `{"product", "created", "changes", …}`."""
+
+    parser_classes = (MultiPartParser,)
+    operations: Operations = {
+        "post": Operation(
+            "Products",
+            "Import a product",
+            IMPORTED_PRODUCT,
+            body=Form("file", "pictures", vendor=str),
+            errors=(409, 413, 503),
+        )
+    }
+
+    def post(self, request: Request) -> Response:
+        """Import a workbook of `ccli product export`, with its ids, in one transaction.
+
+        `file` is the workbook, `pictures` are the files of its folder `media`, and `vendor` is the
+        owner of the product, by default the demo vendor. A product that exists is changed to what
+        the file says; what the file lacks stays.
+        """
+        file = uploads.find(request, "file")
+        fields = cast("dict[str, Any]", request.data)
+        values = ImportInput().check({"vendor": fields.get("vendor")})
+        # To the end of the import, which keeps all cells in memory.
+        with spreadsheet.turn():
+            content = uploads.read(file, "file").content
+            if not limits.is_workbook(content):
+                raise Invalid("file", "The file is not an XLSX workbook.")
+            owner = _vendor(values.get("vendor"))
+            imported = importing.run(content, owner, _pictures(request))
+        return Response(IMPORTED_PRODUCT.represent(imported))
+
+
+class ExportView(APIView):
+    """`GET /sandbox/products/{id}/export`: 200 with the workbook."""
+
+    operations: Operations = {
+        "get": Operation(
+            "Products",
+            "Export a product",
+            bytes,
+            query=ExportQuery,
+            errors=(404, 409),
+            media_types=(XLSX, ZIP),
+        )
+    }
+
+    def get(self, request: Request, product: str) -> HttpResponse:
+        """Return the product as a workbook that `ccli product sync` and the import read."""
+        query = ExportQuery().check_query(request.query_params)
+        pictures = query.get("pictures") == "true"
+        with transaction.atomic():
+            # The lock keeps the product's parts from changing meanwhile.
+            row = get_row(Product.objects.select_for_update(no_key=True), product)
+            if pictures:
+                content = exporting.with_pictures(row, icon_file(row.pk, row.name))
+            else:
+                content = exporting.workbook(row)
+        name = f"{row.pk}.{'zip' if pictures else 'xlsx'}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return HttpResponse(content, content_type=ZIP if pictures else XLSX, headers=headers)
+
+
+def _vendor(pk: str | None) -> Account:
+    """Return the vendor of an import, by default the demo vendor; raises Invalid."""
+    found = Account.objects.filter(pk=pk or VENDOR).first()
+    if found is None:
+        more = "" if pk else " Name the vendor of the product."
+        raise Invalid("vendor", f"{pk or VENDOR} does not exist.{more}", "does_not_exist")
+    if not found.is_vendor:
+        raise Invalid("vendor", f"{found.pk} is not a vendor.")
+    return found
+
+
+def _pictures(request: Request) -> dict[str, bytes]:
+    """Return the uploaded pictures by their names; raises Refused (413)."""
+    found = {}
+    for file in request.FILES.getlist("pictures"):
+        if (file.size or 0) > media.MAX_BYTES:
+            raise limits.too_large("thumbnail", media.MAX_BYTES)
+        found[str(file.name)] = file.read()
+    return found
+
+
 urlpatterns = [
+    path("products/import", ImportView.as_view()),
+    path("products/<str:product>/export", ExportView.as_view()),
     path("products", ProductsView.as_view()),
     path("products/<str:id>", ProductView.as_view()),
 ]

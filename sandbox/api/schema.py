@@ -153,6 +153,18 @@ class Word(String):
         return value
 
 
+class Exact(Input):
+    """A body that has no other keys: a misspelled one would ask for something else."""
+
+    def to_internal_value(self, data: Any) -> Values:
+        """Return the values; raises ValidationError."""
+        if isinstance(data, Mapping):
+            text = f"Unknown key. Available: {', '.join(self.fields) or 'none'}."
+            if unknown := {str(name)[:40]: text for name in data if name not in self.fields}:
+                raise ValidationError(unknown)
+        return super().to_internal_value(data)
+
+
 class Query(Input):
     """The parameters of a query; lists may be repeated or separated by commas."""
 
