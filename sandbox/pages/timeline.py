@@ -234,9 +234,9 @@ def shown(call: Call) -> dict[str, Any]:
     return {
         "call": call,
         "request_body": _body(call.request_body),
-        "request_id": f"call-{call.id}-request",
+        "request_id": f"call-{call.row.pk}-request",
         "response_body": _body(call.response_body),
-        "response_id": f"call-{call.id}-response",
+        "response_id": f"call-{call.row.pk}-response",
     }
 
 

@@ -124,7 +124,7 @@ def _related(entries: Sequence[TimelineEntry], account: Account, page_of: str) -
     return _Related(
         _object_urls(ids("object_id") - {page_of}, account),
         dict(hooks.values_list("pk", "label")),
-        {call.id: call for call in calls},
+        {call.row.pk: call for call in calls},
         _messages(entries, account),
         _authors(ids("object_id", timeline.CHANGE), entries, account),
         set(stored.values_list("pk", flat=True)),

@@ -1,4 +1,13 @@
-"""Handler activity: the API calls that attempts led to, read for pages and the API.
+"""Handler activity: the API calls that attempts led to, and notes on them, for pages and the API.
+
+| code of a note | text |
+|---|---|
+| `no_api_calls` | Returned 200 but made no API calls. |
+| `still_pending` | Returned 200, but PR-… is still pending. |
+| `rejected` | approve was rejected: 400 REQ_003 … |
+| `other_product` | approve was called for PR-… of PRD-…, but the webhook is for PRD-…. |
+
+The first two say what a handler has not done, so they are derived only when it has had the time.
 
 Calls are read with the objects that they name, at most four statements for any number of calls, and
 their attempts with a number of statements that doesn't depend on how many they are. Passwords in
@@ -7,13 +16,14 @@ bodies are masked.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
-from django.db import connection
 from django.db.models import Max, QuerySet
 
 from requests_queue import clock
@@ -24,8 +34,6 @@ from requests_queue.catalog.models import Account, Parameter
 from requests_queue.db import sql
 from requests_queue.queues import base
 from sandbox.models import ApiCall, ApiCallObject
-from sandbox.readings import handler_notes
-from sandbox.readings.handler_notes import AttemptFacts, CallFacts, Note, ObjectFacts
 from sandbox.timeline import api_calls
 from sandbox.timeline.call_storage import without_passwords
 from sandbox.timeline.timeline import moment
@@ -43,15 +51,51 @@ Key = tuple[int, int]
 PATIENCE = 5.0
 MAX_CALLS = 1000  # that are read at once
 
+NO_API_CALLS, STILL_PENDING = "no_api_calls", "still_pending"
+REJECTED, OTHER_PRODUCT = "rejected", "other_product"
+MAX_REJECTED = 10  # notes on rejected calls of one attempt
+_MAX_MESSAGE = 300  # characters of an API error
+_PREFIX = "/public/v1"
+_ACTION = re.compile(r"/(?P<id>[A-Z]{2,6}-[\d-]+)/(?P<name>[a-z][a-z_-]*)$")
+_OBJECT = re.compile(r"/([A-Z]{2,6}-[\d-]+)(?=/|$)")
+_PAST = {"submit": "submitted"}
+
 
 @dataclass(frozen=True, slots=True)
-class Call(CallFacts):
-    """An API call, with its row, apart from the bodies, and the ids in its path and body."""
+class Call:
+    """An API call: its row, apart from the bodies, and the ids in its path and body."""
 
-    response_body: str = field(repr=False)
-    request_body: str = field(repr=False)
     row: ApiCall
     objects: list[str]
+    request_body: str = field(default="", repr=False)
+    response_body: str = field(default="", repr=False)
+
+    @property
+    def is_failed(self) -> bool:
+        """Return whether the API refused the call."""
+        return self.row.status >= 400
+
+    @property
+    def action(self) -> tuple[str, str] | None:
+        """Return the name of the action that it runs and the object's id, or None."""
+        match = _ACTION.search(self.row.path) if self.row.method == "POST" else None
+        return (match["name"], match["id"]) if match else None
+
+    @property
+    def target(self) -> str | None:
+        """Return the last object that the path names, or None."""
+        ids = _OBJECT.findall(self.row.path)
+        return ids[-1] if ids else None
+
+    @property
+    def title(self) -> str:
+        """Return method and path without the API's prefix."""
+        return f"{self.row.method} {self.row.path.removeprefix(_PREFIX) or '/'}"
+
+    @property
+    def name(self) -> str:
+        """Return the action's name, or the title of another call."""
+        return self.action[0] if self.action else self.title
 
 
 def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
@@ -72,12 +116,7 @@ def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
         pk: (without_passwords(sent, names), without_passwords(returned, names))
         for pk, sent, returned in texts
     }
-    calls = []
-    for row in read:
-        sent, returned = bodies.get(row.pk, ("", ""))
-        facts = (row.pk, row.method, row.path, row.status, row.error_code, returned)
-        calls.append(Call(*facts, sent, row, objects.get(row.pk, [])))
-    return calls
+    return [Call(row, objects.get(row.pk, []), *bodies.get(row.pk, ())) for row in read]
 
 
 class FiredFault(TypedDict):
@@ -94,12 +133,12 @@ CALL = Part(
     "ApiCall",
     "A call of Connect's API; `link` says how sure it is that the attempt led to it.",
     {
-        "id": int,
-        "method": str,
-        "path": str,
+        "id": Field(int, "row.pk"),
+        "method": Field(str, "row.method"),
+        "path": Field(str, "row.path"),
         "query": Field(str, "row.query"),
-        "status": int,
-        "error_code": str,
+        "status": Field(int, "row.status"),
+        "error_code": Field(str, "row.error_code"),
         "duration": Field(Annotated[float, Also(description="Milliseconds.")], "row.duration"),
         "started_at": moment("row.started_at"),
         "real_started_at": moment("row.real_started_at"),
@@ -124,6 +163,46 @@ NOTE = Part(
     "What is remarkable about a handler's activity.",
     {"code": str, "text": str, "call": int | None, "object": str | None},
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note; `call` and `object` are the ids of what it is about."""
+
+    code: str
+    text: str
+    call: int | None = None
+    object: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """Whether an object is as an attempt's event left it, and waits for the webhook's account."""
+
+    id: str
+    status: str
+    is_waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """What the notes need of an attempt.
+
+    `expects_calls`: it is of a webhook for events, whose handler works by the API. `is_settled`:
+    the handler has had the time to do so.
+    """
+
+    status_code: int | None
+    is_success: bool
+    expects_calls: bool
+    is_settled: bool
+    product: str
+    objects: Sequence[ObjectFacts] = ()
+
+    @property
+    def is_silent(self) -> bool:
+        """Return whether its handler should have called the API by now."""
+        return self.is_success and self.expects_calls and self.is_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +239,8 @@ def for_attempts(
     return {
         key: HandlerActivity(
             calls.get(key, ()),
-            handler_notes.derive(facts[key], calls.get(key, ()), products) if key in facts else (),
-            handler_notes.summarize(
-                calls.get(key, ()), is_silent=key in facts and facts[key].is_silent
-            ),
+            derive(facts[key], calls.get(key, ()), products) if key in facts else (),
+            summarize(calls.get(key, ()), is_silent=key in facts and facts[key].is_silent),
         )
         for key in {*calls, *facts}
     }
@@ -178,25 +255,23 @@ def summaries(keys: Iterable[Key]) -> dict[Key, str]:
     before = clock.now() - timedelta(seconds=PATIENCE)
     silent = _silent({delivery for delivery, _ in wanted}, before) & wanted
     return {
-        key: handler_notes.summarize(calls.get(key, ()), is_silent=key in silent)
-        for key in {*calls, *silent}
+        key: summarize(calls.get(key, ()), is_silent=key in silent) for key in {*calls, *silent}
     }
 
 
 def _silent(deliveries: Collection[int], before: datetime) -> set[Key]:
     """Return the attempts by which a handler accepted an event before that time."""
     # Raw SQL: for the fifty rows of a page the ORM takes longer than the database.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT a.delivery_id, a.number FROM webhooks_attempt a
-            JOIN webhooks_webhook w ON w.id = a.webhook_id
-            WHERE a.delivery_id IN ({sql.integers(deliveries)})
-            AND a.outcome = %s AND w.type = %s AND a.finished_at < %s
-            """,
-            [Attempt.SUCCESS, EVENT, sql.datetime_param(before)],
-        )
-        return set(cursor.fetchall())
+    rows = sql.fetch(
+        f"""
+        SELECT a.delivery_id, a.number FROM webhooks_attempt a
+        JOIN webhooks_webhook w ON w.id = a.webhook_id
+        WHERE a.delivery_id IN ({sql.integers(deliveries)})
+        AND a.outcome = %s AND w.type = %s AND a.finished_at < %s
+        """,
+        [Attempt.SUCCESS, EVENT, sql.datetime_param(before)],
+    )
+    return set(rows)
 
 
 def _facts(wanted: Collection[Key], settled: bool) -> dict[Key, AttemptFacts]:
@@ -300,6 +375,68 @@ def _products_of(calls: dict[Key, list[Call]]) -> dict[str, str]:
         call.target
         for each in calls.values()
         for call in each
-        if call.method != "GET" and call.target
+        if call.row.method != "GET" and call.target
     }
     return {pk: row.product_id for pk, (_, row) in _objects(targets).items()}
+
+
+# Notes.
+
+
+def derive(attempt: AttemptFacts, calls: Sequence[Call], products: dict[str, str]) -> list[Note]:
+    """Return the notes of an attempt; `products` are those of the objects that its calls change."""
+    notes = []
+    for call in calls:
+        product = products.get(call.target or "", attempt.product)
+        if call.row.method != "GET" and product != attempt.product:
+            text = f"{call.name} was called for {call.target} of {product}, but the webhook is for"
+            notes.append(
+                Note(OTHER_PRODUCT, f"{text} {attempt.product}.", call.row.pk, call.target)
+            )
+    for call in [call for call in calls if call.is_failed][:MAX_REJECTED]:
+        row, what = call.row, "was rejected" if call.row.status < 500 else "failed"
+        details = (str(row.status), row.error_code, message(call.response_body))
+        text = f"{call.name} {what}: {' '.join(filter(None, details))}"
+        notes.append(Note(REJECTED, text, row.pk, call.target))
+    if attempt.is_silent:
+        status = attempt.status_code
+        if not calls:
+            notes.append(Note(NO_API_CALLS, f"Returned {status} but made no API calls."))
+        notes += [
+            Note(
+                STILL_PENDING,
+                f"Returned {status}, but {each.id} is still {each.status}.",
+                object=each.id,
+            )
+            for each in attempt.objects
+            if each.is_waiting
+        ]
+    return notes
+
+
+def message(body: str) -> str:
+    """Return the sentences of an API error."""
+    try:
+        errors: Any = json.loads(body)["errors"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return ""
+    text = " ".join(map(str, errors)) if isinstance(errors, list) else ""
+    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}…"
+
+
+def summarize(calls: Sequence[Call], *, is_silent: bool) -> str:
+    """Return a few words: `approved PR-…`, `2 API calls, 1 failed`, `no API calls`.
+
+    `is_silent`: calls were expected, and the handler has had the time to make them.
+    """
+    if not calls:
+        return "no API calls" if is_silent else ""
+    count = f"{len(calls)} API call{'s' if len(calls) > 1 else ''}"
+    if failed := sum(call.is_failed for call in calls):
+        return f"{count}, {failed} failed"
+    done = [call.action for call in calls if call.action]
+    if len({name for name, _ in done}) != 1:
+        return count
+    name, objects = done[0][0], list(dict.fromkeys(pk for _, pk in done))
+    past = _PAST.get(name) or f"{name}{'d' if name.endswith('e') else 'ed'}"
+    return f"{past} {objects[0] if len(objects) == 1 else f'{len(objects)} objects'}"

@@ -22,7 +22,7 @@ from requests_queue.time_format import format_span
 from sandbox.clock import settling
 from sandbox.clock.settling import UNSETTLED
 from sandbox.models import TimelineEntry
-from sandbox.readings import handler_activity, handler_notes
+from sandbox.readings import handler_activity
 from sandbox.timeline import api_calls, observer, timeline
 from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result
 from sandbox.timeline.timeline import ENTRY, Cursor, CursorText, Moment, Seconds
@@ -200,7 +200,7 @@ def _history(
         activity = handler_activity.for_attempts([key], settled=not unsettled, with_bodies=False)
         notes = activity[key].notes if key in activity else ()
         # The condition itself says which status the object has.
-        texts = [each.text for each in notes if each.code != handler_notes.STILL_PENDING]
+        texts = [each.text for each in notes if each.code != handler_activity.STILL_PENDING]
         return texts[-1].rstrip(".") if texts else ""
 
     return History(

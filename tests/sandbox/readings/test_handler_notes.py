@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from sandbox.readings import handler_notes
-from sandbox.readings.handler_notes import AttemptFacts, CallFacts, ObjectFacts
+from sandbox.models import ApiCall
+from sandbox.readings import handler_activity
+from sandbox.readings.handler_activity import AttemptFacts, Call, ObjectFacts
 
 PK, OTHER = "PR-1111-2222-3333-001", "PR-9999-8888-7777-001"
 OWN, FOREIGN = "PRD-111-111-111", "PRD-222-222-222"
 PENDING = ObjectFacts(PK, "pending", is_waiting=True)
 
 
-def call(method: str, path: str, status: int = 200, code: str = "", body: Any = None) -> CallFacts:
-    text = "" if body is None else json.dumps(body)
-    return CallFacts(7, method, f"/public/v1{path}", status, code, text)
+def call(method: str, path: str, status: int = 200, code: str = "", body: Any = None) -> Call:
+    row = ApiCall(id=7, method=method, path=f"/public/v1{path}", status=status, error_code=code)
+    return Call(row, [], "", "" if body is None else json.dumps(body))
 
 
 def attempt(**more: Any) -> AttemptFacts:
@@ -33,8 +34,8 @@ def attempt(**more: Any) -> AttemptFacts:
     return AttemptFacts(**facts)
 
 
-def notes(facts: AttemptFacts, *calls: CallFacts) -> list[tuple[str, str]]:
-    derived = handler_notes.derive(facts, calls, {PK: OWN, OTHER: FOREIGN})
+def notes(facts: AttemptFacts, *calls: Call) -> list[tuple[str, str]]:
+    derived = handler_activity.derive(facts, calls, {PK: OWN, OTHER: FOREIGN})
     return [(note.code, note.text) for note in derived]
 
 
@@ -70,7 +71,7 @@ SILENT = ("no_api_calls", "Returned 200 but made no API calls.")
     ],
 )  # fmt: skip
 def test_notes_say_what_a_handler_left_or_did_wrong(
-    facts: dict[str, Any], calls: list[CallFacts], expected: list[tuple[str, str]]
+    facts: dict[str, Any], calls: list[Call], expected: list[tuple[str, str]]
 ) -> None:
     assert notes(attempt(**facts), *calls) == expected
 
@@ -79,22 +80,22 @@ def test_rejected_action_has_a_note_with_the_api_s_message() -> None:
     body = {"error_code": "REQ_003", "errors": ["Only pending requests can be approved."]}
     rejected = call("POST", f"/requests/{PK}/approve", 400, "REQ_003", body)
     text = "approve was rejected: 400 REQ_003 Only pending requests can be approved."
-    [note] = handler_notes.derive(attempt(), [rejected], {PK: OWN})
+    [note] = handler_activity.derive(attempt(), [rejected], {PK: OWN})
     assert (note.code, note.text, note.call, note.object) == ("rejected", text, 7, PK)
 
 
 def test_rejections_of_one_attempt_are_limited() -> None:
     many = [call("GET", "/requests", 400)] * 50
-    assert len(notes(attempt(), *many)) == handler_notes.MAX_REJECTED
+    assert len(notes(attempt(), *many)) == handler_activity.MAX_REJECTED
 
 
 @pytest.mark.parametrize("body", ["", "nothing", "[]", "{}", '{"errors": "text"}', "[" * 100_000])
 def test_error_without_a_message_is_empty(body: str) -> None:
-    assert handler_notes.message(body) == ""
+    assert handler_activity.message(body) == ""
 
 
 def test_long_message_is_cut() -> None:
-    text = handler_notes.message(json.dumps({"errors": ["x" * 1000]}))
+    text = handler_activity.message(json.dumps({"errors": ["x" * 1000]}))
     assert text == "x" * 300 + "…"
 
 
@@ -112,9 +113,9 @@ def test_long_message_is_cut() -> None:
         ([REFUSED, APPROVE], "2 API calls, 1 failed"),
     ],
 )
-def test_summary_says_what_was_done(calls: list[CallFacts], summary: str) -> None:
-    assert handler_notes.summarize(calls, is_silent=True) == summary
+def test_summary_says_what_was_done(calls: list[Call], summary: str) -> None:
+    assert handler_activity.summarize(calls, is_silent=True) == summary
 
 
 def test_summary_says_nothing_while_calls_may_come() -> None:
-    assert handler_notes.summarize([], is_silent=False) == ""
+    assert handler_activity.summarize([], is_silent=False) == ""
