@@ -28,18 +28,18 @@ class SandboxConfig(AppConfig):
             settling,  # noqa: F401
         )
         from sandbox.faults import delivery_side
-        from sandbox.pages import checks, clock, faults, panels
+        from sandbox.pages import checks, faults, panels, world
         from sandbox.timeline import receivers, timeline  # noqa: F401
-        from sandbox.world import tables
+        from sandbox.world.tables import is_used
 
         panels.register()
         timeline.register_retention()
         panels.add_navigation(NAVIGATION)
         SENTENCES.update(panels.SENTENCES)
-        COMMANDS.extend([clock.commands, faults.commands])
+        COMMANDS.extend([world.commands, faults.commands])
         LOOKUPS.extend([faults.find_faults, checks.find_checks])
         delivery_side.register()
         media.MORE_STYLESHEETS.append(Path(__file__).parent / "static" / "sandbox" / "pages.css")
-        BARS.append(Bar("portal/sandbox/bar.html", clock.load_bar))
-        ids.taken_checks.append(tables.is_used)
+        BARS.append(Bar("portal/sandbox/bar.html", world.load_bar))
+        ids.taken_checks.append(is_used)
         COMMAND_LINES.append(panels.command_line)

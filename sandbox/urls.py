@@ -2,28 +2,26 @@
 
 from django.urls import include, path
 
-from sandbox.api import clock as clock_api
+from sandbox.api import clock, observing, products, queue, schema, snapshots
 from sandbox.api import faults as faults_api
-from sandbox.api import observing, products, queue, schema
-from sandbox.api import snapshots as snapshots_api
-from sandbox.pages import checks, clock, faults, snapshots, timeline
+from sandbox.pages import checks, faults, timeline, world
 
 page_urlpatterns = [
-    path("snapshots/", snapshots.overview, name="snapshots"),
-    path("snapshots/<str:name>/restore/", snapshots.restore, name="snapshot-restore"),
-    path("snapshots/<str:name>/delete/", snapshots.delete, name="snapshot-delete"),
-    path("snapshots/<str:name>/diff/", snapshots.compare, name="snapshot-diff"),
+    path("snapshots/", world.snapshot_list, name="snapshots"),
+    path("snapshots/<str:name>/restore/", world.restore, name="snapshot-restore"),
+    path("snapshots/<str:name>/delete/", world.delete, name="snapshot-delete"),
+    path("snapshots/<str:name>/diff/", world.compare, name="snapshot-diff"),
     path("timeline/", timeline.page, name="timeline"),
     path("timeline/calls/<int:pk>/", timeline.call, name="api-call"),
-    path("time/", clock.state, name="time"),
-    path("time/move/", clock.move, name="time-move"),
-    path("time/reset/", clock.reset, name="time-reset"),
+    path("time/", world.state, name="time"),
+    path("time/move/", world.move, name="time-move"),
+    path("time/reset/", world.reset, name="time-reset"),
     path("checks/", checks.overview, name="checks"),
     path("checks/<slug:webhook>/", checks.webhook, name="checks-webhook"),
     path("checks/<slug:webhook>/<int:pk>/", checks.run, name="checks-run"),
     path("checks/<slug:webhook>/<int:pk>/cancel/", checks.cancel, name="checks-cancel"),
     path("checks/<slug:webhook>/<int:pk>/report.<slug:form>", checks.report, name="checks-report"),
-    path("deliveries/<int:pk>/advance/", clock.advance_to_attempt, name="delivery-advance"),
+    path("deliveries/<int:pk>/advance/", world.advance_to_attempt, name="delivery-advance"),
     path("faults/", faults.overview, name="faults"),
     path("faults/clear/", faults.clear_all, name="faults-clear"),
     path("faults/new/<slug:side>/<slug:kind>/", faults.new, name="fault-new"),
@@ -31,9 +29,9 @@ page_urlpatterns = [
     path("faults/<slug:pk>/release/", faults.release, name="fault-release"),
 ]
 api_urlpatterns = [
-    *clock_api.urlpatterns,
+    *clock.urlpatterns,
     *faults_api.urlpatterns,
-    *snapshots_api.urlpatterns,
+    *snapshots.urlpatterns,
     *observing.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,

@@ -27,7 +27,7 @@ from portal.panels import (
 from requests_queue.catalog.models import Account, User
 from sandbox.check_runs import runs
 from sandbox.listener import PORT
-from sandbox.pages import checks, clock, timeline
+from sandbox.pages import checks, timeline, world
 from sandbox.readings import deliveries, handler_activity
 from sandbox.readings.handler_activity import Key
 from webhooks.models import Webhook
@@ -117,7 +117,7 @@ def register() -> None:
         [
             Panel(ATTEMPT, "sandbox/attempt.html", _summaries),
             Panel(CHOSEN_ATTEMPT, "sandbox/activity.html", _chosen_attempt),
-            Panel(NEXT_ATTEMPT, "sandbox/advance.html", clock.moments),
+            Panel(NEXT_ATTEMPT, "sandbox/advance.html", world.moments),
             Panel(DELIVERY_COLUMN, "", _summary_texts, "Handler"),
             Panel(OBJECT, "sandbox/object.html", timeline.load),
             Panel(WEBHOOK, "sandbox/forecast.html", _forecasts),

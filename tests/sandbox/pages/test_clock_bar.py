@@ -15,7 +15,7 @@ from requests_queue.models import Clock
 from sandbox.clock import moves, settling
 from sandbox.clock.moves import Move, MoveResult
 from sandbox.clock.settling import Unsettled
-from sandbox.pages.clock import BUTTONS
+from sandbox.pages.world import BUTTONS
 from sandbox.world import snapshots
 from sandbox.world.gate import Busy
 from sandbox.world.snapshots import Replacement

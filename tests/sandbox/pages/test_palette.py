@@ -12,7 +12,7 @@ from django.urls import reverse
 from sandbox.clock import moves
 from sandbox.clock.moves import MoveResult
 from sandbox.faults import armed
-from sandbox.pages.clock import BUTTONS
+from sandbox.pages.world import BUTTONS
 from tests import html, make
 from tests.html import Element
 from tests.make import AT, Catalog

@@ -1,7 +1,8 @@
-"""The bar of the sandbox on every page: platform time, moves of the clock, reset, armed faults.
+"""The sandbox as a whole, in the bar on every page, and by its snapshots.
 
-For each signed-in user. As in the API, everybody who acts as an account may move the clock, which
-all accounts share, also to the next attempt of a delivery.
+The bar has platform time, moves of the clock, reset, and armed faults. As in the API, everybody who
+acts as an account may move the clock, which all accounts share, and go back to another state. Only
+a comparison is for administrators, since it shows objects of all accounts.
 """
 
 from __future__ import annotations
@@ -269,3 +270,104 @@ def reset(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def _back(request: HttpRequest, summary: Summary, address: str) -> HttpResponse:
     keep_summary(request, summary)
     return pages.see_other(address or reverse("home"))
+
+
+# Snapshots.
+
+
+@layout.signed_in("GET", "POST")
+def snapshot_list(request: HttpRequest, viewer: Viewer) -> HttpResponse:
+    """List the snapshots, or save the present under a name."""
+    error, name, status = "", "", 200
+    if request.method == "POST":
+        name = request.POST.get("name", "").strip()
+        try:
+            snapshots.save(name)
+        except Refused as refused:
+            error, status = refused.errors[0].message, refused.status
+        else:
+            return _done(request, Summary(f"Snapshot {name} saved.", GOOD))
+    rows: list[dict[str, Any]] = []
+    try:
+        rows = _rows()
+    except Refused as refused:
+        # A database whose user may not create schemas.
+        error, status = refused.errors[0].message, refused.status
+    context = {"rows": rows, "error": error, "name": name, "may_compare": _may_compare(viewer)}
+    return layout.render(request, viewer, "sandbox/snapshots.html", context, status)
+
+
+@layout.signed_in("GET", "POST")
+def restore(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
+    """Ask for confirmation, or go back to a snapshot."""
+    if request.method != "POST":
+        return _ask(request, viewer, name, "restore")
+    try:
+        return _done(request, of_replacement(f"Snapshot {name} restored", snapshots.restore(name)))
+    except Missing:
+        raise
+    except Refused as refused:
+        return _done(request, of_refusal(refused))
+
+
+@layout.signed_in("GET", "POST")
+def delete(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
+    """Ask for confirmation, or delete a snapshot."""
+    if request.method != "POST":
+        return _ask(request, viewer, name, "delete")
+    try:
+        snapshots.delete(name)
+    except Missing:
+        raise
+    except Refused as refused:
+        return _done(request, of_refusal(refused))
+    return _done(request, Summary(f"Snapshot {name} deleted.", GOOD))
+
+
+@layout.signed_in("GET")
+def compare(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
+    """Show what has changed since a snapshot was saved. Administrators only."""
+    if not _may_compare(viewer):
+        raise Missing(name)
+    try:
+        diff = snapshots.compare(name, snapshots.PRESENT)
+    except Missing:
+        raise
+    except Refused as refused:
+        return _done(request, of_refusal(refused))
+    context = {"name": name, "diff": diff}
+    return layout.render(request, viewer, "sandbox/snapshot_diff.html", context)
+
+
+def _may_compare(viewer: Viewer) -> bool:
+    return bool(viewer.user.is_superuser)
+
+
+def _ask(request: HttpRequest, viewer: Viewer, name: str, action: str) -> HttpResponse:
+    try:
+        found = next((row for row in _rows() if row["name"] == name), None)
+    except Refused as refused:
+        return _done(request, of_refusal(refused))
+    if found is None or (action == "delete" and found["is_seed"]):
+        raise Missing(name)
+    context = {"row": found, "action": action}
+    return layout.render(request, viewer, "sandbox/snapshot_action.html", context)
+
+
+def _done(request: HttpRequest, summary: Summary) -> HttpResponse:
+    keep_summary(request, summary)
+    return pages.see_other(reverse("snapshots"))
+
+
+def _rows() -> list[dict[str, Any]]:
+    """Return the snapshots, whether this version can restore each, and whether it is the seed."""
+    return [
+        {
+            "name": each.name,
+            "created": datetime.fromisoformat(each.created) if each.created else None,
+            "now": datetime.fromisoformat(each.now) if each.now else None,
+            "is_usable": snapshots.is_usable(each),
+            "is_seed": each.name == snapshots.SEED,
+        }
+        for each in snapshots.all_snapshots()
+    ]
