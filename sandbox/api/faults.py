@@ -44,7 +44,7 @@ from sandbox.faults.armed import DEFAULT_SEED
 from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
 from sandbox.models import Fault, HeldResponse
 from sandbox.timeline import observer
-from sandbox.timeline.observer import MAX_WAIT, Result, json_result, respond
+from sandbox.timeline.observer import MAX_WAIT, Result, json_result, refusal, respond
 from sandbox.timeline.timeline import Seconds, moment
 from webhooks.models import Webhook
 
@@ -325,8 +325,7 @@ def _answer(fault_id: str) -> Result:
     try:
         return json_result(200, represent([armed.get(fault_id)])[0])
     except Missing as missing:
-        body = {"error_code": missing.code, "errors": missing.messages}
-        return json_result(missing.status, body)
+        return refusal(missing)
 
 
 urlpatterns = [

@@ -23,7 +23,7 @@ from sandbox.api.schema import Operation, Operations, SecondsField
 from sandbox.clock import tokens
 from sandbox.clock.tokens import CURRENT_LEASE, LEASE, Taker, Token
 from sandbox.timeline import observer
-from sandbox.timeline.observer import MAX_WAIT, Result, json_result, respond
+from sandbox.timeline.observer import MAX_WAIT, Result, json_result, refusal, respond
 from sandbox.timeline.timeline import Moment, format_time, moment
 from sandbox.world import gate, snapshot_storage, snapshots
 
@@ -244,10 +244,7 @@ class LeaseTokenView(APIView):
 
 
 def _answer(lease: Token | None) -> Result:
-    if lease is not None:
-        return json_result(201, LEASE.represent(lease))
-    refusal = tokens.leased()
-    return json_result(409, {"error_code": refusal.code, "errors": refusal.messages})
+    return refusal(tokens.leased()) if lease is None else json_result(201, LEASE.represent(lease))
 
 
 urlpatterns = [

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -208,19 +208,7 @@ def _candidate(
     account: str, webhook: str, delivery: int, number: int | None, started_at: Any, finished_at: Any
 ) -> Candidate | None:
     """Return the attempt of a row, if there is one."""
-    if number is None or started_at is None:
+    started, finished = sql.datetime_value(started_at), sql.datetime_value(finished_at)
+    if number is None or started is None:
         return None
-    return Candidate(
-        account,
-        webhook,
-        delivery,
-        number,
-        moment(started_at),
-        moment(finished_at) if finished_at else None,
-    )
-
-
-def moment(value: Any) -> datetime:
-    """Return a datetime of raw SQL, which SQLite returns as text in UTC."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return Candidate(account, webhook, delivery, number, started, finished)

@@ -208,8 +208,13 @@ def json_result(status: int, body: Any) -> Result:
     return Result(status, "application/json", fast_json.encode(body))
 
 
-UNAVAILABLE = json_result(
-    503, {"error_code": "SYS_503", "errors": ["The database is unavailable. Try again later."]}
+def refusal(error: Refused) -> Result:
+    """Return the response of an error."""
+    return json_result(error.status, {"error_code": error.code, "errors": error.messages})
+
+
+UNAVAILABLE = refusal(
+    Refused("SYS_503", "The database is unavailable. Try again later.", status=503)
 )
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from django.db.models import Model, QuerySet
 
@@ -27,7 +27,7 @@ from sandbox.timeline import api_calls, observer, timeline
 from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result
 from sandbox.timeline.timeline import ENTRY, Cursor, CursorText, Moment, Seconds
 from sandbox.waits import conditions
-from sandbox.waits.conditions import Condition, Entry, History, Needs, Present
+from sandbox.waits.conditions import Condition, Entry, History, Needs, Present, Verdict
 from webhooks.models import Webhook
 
 SHOWN = 100  # latest entries that a 408 shows
@@ -75,16 +75,46 @@ def _statuses(ids: Iterable[str]) -> dict[str, str | None]:
     return found
 
 
-class Wait(Protocol):
-    """What a response tells about a wait."""
+@dataclass(eq=False, kw_only=True, slots=True)
+class Wait(Waiter):
+    """A wait: its condition, from where, and how long; `timeout` in real seconds.
+
+    `within` is a span of platform time, `ends_at` its end. `position` is the cursor up to which the
+    condition has been fed. The wait is `decided` once its response is known, `has_ended` when
+    everything within its span has happened, and `was_reset` when the world has been replaced.
+    """
 
     condition: Condition
     since: Cursor
-    position: Cursor
     timeout: float
-    began: float
-    within: timedelta | None
-    has_ended: bool
+    skip: bool = False
+    within: timedelta | None = None
+    began: float = field(default_factory=time.monotonic)
+    position: Cursor = field(init=False)
+    ends_at: datetime | None = None
+    has_ended: bool = False
+    was_reset: bool = False
+    decided: Result | None = None
+
+    def __post_init__(self) -> None:
+        self.position = self.since
+        self.deadline = self.began + self.timeout
+
+    def feed(self, rows: Iterable[tuple[TimelineEntry, dict[str, Any]]]) -> None:
+        """Feed entries and their representations to the condition, each once."""
+        for row, entry in rows:
+            cursor = timeline.cursor_of(row)
+            if cursor <= self.position:
+                continue
+            self.position = cursor
+            if self.ends_at is not None and row.at > self.ends_at:
+                self.has_ended = True
+            if not self.has_ended:
+                self.condition.feed(entry)
+
+    def verdict(self, now: Present) -> Verdict:
+        """Return whether the condition is true."""
+        return self.condition.verdict(now, ended=self.has_ended)
 
 
 _ENDED = {

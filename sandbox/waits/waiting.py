@@ -14,8 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -31,12 +30,12 @@ from sandbox.timeline.observer import (
     UNAVAILABLE,
     Kind,
     Result,
-    Waiter,
     look_until,
 )
 from sandbox.timeline.timeline import Cursor
 from sandbox.waits import conditions, wait_responses
-from sandbox.waits.conditions import Condition, Needs, Present, Verdict
+from sandbox.waits.conditions import Needs, Present
+from sandbox.waits.wait_responses import Wait
 
 _BATCH = 1000  # entries that are read at once
 _IDLE_POLL = 0.05  # seconds until it is checked again whether the sandbox is idle: settle times end
@@ -45,48 +44,6 @@ logger = logging.getLogger(__name__)
 _AGAIN = 0.05  # seconds until the mover tries again, while somebody else moves the clock
 _FAILURE_PAUSE = 0.5  # seconds until it tries again after an error
 _QUIET_POLL = 0.1  # seconds until it checks again whether anybody may still act
-
-
-@dataclass(eq=False, kw_only=True, slots=True)
-class Wait(Waiter):
-    """A wait: its condition, from where, and how long; `timeout` in real seconds.
-
-    `within` is a span of platform time, `ends_at` its end. `position` is the cursor up to which the
-    condition has been fed. The wait is `decided` once its response is known, `has_ended` when
-    everything within its span has happened, and `was_reset` when the world has been replaced.
-    """
-
-    condition: Condition
-    since: Cursor
-    timeout: float
-    skip: bool = False
-    within: timedelta | None = None
-    began: float = field(default_factory=time.monotonic)
-    position: Cursor = field(init=False)
-    ends_at: datetime | None = None
-    has_ended: bool = False
-    was_reset: bool = False
-    decided: Result | None = None
-
-    def __post_init__(self) -> None:
-        self.position = self.since
-        self.deadline = self.began + self.timeout
-
-    def feed(self, rows: Iterable[tuple[TimelineEntry, dict[str, Any]]]) -> None:
-        """Feed entries and their representations to the condition, each once."""
-        for row, entry in rows:
-            cursor = timeline.cursor_of(row)
-            if cursor <= self.position:
-                continue
-            self.position = cursor
-            if self.ends_at is not None and row.at > self.ends_at:
-                self.has_ended = True
-            if not self.has_ended:
-                self.condition.feed(entry)
-
-    def verdict(self, now: Present) -> Verdict:
-        """Return whether the condition is true."""
-        return self.condition.verdict(now, ended=self.has_ended)
 
 
 def deliver(wait: Wait) -> None:

@@ -23,8 +23,10 @@ from requests_queue import clock, seed, topics
 from requests_queue.db.encryption import EncryptedJSONField, EncryptedTextField
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.models import Clock
+from requests_queue.redaction import MASK
 from sandbox.models import TimelineEntry
 from sandbox.timeline import timeline
+from sandbox.timeline.call_storage import without_passwords
 from sandbox.timeline.timeline import Entry
 from sandbox.world import gate, snapshot_storage, tables
 from sandbox.world.snapshot_storage import Damaged, Snapshot
@@ -37,7 +39,6 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 RESET, RESTORED = "reset", "restored"
 MAX_OBJECTS = 1000  # that an answer lists
 MAX_TEXT = 200  # characters of a value
-MASK = "***"
 
 _SECRET_FIELDS = ("password", "stored_action_secret", "form_code")
 # Contents of requests, which may have secrets in any place.
@@ -315,22 +316,9 @@ def _shown(column: models.Field[Any, Any], value: Any) -> Any:
     if isinstance(value, datetime):
         return timeline.format_time(value)
     if isinstance(value, list | dict):
-        masked = _without_passwords(value)
-        text = json.dumps(masked, ensure_ascii=False, default=str)
-        return masked if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+        text = without_passwords(json.dumps(value, ensure_ascii=False, default=str))
+        return json.loads(text) if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
     if isinstance(value, bool | int | float):
         return value
     text = str(value)
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
-
-
-def _without_passwords(value: Any) -> Any:
-    """Return JSON in which the values of password parameters are masked."""
-    if isinstance(value, list):
-        return [_without_passwords(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    masked = {key: _without_passwords(each) for key, each in value.items()}
-    if value.get("type") == "password":
-        masked |= {key: MASK for key in ("value", "structured_value") if value.get(key)}
-    return masked
