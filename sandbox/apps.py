@@ -14,7 +14,7 @@ class SandboxConfig(AppConfig):
         "sandbox.world.gate.wait_at_gate",
         "sandbox.timeline.activity.count_api_calls",
     )
-    asgi_lifespan = ("sandbox.timeline.api_calls.lifespan", "sandbox.check_runs.process.lifespan")
+    asgi_lifespan = ("sandbox.timeline.api_calls.lifespan", "sandbox.check_runs.lifespan")
 
     def ready(self) -> None:
         """Connect signal receivers, and add our handler and panels to the portal."""

@@ -25,7 +25,6 @@ from portal.panels import (
     Panel,
 )
 from requests_queue.catalog.models import Account, User
-from sandbox.check_runs import runs
 from sandbox.listener import PORT
 from sandbox.pages import checks, timeline, world
 from sandbox.readings import deliveries, handler_activity
@@ -169,7 +168,7 @@ def _steps(keys: Sequence[str]) -> dict[str, list[deliveries.Row]]:
 
 def _verdicts(account: str, keys: Sequence[str]) -> dict[str, Shown]:
     """Return the last run, if any, of each webhook that can be checked."""
-    rows = runs.checkable_webhooks(account).filter(pk__in=keys).values_list("pk", flat=True)
+    rows = checks.checkable_webhooks(account).filter(pk__in=keys).values_list("pk", flat=True)
     last = checks.latest(keys)
     return {pk: {"webhook": pk, **_verdict(last.get(pk))} for pk in rows}
 

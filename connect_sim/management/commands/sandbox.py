@@ -66,7 +66,7 @@ class Command(BaseCommand):
             port_file.remove(port_path)
         # These have models, which a server doesn't install.
         from connect_sim.wsgi import application
-        from sandbox.check_runs import process
+        from sandbox import check_runs
         from sandbox.clock import moves
         from sandbox.readings.terminal import Terminal
 
@@ -93,7 +93,7 @@ class Command(BaseCommand):
             terminal.start()
         wait_for_stop()
         self._say("Stopping, after requests in flight. Press Ctrl-C again to stop now.")
-        process.stop_all()
+        check_runs.stop_all()
         running.stop()
         if terminal:
             terminal.stop()
@@ -136,7 +136,7 @@ def _check(*, with_parent: bool) -> None:
 
 def _recover() -> None:
     """Undo what a killed process has left: a frozen clock, claims and runs of checks."""
-    from sandbox.check_runs import process
+    from sandbox import check_runs
     from sandbox.clock import moves
 
     # The lock keeps other processes away from this file, so nothing needs to wait for a lease to
@@ -145,7 +145,7 @@ def _recover() -> None:
     moves.recover(is_alone=is_alone)
     if is_alone:
         claim.expire_leases()
-    process.recover(is_alone=is_alone, patience=0)
+    check_runs.recover(is_alone=is_alone, patience=0)
 
 
 def _is_json() -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.check_runs import process
+from sandbox import check_runs
 from tests.sandbox.pages.programs import Program
 
 
@@ -14,4 +14,4 @@ from tests.sandbox.pages.programs import Program
 def program(no_snapshots: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
     """What a run starts, instead of `connect-sim check`."""
     yield Program(monkeypatch)
-    process.stop_all()
+    check_runs.stop_all()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from checks.outputs import json_report
-from sandbox.check_runs import process, runs
+from sandbox import check_runs
 from sandbox.models import CheckRun
 from tests.unit.checks import reports
 
@@ -47,15 +47,15 @@ class Program:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.code, self.report = JUDGES, json_report.as_json(reports.mixed())
         self.stored: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        keep = runs.keep
+        keep = check_runs.keep
 
         def noted(pk: int, progress: Any) -> bool:
             result = keep(pk, progress)
             self.stored.put(progress)
             return result
 
-        monkeypatch.setattr(runs, "keep", noted)
-        monkeypatch.setattr(process, "arguments", self._arguments)
+        monkeypatch.setattr(check_runs, "keep", noted)
+        monkeypatch.setattr(check_runs, "arguments", self._arguments)
 
     def _arguments(self, run: CheckRun) -> list[str]:
         return [sys.executable, "-I", "-c", self.code, json.dumps(self.report)]
@@ -72,8 +72,8 @@ class Program:
 
 def join(run: CheckRun) -> CheckRun:
     """Wait until a run has ended, and return its row."""
-    if job := process.job(run.pk):
+    if job := check_runs.job(run.pk):
         assert job.join(TIMEOUT)
     run.refresh_from_db()
-    assert process.job(run.pk) is None
+    assert check_runs.job(run.pk) is None
     return run

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from checks.model import Result
 from checks.outputs import json_report
-from sandbox.check_runs import process, runs
+from sandbox import check_runs
 from sandbox.models import CheckRun
 from tests import html, make
 from tests.make import Catalog
@@ -62,9 +62,9 @@ def path_of(run: CheckRun) -> str:
 
 def stored(hook: Webhook, *results: Result) -> CheckRun:
     """A run that has ended, without a process."""
-    run = runs.begin(hook, {"select": [], "seed": 7}, "alice")
+    run = check_runs.begin(hook, {"select": [], "seed": 7}, "alice")
     report = json_report.render(reports.report(*results) if results else reports.mixed())
-    runs.end(run.pk, {}, runs.Ending(CheckRun.FINISHED, report, 1))
+    check_runs.end(run.pk, {}, check_runs.Ending(CheckRun.FINISHED, report, 1))
     return run
 
 
@@ -191,7 +191,7 @@ def test_process_that_is_killed_fails_the_run(
 def test_program_that_cannot_be_started_fails_the_run(
     vendor: Client, hook: Webhook, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "arguments", lambda run: ["/none/program"])
+    monkeypatch.setattr(check_runs, "arguments", lambda run: ["/none/program"])
     assert "The checks could not be started: No such file or directory." in html.get(
         vendor, path_of(started(vendor, hook))
     )
@@ -201,7 +201,7 @@ def test_program_that_cannot_be_started_fails_the_run(
 def test_run_that_does_not_end_when_cancelled_is_killed(
     vendor: Client, hook: Webhook, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "ENDING", 0.0)
+    monkeypatch.setattr(check_runs, "ENDING", 0.0)
     run = begun(vendor, hook, program, programs.WAITS.replace("sys.exit(143)", "None"))
     vendor.post(f"{path_of(run)}cancel/")
     run = programs.join(run)
@@ -213,7 +213,7 @@ def test_cancel_reaches_the_run_of_another_process(
 ) -> None:
     run = begun(vendor, hook, program)
     # As another process does, which has no such job.
-    assert runs.cancel(run.pk)
+    assert check_runs.cancel(run.pk)
     assert programs.join(run).state == CheckRun.CANCELLED
 
 
@@ -221,10 +221,10 @@ def test_stop_of_the_sandbox_ends_the_process_and_leaves_the_run_to_the_next_sta
     vendor: Client, hook: Webhook, program: Program
 ) -> None:
     run = begun(vendor, hook, program)
-    process.stop_all()
+    check_runs.stop_all()
     run = programs.join(run)
     assert run.state == CheckRun.RUNNING
-    process.recover(is_alone=True, patience=0)
+    check_runs.recover(is_alone=True, patience=0)
     assert "The sandbox was stopped." in html.get(vendor, path_of(run))
     start(vendor, hook)
 
@@ -243,7 +243,7 @@ def test_secrets_are_neither_in_arguments_nor_in_rows_and_pages(
         for secret in (CANARY, HEADER):
             assert secret not in f"{row.progress} {row.report} {row.error} {row.options} {shown}"
     monkeypatch.undo()
-    words = process.arguments(run)
+    words = check_runs.arguments(run)
     assert words[1:5] == ["-P", "-m", "connect_sim", "check"] and hook.pk in words
     assert CANARY not in str(words)
 

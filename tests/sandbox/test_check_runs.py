@@ -11,7 +11,7 @@ from checks.options import lease_note, snapshot_base, snapshot_before
 from checks.outputs import events
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
-from sandbox.check_runs import process, runs
+from sandbox import check_runs
 from sandbox.clock import tokens
 from sandbox.models import CheckRun
 from sandbox.world import snapshots
@@ -24,7 +24,7 @@ from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-FINISHED = runs.Ending(CheckRun.FINISHED, "{}", 0)
+FINISHED = check_runs.Ending(CheckRun.FINISHED, "{}", 0)
 
 
 def hook() -> Webhook:
@@ -32,7 +32,7 @@ def hook() -> Webhook:
 
 
 def begin(row: Webhook) -> CheckRun:
-    return runs.begin(row, {}, "alice")
+    return check_runs.begin(row, {}, "alice")
 
 
 @pytest.fixture
@@ -56,34 +56,34 @@ def test_one_of_several_concurrent_starts_succeeds() -> None:
 def test_run_that_has_ended_makes_room_and_ends_once() -> None:
     row = hook()
     first = begin(row)
-    assert runs.end(first.pk, {}, FINISHED)
-    assert not runs.end(first.pk, {}, runs.Ending(CheckRun.FAILED))
-    assert not runs.cancel(first.pk) and runs.keep(first.pk, {"checks": []})
+    assert check_runs.end(first.pk, {}, FINISHED)
+    assert not check_runs.end(first.pk, {}, check_runs.Ending(CheckRun.FAILED))
+    assert not check_runs.cancel(first.pk) and check_runs.keep(first.pk, {"checks": []})
     second = begin(row)
-    assert not runs.keep(second.pk, {"checks": ["a"]})
-    assert runs.cancel(second.pk) and runs.keep(second.pk, {"checks": ["a"]})
+    assert not check_runs.keep(second.pk, {"checks": ["a"]})
+    assert check_runs.cancel(second.pk) and check_runs.keep(second.pk, {"checks": ["a"]})
     assert (state_of(first), state_of(second)) == ("finished", "running")
 
 
 def test_last_runs_of_each_webhook_are_kept() -> None:
     row, other = hook(), make.webhook(make.catalog("2"), n=2)
-    runs.end(begin(other).pk, {}, FINISHED)
-    for _ in range(runs.KEPT + 2):
+    check_runs.end(begin(other).pk, {}, FINISHED)
+    for _ in range(check_runs.KEPT + 2):
         last = begin(row)
-        runs.end(last.pk, {}, FINISHED)
+        check_runs.end(last.pk, {}, FINISHED)
     kept = CheckRun.objects.filter(webhook_id=row.pk)
-    assert (kept.count(), kept.order_by("-pk")[0]) == (runs.KEPT, last)
+    assert (kept.count(), kept.order_by("-pk")[0]) == (check_runs.KEPT, last)
     assert CheckRun.objects.filter(webhook_id=other.pk).exists()
 
 
 def test_run_without_a_sign_of_life_is_lost() -> None:
     run = begin(hook())
-    assert not runs.has_lost() and runs.end_lost() == []
+    assert not check_runs.has_lost() and check_runs.end_lost() == []
     CheckRun.objects.update(expires=DatabaseTime() - 1)
-    assert runs.has_lost()
-    assert runs.end_lost() == [run] and runs.end_lost() == []
-    assert CheckRun.objects.get(pk=run.pk).error == runs.STOPPED
-    assert not runs.end(run.pk, {}, FINISHED)
+    assert check_runs.has_lost()
+    assert check_runs.end_lost() == [run] and check_runs.end_lost() == []
+    assert CheckRun.objects.get(pk=run.pk).error == check_runs.STOPPED
+    assert not check_runs.end(run.pk, {}, FINISHED)
 
 
 def test_restart_restores_the_sandbox(run: CheckRun, distributor: Caller) -> None:
@@ -91,12 +91,12 @@ def test_restart_restores_the_sandbox(run: CheckRun, distributor: Caller) -> Non
     snapshots.save(snapshot_before(run.name), patience=0)
     worlds.purchase(distributor)
     snapshots.save(snapshot_base(run.name), patience=0)
-    process.recover(is_alone=True, patience=0)
+    check_runs.recover(is_alone=True, patience=0)
     assert worlds.differing(before, worlds.contents()) == {}
     assert lease and tokens.lease() is None
     assert [each.name for each in snapshots.all_snapshots()] == [snapshots.SEED]
     run.refresh_from_db()
-    assert (run.state, run.error) == ("failed", f"{runs.STOPPED} {process.RESTORED}")
+    assert (run.state, run.error) == ("failed", f"{check_runs.STOPPED} {check_runs.RESTORED}")
 
 
 def test_sandbox_that_cannot_be_restored_is_named(
@@ -105,7 +105,7 @@ def test_sandbox_that_cannot_be_restored_is_named(
     tokens.take_lease(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     monkeypatch.setattr(snapshots, "is_usable", lambda snapshot: False)
-    text = process.restore(run.name, patience=0)
+    text = check_runs.restore(run.name, patience=0)
     assert text.endswith(f" snapshot restore {snapshot_before(run.name)}")
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
     assert tokens.lease() is None
@@ -123,7 +123,7 @@ def test_run_that_has_lost_its_lease_is_not_undone(
         tokens.release_lease(other.id)
     pk = worlds.purchase(distributor)
     before = worlds.contents()
-    assert process.restore(run.name, patience=0) == ""
+    assert check_runs.restore(run.name, patience=0) == ""
     assert worlds.differing(before, worlds.contents()) == {} and pk
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
     assert (tokens.lease() is not None) == is_held
@@ -140,12 +140,12 @@ def test_progress_follows_from_the_events() -> None:
     stream.started(checks[0])
     stream.started(checks[1])
     stream.ended(reports.result(Outcome.PASS, checks[0]))
-    state: runs.Progress = {}
+    state: check_runs.Progress = {}
     for line in out.getvalue().splitlines():
         event = events.read(line)
         assert event is not None
-        state = runs.apply(state, event)
+        state = check_runs.apply(state, event)
     assert (state["checks"], state["running"]) == (["auth.control", "auth.garbage"], [checks[1].id])
     (only,) = state["results"]
     assert (only["check"], only["mark"], only["seconds"]) == ("auth.control", "pass", 0.25)
-    assert runs.apply(state, {"event": events.REPORT, "report": {}}) == state
+    assert check_runs.apply(state, {"event": events.REPORT, "report": {}}) == state

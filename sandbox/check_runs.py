@@ -1,8 +1,15 @@
-"""The process of a run: `connect-sim check` against this sandbox, and the thread that follows it.
+"""Runs of checks that the portal starts: their rows, and the process of each.
 
-It is a client of the published endpoints like any other, in a process group of its own. SIGTERM
-lets it restore the sandbox and end. If this process is killed, `Guard` kills it. Where a run could
-not restore the sandbox, because its process was killed or the sandbox stopped, this module does.
+At most one row is running; each change of state is a filtered UPDATE. A row has the progress of its
+run, which follows from its events:
+
+    {"checks": ["auth.control", …], "running": ["auth.no_header"],
+     "results": [{"check", "title", "level", "mark", "text", "seconds"}, …]}
+
+The process is `connect-sim check` against this sandbox, a client of the published endpoints like
+any other, in a process group of its own, and a thread follows it. SIGTERM lets it restore the
+sandbox and end. If this process is killed, `Guard` kills it. Where a run could not restore the
+sandbox, because its process was killed or the sandbox stopped, this module does.
 """
 
 from __future__ import annotations
@@ -18,32 +25,43 @@ import threading
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from django.db.models import QuerySet
 
 from checks.guard import Guard
-from checks.options import lease_note, snapshot_base, snapshot_before
+from checks.options import lease_note, new_name, snapshot_base, snapshot_before
 from checks.outputs import events, json_report
 from checks.outputs.json_report import BadReport
 from checks.outputs.masking import mask_report
 from checks.throwaway import environment
-from requests_queue.errors import Missing, Refused
+from requests_queue import topics
+from requests_queue.db.sql import DatabaseTime
+from requests_queue.errors import Conflict, Missing, Refused
 from requests_queue.redaction import Redaction
-from sandbox.check_runs import runs
-from sandbox.check_runs.runs import Ending, Progress
 from sandbox.clock import tokens
 from sandbox.models import CheckRun
+from sandbox.timeline import observer
 from sandbox.world import gate, snapshots
+from webhooks.models import Webhook
 
+logger = logging.getLogger(__name__)
+
+KEPT = 20  # runs of a webhook
+LEASE = 30.0  # seconds without a sign of life after which a run's process is gone
+STOPPED = "The sandbox was stopped."
+_RESULT = ("check", "title", "level", "mark", "text", "seconds")
+
+Progress = Mapping[str, Any]
 _LEASE = 60.0  # seconds for which a restore may take
 RESTORED = "The sandbox was restored as it was before the run."
 # The shells' form of the exit code of a program that a signal has ended.
 _SIGNALED = 128
 _SHOWN = 500  # characters of an error
-logger = logging.getLogger(__name__)
-
 PERIOD = 0.5  # seconds between two signs of life, and two looks whether it is cancelled
 ENDING = 120.0  # seconds for which a cancelled run may end its check and restore the sandbox
 _OUTPUT = 4000  # bytes of what the process printed that are read
@@ -54,6 +72,99 @@ _TRIES = 5  # of writing the end of a run
 _NOT_INHERITED = ("GITHUB_STEP_SUMMARY",)
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run has ended."""
+
+    state: str
+    report: str = ""
+    exit_code: int | None = None
+    error: str = ""
+
+
+def begin(webhook: Webhook, options: Mapping[str, Any], user: str) -> CheckRun:
+    """Create the row of a run; raises Conflict while another one is running."""
+    try:
+        with transaction.atomic():
+            run = CheckRun.objects.create(
+                name=new_name(),
+                account_id=webhook.account_id,
+                webhook_id=webhook.pk,
+                webhook_label=webhook.label,
+                started_by=user,
+                started_at=datetime.now(UTC),
+                options=dict(options),
+                expires=DatabaseTime() + LEASE,
+            )
+    except IntegrityError:
+        # The unique constraint lets one of several callers insert a row.
+        text = "Checks are running already. Wait until they have ended, or cancel them."
+        raise Conflict("CHK_001", text) from None
+    rows = CheckRun.objects.filter(webhook_id=webhook.pk)
+    if last := list(rows.order_by("-pk").values_list("pk", flat=True)[KEPT - 1 : KEPT]):
+        rows.filter(pk__lt=last[0]).exclude(state=CheckRun.RUNNING).delete()
+    topics.announce(None, observer.CHECKS)
+    return run
+
+
+def apply(progress: Progress, event: Mapping[str, Any], secrets: Collection[str] = ()) -> Progress:
+    """Return the progress after an event, without secrets; the report's changes nothing."""
+    kind, running = event["event"], list(progress.get("running", []))
+    if kind == events.BEGUN:
+        return {"checks": event["checks"], "running": [], "results": []}
+    if kind == events.STARTED:
+        return {**progress, "running": [*running, event["check"]]}
+    if kind == events.ENDED:
+        result = {name: event[name] for name in _RESULT}
+        result["text"] = Redaction(secrets).text(result["text"])
+        return {
+            **progress,
+            "running": [each for each in running if each != event["check"]],
+            "results": [*progress.get("results", []), result],
+        }
+    return progress
+
+
+def keep(pk: int, progress: Progress) -> bool:
+    """Store the progress of a run, and that its process is there; return whether it shall end."""
+    row = CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING)
+    if not row.update(progress=progress, expires=DatabaseTime() + LEASE):
+        # It is gone, or another process took this one for dead.
+        return True
+    topics.announce(None, observer.CHECKS)
+    return row.filter(is_cancelled=True).exists()
+
+
+def end(pk: int, progress: Progress, ending: Ending) -> bool:
+    """Store how a run has ended; return False if it had ended already."""
+    ended = CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING).update(
+        **asdict(ending), progress={**progress, "running": []}, ended_at=datetime.now(UTC)
+    )
+    topics.announce(None, observer.CHECKS)
+    return bool(ended)
+
+
+def end_lost(*, is_alone: bool = False) -> list[CheckRun]:
+    """End the runs whose process is gone, and return them; all if no other process has any."""
+    rows = _lost(is_alone)
+    values = {"state": CheckRun.FAILED, "error": STOPPED, "ended_at": datetime.now(UTC)}
+    # Race: of several callers, one changes the row.
+    return [run for run in rows if _lost(is_alone).filter(pk=run.pk).update(**values)]
+
+
+def has_lost() -> bool:
+    """Return whether the process of a run is gone."""
+    return _lost().exists()
+
+
+def _lost(is_alone: bool = False) -> QuerySet[CheckRun]:
+    running = CheckRun.objects.filter(state=CheckRun.RUNNING)
+    return running if is_alone else running.filter(expires__lt=DatabaseTime())
+
+
+# What a run leaves behind.
+
+
 def restore(name: str, patience: float = gate.PATIENCE) -> str:
     """Undo what a run has left behind; return a sentence about it, empty if there is nothing.
 
@@ -61,27 +172,22 @@ def restore(name: str, patience: float = gate.PATIENCE) -> str:
     """
     if not tokens.renew_noted(lease_note(name), _LEASE):
         return ""
-    try:
-        return _restore(name, patience)
-    finally:
-        tokens.release_noted(lease_note(name))
-
-
-def _restore(name: str, patience: float) -> str:
-    before, text = snapshot_before(name), ""
-    stored = {snapshot.name for snapshot in snapshots.all_snapshots()}
-    if before in stored:
-        try:
-            snapshots.restore(before, patience)
-        except (Refused, Missing, DatabaseError):
-            command = f"{settings.PROGRAM} snapshot restore {before}"
-            return f"The sandbox is not as it was before the run. Restore it: {command}"
-        text = RESTORED
-    for left in stored & {before, snapshot_base(name)}:
-        # Where its file cannot be deleted, the user sees it in the list of snapshots.
-        with suppress(Refused):
-            snapshots.delete(left)
-    return text
+    with ExitStack() as stack:
+        stack.callback(tokens.release_noted, lease_note(name))
+        before, text = snapshot_before(name), ""
+        stored = {snapshot.name for snapshot in snapshots.all_snapshots()}
+        if before in stored:
+            try:
+                snapshots.restore(before, patience)
+            except (Refused, Missing, DatabaseError):
+                command = f"{settings.PROGRAM} snapshot restore {before}"
+                return f"The sandbox is not as it was before the run. Restore it: {command}"
+            text = RESTORED
+        for left in stored & {before, snapshot_base(name)}:
+            # Where its file cannot be deleted, the user sees it in the list of snapshots.
+            with suppress(Refused):
+                snapshots.delete(left)
+        return text
 
 
 def recover(*, is_alone: bool = False, patience: float = gate.PATIENCE) -> None:
@@ -89,15 +195,15 @@ def recover(*, is_alone: bool = False, patience: float = gate.PATIENCE) -> None:
 
     `is_alone` says that no other process may have one: at the start, before requests are served.
     """
-    for run in runs.end_lost(is_alone=is_alone):
+    for run in end_lost(is_alone=is_alone):
         if text := restore(run.name, patience):
             row = CheckRun.objects.filter(pk=run.pk, state=CheckRun.FAILED)
-            row.update(error=f"{runs.STOPPED} {text}")
+            row.update(error=f"{STOPPED} {text}")
 
 
 def recover_later() -> None:
     """Recover in a thread, if there is anything to do: a restore waits for the caller's request."""
-    if runs.has_lost():
+    if has_lost():
         threading.Thread(target=_recover_in_thread, name="check-recovery", daemon=True).start()
 
 
@@ -161,7 +267,14 @@ class Job:
         self._printed = self._resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         self._guard = self._resources.enter_context(Guard())
         try:
-            self._popen = _popen(run, self._printed)
+            self._popen = subprocess.Popen(
+                arguments(run),
+                env={k: v for k, v in environment(os.environ).items() if k not in _NOT_INHERITED},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._printed,
+                start_new_session=True,
+            )
         except OSError:
             self._resources.close()
             raise
@@ -226,14 +339,14 @@ class Job:
                 elif event.get("event") == events.REPORT:
                     self._report = event["report"]
                 elif event:
-                    self._progress = runs.apply(self._progress, event, self._secrets)
+                    self._progress = apply(self._progress, event, self._secrets)
 
     def _look(self) -> None:
         """Store the progress; end the process if the run is cancelled."""
         if self._is_stopped:
             return
         try:
-            must_end = runs.keep(self._run.pk, self._progress)
+            must_end = keep(self._run.pk, self._progress)
         except (DatabaseError, InterfaceError):
             # Unavailable, or locked by another transaction: the next look stores it.
             connection.close()
@@ -255,19 +368,16 @@ class Job:
         if self._is_stopped:
             return
         left = restore(self._run.name)
-        printed, is_cancelled = self._read_printed(), bool(self._kill_at)
+        self._printed.seek(max(0, self._printed.seek(0, os.SEEK_END) - _OUTPUT))
+        printed, is_cancelled = self._printed.read().decode(errors="replace"), bool(self._kill_at)
         ending = ending_of(self._report, code, printed, left, is_cancelled, self._secrets)
         for _ in range(_TRIES):
             try:
-                runs.end(self._run.pk, self._progress, ending)
+                end(self._run.pk, self._progress, ending)
                 return
             except (DatabaseError, InterfaceError):
                 connection.close()
                 threading.Event().wait(PERIOD)
-
-    def _read_printed(self) -> str:
-        self._printed.seek(max(0, self._printed.seek(0, os.SEEK_END) - _OUTPUT))
-        return self._printed.read().decode(errors="replace")
 
     def _signal(self, number: int) -> None:
         # It is a zombie until the thread waits for it, so its number is nobody else's.
@@ -290,7 +400,7 @@ def start(run: CheckRun, secrets: Collection[str]) -> None:
         started = Job(run, secrets)
     except OSError as error:
         text = f"The checks could not be started: {error.strerror or type(error).__name__}."
-        runs.end(run.pk, {}, runs.Ending(CheckRun.FAILED, error=text))
+        end(run.pk, {}, Ending(CheckRun.FAILED, error=text))
         return
     _jobs[run.pk] = started
     started.follow()
@@ -298,47 +408,26 @@ def start(run: CheckRun, secrets: Collection[str]) -> None:
 
 def cancel(pk: int) -> bool:
     """Let a run end, also one of another process; return False if it has ended."""
-    if not runs.cancel(pk):
+    if not CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING).update(is_cancelled=True):
         return False
     if followed := job(pk):
         followed.wake()
     return True
 
 
-def _popen(run: CheckRun, printed: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        arguments(run),
-        env={k: v for k, v in environment(os.environ).items() if k not in _NOT_INHERITED},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=printed,
-        start_new_session=True,
-    )
-
-
 def arguments(run: CheckRun) -> list[str]:
     """Return the command line of a run; there is no secret in it."""
     options = run.options
-    words = [
-        sys.executable,
-        "-P",
-        "-m",
-        "connect_sim",
-        "check",
-        "--events",
-        "--data-dir",
-        str(settings.SIM_DATA_DIR),
-        "--name",
-        run.name,
-        "--webhook",
-        run.webhook_id,
-        "--type",
-        options["type"],
-        "--method",
-        options["method"],
-        "--seed",
-        str(options["seed"]),
-    ]
+    values = {
+        "--data-dir": settings.SIM_DATA_DIR,
+        "--name": run.name,
+        "--webhook": run.webhook_id,
+        "--type": options["type"],
+        "--method": options["method"],
+        "--seed": options["seed"],
+    }
+    words = [sys.executable, "-P", "-m", "connect_sim", "check", "--events"]
+    words += [str(word) for option in values.items() for word in option]
     words += [word for glob in options["select"] for word in ("--select", glob)]
     words += [f"--{name}" for name in ("strict", "deep") if options[name]]
     words += [f"--invalid={name}={value}" for name, value in options["invalid"].items()]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from checks.outputs import json_report
-from sandbox.check_runs.process import ending_of
+from sandbox.check_runs import ending_of
 from tests.unit.checks import reports
 
 REPORT = json_report.as_json(reports.mixed())
