@@ -1,11 +1,11 @@
-"""The observer: it tells threads, callers and pages that wait of what changes.
+"""The observer: it notifies threads and pages of changes, and answers callers that wait for them.
 
 In one process a commit notifies threads directly. Across processes PostgreSQL's NOTIFY does, and on
 SQLite its change counter, which is read every POLL seconds while somebody waits. Pages hear what
 changes by `requests_queue.topics`: of no account what all may see. Code that waits in a thread of
 its own uses `look_until`.
 
-All callers of this process are in one thread. A caller registers a `Waiter` with a `Kind` of
+One thread serves all callers of this process. A caller registers a `Waiter` with a `Kind` of
 condition: on whose behalf it waits, until when, and the future of its response. The thread runs
 while there are waiters, is woken by changes, and lets each kind read the database once for all its
 waiters. `respond` lets the web server wait for the future without a thread

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from requests_queue import clock
 from requests_queue.redaction import MASK
 from sandbox.readings import deliveries
+from sandbox.timeline.timeline import format_time
 from tests import make
 from tests.api import Caller, refused
 from tests.engines import until
@@ -84,7 +85,7 @@ def test_next_attempt_has_its_time_and_reason(
     [row] = listed(client)
     hook.refresh_from_db()
     assert row["state"] == "waiting"
-    assert row["next_attempt_at"] == deliveries.format_time(hook.earliest_possible_trigger)
+    assert row["next_attempt_at"] == format_time(hook.earliest_possible_trigger)
     assert row["next_attempt_reason"] == "Failed (1 of 10)."
     assert row["attempts"][0]["error"] == "Handler returned HTTP 500 (expected 2xx)."
     assert row["attempts"][0]["next_attempt_at"] == row["next_attempt_at"]
