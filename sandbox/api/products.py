@@ -7,10 +7,10 @@ once, and no queue changes for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, Literal, cast
 
 from django.db import transaction
 from django.http import HttpResponse
@@ -96,8 +96,10 @@ class _Parts(List):
 class _Part(Input):
     """A part, in which the form of the API finds defaults for what is not given."""
 
-    # The defaults of a part, whose name may be missing.
-    defaults: ClassVar[Callable[[Mapping[str, Any]], Values]]
+    @staticmethod
+    def defaults(data: Mapping[str, Any]) -> Values:
+        """Return the defaults of a part; its name may be missing."""
+        raise NotImplementedError
 
     def to_internal_value(self, data: Any) -> Values:
         """Return the columns; raises ValidationError."""
