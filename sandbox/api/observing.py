@@ -47,8 +47,7 @@ from sandbox.timeline.timeline import Cursor, CursorText
 from sandbox.waits import condition_parsing, wait_responses, waiting
 from sandbox.waits.condition_parsing import BadCondition
 from sandbox.waits.conditions import Condition, ObjectKind
-from sandbox.waits.wait_responses import Filters, Read
-from sandbox.waits.waiting import Wait
+from sandbox.waits.wait_responses import Filters, Read, Wait
 from webhooks.models import Delivery, Webhook
 
 TIMEOUT = 5.0  # real seconds
@@ -240,7 +239,7 @@ class CursorView(APIView):
         return Response({"cursor": str(timeline.now())})
 
 
-DELIVERIES = Part(
+DELIVERY_LIST = Part(
     "Deliveries", "Deliveries, the newest first.", {"deliveries": [deliveries.DELIVERY]}
 )
 
@@ -261,7 +260,7 @@ class DeliveriesView(APIView):
     """`GET /sandbox/deliveries?webhook=&object=&state=&since=&limit=`: `{"deliveries"}`."""
 
     operations: Operations = {
-        "get": Operation("Deliveries", "List deliveries", DELIVERIES, query=DeliveriesQuery)
+        "get": Operation("Deliveries", "List deliveries", DELIVERY_LIST, query=DeliveriesQuery)
     }
 
     def get(self, request: Request) -> Response:

@@ -15,6 +15,7 @@ from requests_queue.models import Clock
 from sandbox.clock import moves, settling
 from sandbox.clock.moves import Move, MoveResult
 from sandbox.clock.settling import Unsettled
+from sandbox.models import TimelineEntry
 from sandbox.pages.world import BUTTONS
 from sandbox.world import snapshots
 from sandbox.world.gate import Busy
@@ -49,7 +50,10 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
     """Let each move of the clock have a result, or raise."""
 
     def set_result(*attempts: tuple[str, str], error: Exception | None = None, **more: Any) -> None:
-        rows = [{"webhook": webhook, "outcome": outcome} for webhook, outcome in attempts]
+        rows = [
+            TimelineEntry(webhook_id=webhook, data={"outcome": outcome})
+            for webhook, outcome in attempts
+        ]
         values = {"stops": len(rows), "stopped_because": moves.END, **more}
         result = MoveResult(START, START + timedelta(minutes=4), attempts=rows, **values)
         move = Mock(return_value=result, side_effect=error)

@@ -10,6 +10,7 @@ from django.test import Client
 from requests_queue import clock
 from sandbox.clock import moves
 from sandbox.clock.moves import MoveResult
+from sandbox.models import TimelineEntry
 from tests import html
 from tests.portal.delivery_rows import attempt, delivery
 from tests.signed_in import stranger, vendor
@@ -36,7 +37,7 @@ def clock_moves(row: Delivery, monkeypatch: pytest.MonkeyPatch) -> list[timedelt
 
     def advance(duration: timedelta) -> MoveResult:
         made.append(duration)
-        ended = {"webhook": row.webhook_id, "delivery": row.pk, "attempt": 2, "outcome": "failure"}
+        ended = TimelineEntry(webhook_id=row.webhook_id, data={"outcome": "failure"})
         now = clock.now()
         return MoveResult(now, now, 1, "end", [ended])
 

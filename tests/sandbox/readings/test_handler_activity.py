@@ -85,10 +85,10 @@ def test_handler_whose_approve_is_rejected_has_a_note(catalog: Catalog, who: Cal
 
     order = Order(catalog, who, work)
     [call] = order.activity().calls
-    assert call.status == 400 and call.row.link == "certain"
+    assert call.row.status == 400 and call.row.link == "certain"
     message = json.loads(call.response_body)["errors"][0]
     assert order.notes() == [
-        ("rejected", f"approve was rejected: 400 {call.error_code} {message}"),
+        ("rejected", f"approve was rejected: 400 {call.row.error_code} {message}"),
         ("still_pending", f"Returned 200, but {order.pk} is still pending."),
     ]
     assert order.activity().summary == "1 API call, 1 failed"
@@ -123,7 +123,7 @@ def test_handler_that_approves_has_no_note(catalog: Catalog, who: Caller) -> Non
     assert order.notes() == []
     activity = order.activity()
     assert activity.summary == f"approved {order.pk}"
-    assert [(call.title, call.status, call.row.link) for call in activity.calls] == [
+    assert [(call.title, call.row.status, call.row.link) for call in activity.calls] == [
         ("GET /requests", 200, "certain"),
         (f"POST /requests/{order.pk}/approve", 200, "certain"),
     ]
