@@ -34,7 +34,10 @@ WAITS = (
     + """
 def end(number, frame): say("report", report=report); sys.exit(143)
 signal.signal(signal.SIGTERM, end)
+# The handler may not interrupt a write, which it does itself.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 say("started", check="ready")
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 while True: signal.pause()
 """
 )
