@@ -5,3 +5,5 @@ To be read in this order: `models`, `timeline` (what happens), `readings` (what 
 snapshots), `faults`, `check_runs` (which the portal starts), `api`, `pages`. Each imports only
 those before it.
 """
+
+LISTEN_PORT = 9000  # of `connect-sim listen`, which pages suggest

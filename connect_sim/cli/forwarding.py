@@ -15,7 +15,7 @@ import click
 
 from checks.client import Client
 from connect_sim.cli import running
-from sandbox.listener import MAX_BODY, Received, Reply
+from connect_sim.cli.listener import MAX_BODY, Received, Reply
 from webhooks.http.addresses import AddressPolicy, check_literal, parse_networks
 from webhooks.http.client import Request, RequestFailed, Transport
 from webhooks.http.headers import FRAMING

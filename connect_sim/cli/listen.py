@@ -16,13 +16,12 @@ from checks.client import ApiError, Client
 from connect_sim.cli import options, running, validator
 from requests_queue.catalog import sample_values
 from requests_queue.safe_text import visible
+from sandbox import LISTEN_PORT
 
 if TYPE_CHECKING:
     from connect_sim.cli.forwarding import Forwarder
-    from sandbox.listener import Received, Reply
+    from connect_sim.cli.listener import Received, Reply
 
-# As in sandbox.listener, which is imported late: PyJWT takes a tenth of a second.
-PORT = 9000
 _MAX_DELAY = 86400
 _LONGEST = 500  # characters of a response that are printed
 # Each approval is a queue change too, so requests overlap, and two of them could list and approve
@@ -43,7 +42,7 @@ def _parse_rules(
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
-    default=PORT,
+    default=LISTEN_PORT,
     show_default=True,
     help="0: any free port.",
 )
@@ -93,7 +92,7 @@ def listen(
     secret: str,
 ) -> None:
     """Run a webhook handler that verifies tokens, prints requests, and responds by script."""
-    from sandbox.listener import Listener, Script
+    from connect_sim.cli.listener import Listener, Script
 
     running.refuse_server()
     if forward_to and (status != 200 or delay or hang or approve or rules):
@@ -210,7 +209,7 @@ class _Handler:
 
     def _forward(self, received: Received, forwarder: Forwarder) -> Reply:
         """Return the handler's response; a 401 if the token can't be verified."""
-        from sandbox.listener import Reply
+        from connect_sim.cli.listener import Reply
 
         if not received.token.is_verified:
             return Reply({"error": f"token {received.token.verdict}"}, status=401)
@@ -218,7 +217,7 @@ class _Handler:
 
     def _validate(self, received: Received, obj: dict[str, Any]) -> Reply:
         """Return the object with the errors that the rules set."""
-        from sandbox.listener import Reply
+        from connect_sim.cli.listener import Reply
 
         result = validator.validate(obj, self._rules)
         self._print_about(received, result.lines)

@@ -25,7 +25,7 @@ from portal.panels import (
     Panel,
 )
 from requests_queue.catalog.models import Account, User
-from sandbox.listener import PORT
+from sandbox import LISTEN_PORT
 from sandbox.pages import checks, timeline, world
 from sandbox.readings import deliveries, handler_activity
 from sandbox.readings.handler_activity import Key
@@ -74,10 +74,10 @@ def command_line() -> CommandLine:
     return CommandLine(
         listen=f"{program} listen{_data_dir()}",
         listen_and_approve=f"{program} listen --approve{_data_dir()}",
-        url=f"http://127.0.0.1:{PORT}/",
+        url=f"http://127.0.0.1:{LISTEN_PORT}/",
         order=f"{program} queue add fulfillment{_data_dir()} --product",
         install_pytest=f"python3 -m venv .venv\n.venv/bin/pip install {_packages()}",
-        own_url=f"http://{own_host}:{PORT}/",
+        own_url=f"http://{own_host}:{LISTEN_PORT}/",
         api_key=api_key,
     )
 

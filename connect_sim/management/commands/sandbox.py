@@ -33,7 +33,7 @@ from requests_queue.catalog.models import User
 from requests_queue.errors import Refused
 from requests_queue.event_loops import StartFailed
 from requests_queue.queues.fulfillment import first_order
-from sandbox.listener import PORT
+from sandbox import LISTEN_PORT
 from webhooks.delivery import claim
 
 
@@ -65,10 +65,10 @@ class Command(BaseCommand):
         if port_path:
             port_file.remove(port_path)
         # These have models, which a server doesn't install.
+        from connect_sim.terminal import Terminal
         from connect_sim.wsgi import application
         from sandbox import check_runs
         from sandbox.clock import moves
-        from sandbox.readings.terminal import Terminal
 
         # A port that is taken prevents the start before a database is made.
         running = runtime.Runtime(application)
@@ -174,7 +174,7 @@ def _banner(sandbox: Sandbox, ahead: str) -> str:
         f"  Distributor  ApiKey {sandbox.provider_api_key}",
         *([f"  {ahead}"] if ahead else []),
         *([] if first_order.connection() else [_without_data()]),
-        *(container.hints(settings.SIM_API_URL, PORT) if settings.SIM_IN_CONTAINER else []),
+        *(container.hints(settings.SIM_API_URL, LISTEN_PORT) if settings.SIM_IN_CONTAINER else []),
         "Press Ctrl-C to stop.",
         "",
     ]

@@ -433,7 +433,7 @@ def test_check_imports_nothing_of_a_server_but_tokens(new_process: NewProcess) -
 
 def test_listen_imports_no_django(tmp_path: Path) -> None:
     code = (
-        "import sys; import connect_sim.cli.listen, sandbox.listener; "
+        "import sys; import connect_sim.cli.listen, connect_sim.cli.listener; "
         "print(sorted({n.partition('.')[0] for n in sys.modules} & {'django', 'celery'}))"
     )
     done = subprocess.run(

@@ -15,7 +15,6 @@ import jwt
 from jwt.warnings import InsecureKeyLengthWarning
 
 MAX_BODY = 8 * 1024 * 1024
-PORT = 9000
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ import pytest
 from django.db import transaction
 
 from checks.outputs import terminal_lines
-from sandbox.readings import terminal
-from sandbox.readings.terminal import Terminal
+from connect_sim import terminal
+from connect_sim.terminal import Terminal
 from sandbox.timeline import timeline
 from sandbox.timeline.timeline import Entry
 from tests import make
