@@ -296,7 +296,10 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["connect_sim.api.auth.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["connect_sim.api.auth.HasAccount"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "connect_sim.api.auth.HasAccount",
+        "connect_sim.api.auth.HasModule",
+    ],
     "DEFAULT_PARSER_CLASSES": ["connect_sim.api.parsing.ConnectJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["connect_sim.api.rendering.FastJSONRenderer"],
     "DEFAULT_FILTER_BACKENDS": ["connect_sim.api.rql.ConnectRQLFilterBackend"],

@@ -16,13 +16,14 @@ from portal import layout, pages
 from portal.identity import Viewer
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import ApiToken
+from requests_queue.catalog.module_field import ModulesField
 from requests_queue.errors import Invalid, Missing
 
 MAX_KEYS = 200  # that the page lists, the newest
 
 
 class KeyForm(forms.Form):
-    """Name, description and last day of a new key."""
+    """Name, description, last day and modules of a new key."""
 
     name = forms.CharField(max_length=100)
     description = forms.CharField(max_length=512, required=False)
@@ -32,6 +33,7 @@ class KeyForm(forms.Form):
         help_text="The key expires at the end of that day, UTC.",
         widget=forms.DateInput({"type": "date"}),
     )
+    modules = ModulesField()
 
     def clean_expires(self) -> datetime | None:
         """Return when the key expires, None for never."""
@@ -49,9 +51,7 @@ def api_keys(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     context: dict[str, Any] = {"form": form, "created": ""}
     if form.is_bound and form.is_valid():
         values = form.cleaned_data
-        key, token = keys.create(
-            viewer.account, values["name"], values["description"], values["expires"]
-        )
+        key, token = keys.create(viewer.account, **values)
         viewer.record(token, "Created the API key.")
         context |= {"form": KeyForm(), "created": f"ApiKey {key}", "token": token}
     now = timezone.now()

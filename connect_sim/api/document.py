@@ -31,7 +31,7 @@ _VERBS = {
 _ERRORS = {
     400: "Invalid body, query or action; see `errors`.",
     401: "The API key is missing or invalid.",
-    403: "The caller does not have permission.",
+    403: "The caller does not have permission, or its key has none for the module of the path.",
     404: "The object does not exist or is not visible to the caller's account.",
     409: "The request exists already, or a concurrent request was faster.",
     413: "The body is too large.",

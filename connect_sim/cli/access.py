@@ -8,6 +8,7 @@ import webbrowser
 import click
 
 from connect_sim.cli import django_commands, options, output, processes, running
+from requests_queue.catalog.modules import MODULES
 
 
 @click.command(cls=options.Command, example="connect-sim env --as distributor")
@@ -51,6 +52,23 @@ def open_(user: str | None, only_print: bool) -> None:
         output.line(f"Opened {link.partition('/sign-in/')[0]} in your browser.")
 
 
+def _complete_modules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return names; the last one of several that commas separate."""
+    done, comma, begun = incomplete.rpartition(",")
+    found = (name for name in MODULES if name.lower().startswith(begun.strip().lower()))
+    return [f"{done}{comma}{name}" for name in found]
+
+
+def _read_modules(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    """Return the names as Connect writes them; an unknown one is wrong usage."""
+    known = {name.lower(): name for name in MODULES}
+    names = [name.strip() for value in values for name in value.split(",")]
+    for name in names:
+        if name.lower() not in known:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(MODULES)}.")
+    return [known[name.lower()] for name in names]
+
+
 @click.group(cls=options.Group, default="list", example="connect-sim key create VA-610-138")
 def key() -> None:
     """List, create and revoke API keys."""
@@ -64,15 +82,25 @@ def list_(account: str | None) -> None:
     click.echo(_management("apikey", "--list", *([account] if account else [])), nl=False)
 
 
-@key.command(example="connect-sim key create VA-610-138 --name CI --expires 90d")
+@key.command(example="connect-sim key create VA-610-138 --name CI --modules Subscriptions,Usage")
 @click.argument("account")
 @click.option("--name", help="The name of the key.")
 @click.option("--expires", metavar="WHEN", help="Days, 90d, or the last day, 2027-01-31 (UTC).")
+@click.option(
+    "--modules",
+    multiple=True,
+    callback=_read_modules,
+    shell_complete=_complete_modules,
+    metavar="NAMES",
+    help="The modules that it has permission for, separated by commas; may be repeated. "
+    f"Default: all of {', '.join(MODULES)}.",
+)
 @options.data_dir
-def create(account: str, name: str | None, expires: str | None) -> None:
+def create(account: str, name: str | None, expires: str | None, modules: list[str]) -> None:
     """Create an API key of ACCOUNT, and print it: it is shown once."""
     given = {"--name": name, "--expires": expires}
     arguments = [f"{option}={value}" for option, value in given.items() if value]
+    arguments += [f"--modules={module}" for module in modules]
     click.echo(_management("apikey", account, *arguments), nl=False)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
@@ -14,6 +15,7 @@ from django.utils import timezone
 from requests_queue import clock, ids
 from requests_queue.catalog import audit, key_uses
 from requests_queue.catalog.models import Account, ApiToken, User
+from requests_queue.catalog.modules import ALL, MODULES
 from requests_queue.db.rows import find_one
 from requests_queue.errors import Invalid
 
@@ -58,21 +60,39 @@ def parse_expiry(text: str) -> datetime:
 
 
 def create(
-    account: Account, name: str, description: str = "", expires: datetime | None = None
+    account: Account,
+    name: str,
+    description: str = "",
+    expires: datetime | None = None,
+    modules: Collection[str] = (ALL,),
 ) -> tuple[str, ApiToken]:
-    """Create a service user with a random key; return the key, which is not stored, and its row."""
+    """Create a service user with a random key; return the key, which is not stored, and its row.
+
+    Raises Invalid, as `store` does.
+    """
     key = new_key()
     while User.objects.filter(uid=parse(key)[0]).exists():
         key = new_key()
-    return key, store(account, key, name, description, expires)
+    return key, store(account, key, name, description, expires, modules)
 
 
 @transaction.atomic
 def store(
-    account: Account, key: str, name: str, description: str = "", expires: datetime | None = None
+    account: Account,
+    key: str,
+    name: str,
+    description: str = "",
+    expires: datetime | None = None,
+    modules: Collection[str] = (ALL,),
 ) -> ApiToken:
-    """Store the key of a service user of the account; idempotent. Raises Invalid."""
+    """Store the key of a service user of the account; idempotent. Raises Invalid.
+
+    `modules` are names of those for which it has permission, or ALL alone.
+    """
     uid, secret = parse(key)
+    chosen = [ALL] if set(modules) == {ALL} else [each for each in MODULES if each in modules]
+    if not chosen or set(chosen) != set(modules):
+        raise Invalid("", f"Choose all modules, or one or more of: {', '.join(MODULES)}.")
     for text, limit in ((name, 100), (description, 512)):
         if len(text) > limit or "\0" in text:
             raise Invalid("", f"Use at most {limit} characters, without NUL.")
@@ -96,6 +116,7 @@ def store(
         "description": description,
         "digest": _digest(secret),
         "expires": expires,
+        "modules": chosen,
     }
     token, _ = ApiToken.objects.update_or_create(
         user=user,

@@ -130,6 +130,14 @@ def user_form(user: User, **more: Any) -> dict[str, Any]:
     }
 
 
+def key_form() -> dict[str, Any]:
+    user = User.objects.get(uid="SU-777-000-001")
+    key = {"id": user.token.pk, "user": user.pk, "active": "on", "modules": "Usage"}
+    inline = {"token-TOTAL_FORMS": 1, "token-INITIAL_FORMS": 1}
+    inline |= {f"token-0-{name}": value for name, value in key.items()}
+    return user_form(user, first_name=user.first_name, is_service="on", **inline)
+
+
 def product_form(world: World, **more: Any) -> dict[str, Any]:
     product = world.catalog.product
     parts = {
@@ -238,7 +246,7 @@ PATHS: dict[str, tuple[str, str, list[str], Run, Run]] = {
     "portal bulk resend": (VENDOR, "delivery.bulk_resend", [], nothing, lambda w: w.vendor.post(
         "/deliveries/again/", {"key": str(uuid.uuid4()), "delivery": [w.sent.pk]})),
     "portal key": (VENDOR, "key.create", [], nothing, lambda w: w.vendor.post(
-        "/keys/", {"name": "Deployment"})),
+        "/keys/", {"name": "Deployment", "modules": "all"})),
     "portal revoke": (VENDOR, "key.revoke", [], nothing, lambda w: w.vendor.post(
         "/keys/SU-777-000-001/revoke/")),
     "portal password": (VENDOR, "user.password", ["password"], nothing, lambda w: w.vendor.post(
@@ -267,8 +275,11 @@ PATHS: dict[str, tuple[str, str, list[str], Run, Run]] = {
         f"{USERS}{w.user.pk}/delete/", {"post": "yes"})),
     "admin users delete": (ROOT, "user.delete", [], nothing, lambda w: w.root.post(USERS, {
         "action": "delete_selected", "_selected_action": [w.user.pk], "post": "yes"})),
-    "admin key": (ROOT, "key.edit", ["active", "name"], nothing, lambda w: w.root.post(
-        f"{KEYS}{User.objects.get(uid='SU-777-000-001').token.pk}/change/", {"name": "Renamed"})),
+    "admin key": (ROOT, "key.edit", ["active", "modules", "name"], nothing, lambda w: w.root.post(
+        f"{KEYS}{User.objects.get(uid='SU-777-000-001').token.pk}/change/",
+        {"name": "Renamed", "modules": ["Usage", "Products"]})),
+    "admin key of a user": (ROOT, "key.edit", ["modules"], nothing, lambda w: w.root.post(
+        f"{USERS}{User.objects.get(uid='SU-777-000-001').pk}/change/", key_form())),
     "admin product": (ROOT, "admin.create", [], nothing, lambda w: w.root.post(
         "/admin/catalog/product/add/", product_form(w))),
     "admin product edit": (ROOT, "admin.edit", ["name"], nothing, lambda w: w.root.post(
@@ -431,7 +442,7 @@ LOG = "/admin/catalog/auditentry/"
 
 
 def test_only_administrators_see_the_log(world: World) -> None:
-    world.vendor.post("/keys/", {"name": "Deployment"})
+    world.vendor.post("/keys/", {"name": "Deployment", "modules": "all"})
     entry = AuditEntry.objects.get()
     shown = world.root.get(LOG).content.decode()
     assert "key.create" in shown and ADDRESS in shown and VENDOR in shown
@@ -451,7 +462,7 @@ def test_only_administrators_see_the_log(world: World) -> None:
 
 
 def test_nobody_changes_or_deletes_an_entry(world: World) -> None:
-    world.vendor.post("/keys/", {"name": "Deployment"})
+    world.vendor.post("/keys/", {"name": "Deployment", "modules": "all"})
     entry = AuditEntry.objects.get()
     assert world.root.get(f"{LOG}add/").status_code == 403
     one = f"{LOG}{entry.pk}"

@@ -183,10 +183,21 @@ def test_command_creates_lists_and_revokes(catalog: make.Catalog) -> None:
         command("--revoke", uid)
 
 
+def test_command_gives_a_key_modules_and_lists_them(catalog: make.Catalog) -> None:
+    chosen = command(catalog.vendor.pk, "--modules", "Usage", "--modules", "Account")
+    key = chosen.strip().removeprefix("ApiKey ")
+    assert (reads(key), Caller(key).get("/requests").status) == (200, 403)
+    lines = command("--list").splitlines()
+    assert [line.partition("  modules ")[2].partition("  ")[0] for line in lines] == [
+        "all", "Account, Usage",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "arguments",
     [(), ("VA-777-777", "--expires", "soon"), ("VA-777-777", "--expires", "2020-01-01"),
-     ("VA-777-777", "--name", "x" * 101), ("VA-777-777", "--expires", "99999999d")],
+     ("VA-777-777", "--name", "x" * 101), ("VA-777-777", "--expires", "99999999d"),
+     ("VA-777-777", "--modules", "Nonsense"), ("VA-777-777", "--modules", "")],
 )  # fmt: skip
 def test_command_refuses_in_one_line(catalog: make.Catalog, arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError) as raised:

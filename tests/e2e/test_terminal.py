@@ -135,12 +135,13 @@ def test_key_is_created_and_revoked(running: Sandbox) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    key = program("key", "create", "VA-610-138", "--name", "CI", "--expires", "90d").strip()
-    key = key.removeprefix("ApiKey ")
+    options = ("--name", "CI", "--expires", "90d", "--modules", "usage, Subscriptions")
+    key = program("key", "create", "VA-610-138", *options).strip().removeprefix("ApiKey ")
     assert running.call("GET", "/public/v1/requests?limit=1", key=key).status_code == 200
+    assert running.call("GET", "/public/v1/products?limit=1", key=key).status_code == 403
     pk = key.partition(":")[0]
     [line] = [line for line in program("key").splitlines() if line.startswith(pk)]
-    assert line.endswith("CI") and key.partition(":")[2] not in line
+    assert line.endswith("modules Subscriptions, Usage  CI") and key.partition(":")[2] not in line
     program("key", "revoke", pk)
     assert running.call("GET", "/public/v1/requests?limit=1", key=key).status_code == 401
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -41,7 +42,7 @@ def test_list_shows_prefix_and_dates_only(browser: Client) -> None:
 
 def test_new_key_is_shown_once_and_works_until_it_expires(browser: Client) -> None:
     day = f"{timezone.now() + timedelta(days=2):%Y-%m-%d}"
-    form = {"name": "Deployment", "description": "", "expires": day}
+    form = {"name": "Deployment", "description": "", "expires": day, "modules": "all"}
     [key] = re.findall(r"ApiKey (SU-[\d-]+:\w+)", browser.post("/keys/", form).content.decode())
     assert Caller(key).get("/accounts").status == 200
     token = ApiToken.objects.get(user__uid=key.partition(":")[0])
@@ -53,12 +54,22 @@ def test_new_key_is_shown_once_and_works_until_it_expires(browser: Client) -> No
     "form",
     [{}, {"name": " "}, {"name": "x" * 101}, {"name": "x", "expires": "tomorrow"},
      {"name": "x", "expires": "2020-01-01"}, {"name": "x", "expires": "9999-12-31"},
-     {"name": "x\0"}, {"name": "x", "expires": "0d"}],
+     {"name": "x\0"}, {"name": "x", "expires": "0d"}, {"name": "x", "modules": []},
+     {"name": "x", "modules": ["Nonsense"]}, {"name": "x", "modules": ["usage"]},
+     {"name": "x", "modules": ["all", "Usage"]}],
 )  # fmt: skip
-def test_invalid_form_creates_no_key(browser: Client, form: dict[str, str]) -> None:
-    response = browser.post("/keys/", form)
+def test_invalid_form_creates_no_key(browser: Client, form: dict[str, Any]) -> None:
+    response = browser.post("/keys/", {"modules": "all", **form})
     assert response.status_code == 400 and b'class="error"' in response.content
     assert ApiToken.objects.count() == 1
+
+
+def test_new_key_has_the_chosen_modules(browser: Client) -> None:
+    assert 'value="all" id="id_modules_0" checked' in browser.get("/keys/").content.decode()
+    form = {"name": "Reader", "modules": ["Usage", "Account"]}
+    [key] = re.findall(r"ApiKey (SU-[\d-]+:\w+)", browser.post("/keys/", form).content.decode())
+    assert (Caller(key).get("/accounts").status, Caller(key).get("/requests").status) == (200, 403)
+    assert "Account, Usage" in browser.get("/keys/").content.decode()
 
 
 def test_revoked_key_stays_in_the_list(browser: Client) -> None:

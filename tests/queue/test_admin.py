@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from requests_queue import seed
+from requests_queue.catalog import keys
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.catalog.models import (
     Account,
@@ -28,6 +29,7 @@ from requests_queue.catalog.models import (
     TierAccount,
     User,
 )
+from requests_queue.catalog.module_field import ModulesField
 from requests_queue.queues import action_form, base
 from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment import creation
@@ -424,6 +426,23 @@ def test_api_key_is_shown_without_its_digest(
     for client in (root, vendor):
         html = client.get(f"/admin/catalog/user/{service.pk}/change/").content.decode()
         assert "The key" in html and "d1635700" not in html
+
+
+def test_change_of_a_key_leaves_what_others_change_meanwhile(
+    root: Client, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys.store(catalog.vendor, "SU-111-111-111:of-this-test", "The key")
+    token = ApiToken.objects.get()
+
+    def revoke(*given: Any, **more: Any) -> list[str]:
+        keys.revoke("SU-111-111-111")
+        return ["Usage"]
+
+    monkeypatch.setattr(ModulesField, "clean", revoke)
+    form = {"name": "The key", "active": "on", "modules": "Usage"}
+    assert root.post(f"/admin/catalog/apitoken/{token.pk}/change/", form).status_code == 302
+    token.refresh_from_db()
+    assert (token.modules, token.active) == (["Usage"], False)
 
 
 def test_account_sees_no_passwords(vendor: Client, catalog: Catalog) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -19,13 +20,21 @@ from requests_queue.catalog.admin.base import AuditedAdmin
 from requests_queue.catalog.admin_access import ChoiceFilter, GuardedAdmin, PartOfPage, account_of
 from requests_queue.catalog.admin_show import column, moment
 from requests_queue.catalog.models import Account, ApiToken, AuditEntry, User
+from requests_queue.catalog.module_field import ModulesField
+
+
+class ApiTokenForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A key's fields; those that cannot be changed are left out by the page."""
+
+    modules = ModulesField()
 
 
 class ApiTokenInline(PartOfPage):
     """The API key of a service user, without its digest; `apikey` and the portal create keys."""
 
     model = ApiToken
-    fields = ("name", "description", "active", "created", "expires", "last_used")
+    form = ApiTokenForm
+    fields = ("name", "description", "active", "modules", "created", "expires", "last_used")
     readonly_fields = ("name", "description", "created", "last_used")
     can_delete = False
 
@@ -34,7 +43,9 @@ class ApiTokenInline(PartOfPage):
         return False
 
 
-def _record_key(token: ApiToken, fields: Iterable[str]) -> None:
+def _save_key(token: ApiToken, fields: Collection[str]) -> None:
+    # Only these: the key may be revoked meanwhile.
+    token.save(update_fields=fields)
     user = token.user
     audit.record(audit.Action.KEY_EDIT, "key", user.uid, account=user.account_id, fields=fields)
 
@@ -107,9 +118,9 @@ class UserAdmin(GuardedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Save the key of the user with an entry in the audit log."""
-        super().save_formset(request, form, formset, change)
+        formset.save(commit=False)
         for token, fields in formset.changed_objects:
-            _record_key(token, fields)
+            _save_key(token, fields)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         """Delete a user with an entry in the audit log."""
@@ -136,7 +147,17 @@ class GroupAdmin(AuditedAdmin, DjangoGroupAdmin):
 class ApiTokenAdmin(GuardedAdmin):
     """API keys: their prefix, which is the service user's ID, and never their secret."""
 
-    list_display = ("prefix", "name", "account", "state", "created", "expires", "last_used")
+    form = ApiTokenForm
+    list_display = (
+        "prefix",
+        "name",
+        "account",
+        "state",
+        "modules",
+        "created",
+        "expires",
+        "last_used",
+    )
     list_filter = ("active",)
     list_select_related = ("user__account",)
     search_fields = ("user__uid", "name")
@@ -146,6 +167,7 @@ class ApiTokenAdmin(GuardedAdmin):
         "name",
         "description",
         "active",
+        "modules",
         "created",
         "expires",
         "last_used",
@@ -172,9 +194,8 @@ class ApiTokenAdmin(GuardedAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the key with an entry in the audit log."""
-        super().save_model(request, obj, form, change)
         if form.changed_data:
-            _record_key(obj, form.changed_data)
+            _save_key(obj, form.changed_data)
 
 
 class ActionFilter(ChoiceFilter):

@@ -12,6 +12,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
 from requests_queue import ids
+from requests_queue.catalog.modules import ALL, all_modules
 from requests_queue.db.rows import Named
 
 
@@ -103,12 +104,18 @@ class ApiToken(models.Model):
     created = models.DateTimeField()
     expires = models.DateTimeField(null=True, blank=True)
     last_used = models.DateTimeField(null=True, editable=False)
+    # Names of `MODULES`, or ALL alone.
+    modules = models.JSONField(default=all_modules)
 
     class Meta:
         verbose_name = "API key"
 
     def __str__(self) -> str:
         return f"{self.name} ({self.user.uid})"
+
+    def allows(self, module: str) -> bool:
+        """Return whether the key has permission for a module."""
+        return module in self.modules or ALL in self.modules
 
     def is_expired(self, now: datetime) -> bool:
         return self.expires is not None and self.expires <= now

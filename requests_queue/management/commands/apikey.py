@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, ApiToken
+from requests_queue.catalog.modules import MODULES, all_modules
 from requests_queue.errors import Refused
 from requests_queue.time_format import format_moment
 
@@ -30,6 +31,13 @@ class Command(BaseCommand):
         parser.add_argument("--description", default="", help="what the key is for")
         parser.add_argument(
             "--expires", help="days, 90d, or the last day, 2027-01-31 (UTC); default: never"
+        )
+        parser.add_argument(
+            "--modules",
+            action="append",
+            choices=MODULES,
+            metavar="MODULE",
+            help="a module that the key has permission for; may be repeated; default: all",
         )
         others = parser.add_mutually_exclusive_group()
         others.add_argument("--list", action="store_true", help="list keys, of all accounts or one")
@@ -56,14 +64,15 @@ class Command(BaseCommand):
         if account is None:
             raise CommandError("Name the account of the key, such as VA-610-138.")
         name, description = options["name"], options["description"]
+        modules = options["modules"] or all_modules()
         # From the environment: arguments are visible in process lists.
         key = os.environ.get("SIM_API_KEY", "")
         try:
             expires = keys.parse_expiry(options["expires"]) if options["expires"] else None
             if key:
-                keys.store(account, key, name, description, expires)
+                keys.store(account, key, name, description, expires, modules)
             else:
-                key, _ = keys.create(account, name, description, expires)
+                key, _ = keys.create(account, name, description, expires, modules)
         except Refused as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"ApiKey {key.removeprefix('ApiKey ')}")
@@ -75,7 +84,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{token.user.uid}  {token.user.account_id}  {token.state(now)}  "
                 f"created {_day(token.created)}  expires {_day(token.expires)}  "
-                f"last used {_moment(token.last_used)}  {token.name}"
+                f"last used {_moment(token.last_used)}  modules {', '.join(token.modules)}  "
+                f"{token.name}"
             )
 
     def _revoke(self, uid: str, account: Account | None) -> None:

@@ -44,6 +44,7 @@ def test_shell_completion_names_commands() -> None:
         ("fault add late", ["latency"]),
         ("check --select auth.control,race.st", ["auth.control,race.stale_read"]),
         ("check --select rac", ["race", *(each.id for each in CHECKS if each.group == "race")]),
+        ("key create VA-1 --modules Usage,li", ["Usage,Listings"]),
         ("snapshot restore be", ["before"]),
         ("snapshot diff before n", []),
     ],
@@ -81,8 +82,13 @@ def test_seconds_out_of_range_are_wrong_usage(words: str) -> None:
     assert failed.value.code == 2
 
 
-def test_unknown_kinds_and_states_are_wrong_usage_that_names_the_choices() -> None:
-    for arguments in (("timeline", "--kind", "calls"), ("deliveries", "--state", "pending")):
+def test_unknown_names_are_wrong_usage_that_names_the_choices() -> None:
+    for arguments in (
+        ("timeline", "--kind", "calls"),
+        ("deliveries", "--state", "pending"),
+        ("key", "create", "VA-1", "--modules", "Usage,Nonsense"),
+        ("key", "create", "VA-1", "--modules", ""),
+    ):
         with pytest.raises(Failed, match="is not one of") as failed:
             run(*arguments)
         assert failed.value.code == 2
