@@ -1,11 +1,14 @@
-"""Checks of the handler as a client of Connect's API that fails."""
+"""Checks of the handler as a client of Connect's API that fails, or refuses its key."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from checks import causes, recovery, verdicts
 from checks.experiments import CONTROL_TEXTS, control
+from checks.history import History
 from checks.lab import Lab
 from checks.model import Check, Level
 from checks.outcomes import Verdict
@@ -13,6 +16,14 @@ from checks.platform import SHORT_PATIENCE
 
 MOST_CALLS, WINDOW = 50, 5.0  # calls of the API in so many seconds of real time
 _FAILING = {"status": 503}
+# As for a key that lacks the module of a path.
+_REFUSING = {
+    "status": 403,
+    "body": {
+        "error_code": "AUTH_002",
+        "errors": ["The API key has no permission for the module Subscriptions."],
+    },
+}
 _FAILED_ATTEMPTS = 2
 _LONGEST_PAUSE = 15.0  # seconds
 
@@ -44,13 +55,39 @@ def no_hammering(lab: Lab) -> Verdict:
 
 def resumes(lab: Lab) -> Verdict:
     """Let the API fail for two attempts, and work again."""
+    return _outage(lab, _FAILING, _FAILED_ATTEMPTS)[0]
+
+
+def refused_key(lab: Lab) -> Verdict:
+    """Let the API refuse the handler's key for an attempt, and accept it again."""
+    verdict, happened = _outage(lab, _REFUSING, 1, WINDOW)
+    began = [call.began for call in happened.calls if call.status == _REFUSING["status"]]
+    count = sum(at - began[0] <= WINDOW for at in began)
+    if count > MOST_CALLS:
+        return verdicts.failed(
+            f"Made {count} calls in {WINDOW:g} s while each of them was refused (at most "
+            f"{MOST_CALLS}).",
+            happened.attempts_exhibit(),
+            happened.exhibit(),
+        )
+    return verdict
+
+
+def _outage(
+    lab: Lab, response: Mapping[str, Any], attempts: int, seconds: float = 0.0
+) -> tuple[Verdict, History]:
+    """Let the API respond so for some attempts, and judge what becomes of an order.
+
+    That lasts some seconds at least. Also return what has happened.
+    """
     _end_pause(lab)
     mark = lab.mark()
-    with lab.platform.fault("abort", _FAILING, side="api") as fault:
+    with lab.platform.fault("abort", response, side="api") as fault:
         lab.activate()
-        order = lab.order()
-        recovery.make_attempts(lab, _FAILED_ATTEMPTS, SHORT_PATIENCE)
+        order, ends = lab.order(), time.monotonic() + seconds
+        recovery.make_attempts(lab, attempts, SHORT_PATIENCE)
         lab.wait_fired(mark, order, fault)
+        time.sleep(max(0.0, ends - time.monotonic()))
         fired = fault.fired
     recovery.recover(lab, [order])
     happened = lab.since(mark)
@@ -61,16 +98,18 @@ def resumes(lab: Lab) -> Verdict:
         happened.exhibit(),
     )
     if not fired:
-        return verdicts.void(f"the handler called nothing because of {order}.", *evidence)
-    if effects.status != "approved":
-        return verdicts.failed(
+        verdict = verdicts.void(f"the handler called nothing because of {order}.", *evidence)
+    elif effects.status != "approved":
+        verdict = verdicts.failed(
             f"{order} is {effects.status}, although the API works again (expected approved).",
             *evidence,
             cause="" if happened.last_failure else causes.STOPS,
         )
-    return verdicts.once(effects, order, *evidence) or verdicts.passed(
-        f"{order} was approved once when the API worked again."
-    )
+    else:
+        verdict = verdicts.once(effects, order, *evidence) or verdicts.passed(
+            f"{order} was approved once when the API worked again."
+        )
+    return verdict, happened
 
 
 def _end_pause(lab: Lab) -> None:
@@ -121,5 +160,22 @@ CHECKS = (
         "after pauses that grow. Catch errors for each order separately: one that is refused must "
         "not keep the others from being processed.",
         resumes,
+    ),
+    Check(
+        "client.refused_key",
+        Level.MUST,
+        "A key without permission leads to failures, not to lost orders",
+        "A new order, while the API answers every call with 403, as it does if the key lacks the "
+        f"module Subscriptions, for an attempt and {WINDOW:g} s at least; then it accepts the key "
+        "again.",
+        f"At most {MOST_CALLS} calls of the API within {WINDOW:g} s, and the order is approved "
+        "once when the key is accepted: after a response that is not 2xx, because Connect calls "
+        "again, or by itself.",
+        "Somebody forgets a module of a key, or takes it away. A handler that responds 200 hides "
+        "that from everybody, and its orders stay pending although the key is corrected. Calling "
+        "again at once changes nothing.",
+        "Treat a 403 for all calls as a failure of the run, not as a refusal of one order: log "
+        "it, respond 500, and wait longer before each try.",
+        refused_key,
     ),
 )

@@ -44,6 +44,12 @@ class GivesUpWhenThrottled(_GivesUp):
     statuses = (429,)
 
 
+class GivesUpWhenForbidden(_GivesUp):
+    """It takes 403 for a refusal of the order, which needs no second try."""
+
+    statuses = (403,)
+
+
 class GivesUpOnResets(_GivesUp):
     """It doesn't try again when a connection broke."""
 
@@ -154,6 +160,19 @@ class HammersAFailingApi(Handler):
 
     def pause(self, failures: int) -> float:
         return 0.0
+
+
+class HammersWithARefusedKey(Handler):
+    """It tries again at once after 403, as if another call had another key."""
+
+    is_refused = False
+
+    def failed(self, error: Exception) -> None:
+        super().failed(error)
+        self.is_refused = isinstance(error, ApiError) and error.status == 403
+
+    def pause(self, failures: int) -> float:
+        return 0.0 if self.is_refused else super().pause(failures)
 
 
 class GivesUpAfterThreeFailures(Handler):
