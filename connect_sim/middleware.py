@@ -27,8 +27,6 @@ from requests_queue.queues.usage_file import processing
 
 logger = logging.getLogger(__name__)
 
-# Version of the OpenAPI document that the API follows; `ccli --version` reads the header.
-CONNECT_VERSION = "37.0"
 _WARNINGS = 3
 # Only these: a Host header could contain anything.
 _LOOPBACK = re.compile(r"(localhost|127\.0\.0\.1|\[::1\]):([0-9]{1,5})")
@@ -38,19 +36,29 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def refuse_nul(get_response: GetResponse) -> GetResponse:
-    """Return a middleware that refuses NUL characters, which no database stores, with 400.
-
-    Other responses of an API have the version of Connect's document.
-    """
+    """Return a middleware that refuses NUL characters, which no database stores, with 400."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             if is_api(request):
                 return envelope(400, "VAL_001", _NUL)
             return pages.error(request, 400, _NUL)
+        return get_response(request)
+
+    return middleware
+
+
+def add_version(get_response: GetResponse) -> GetResponse:
+    """Return a middleware that adds Connect's version to all responses of an API.
+
+    `ccli --version` and connect-extension-runner read the header. The web server adds it to
+    responses of its own.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         if is_api(request):
-            response["Connect-Version"] = CONNECT_VERSION
+            response["Connect-Version"] = settings.SIM_CONNECT_VERSION
         return response
 
     return middleware

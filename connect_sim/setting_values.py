@@ -147,6 +147,13 @@ settle_time = _converter(float, "must be a number of seconds from 0 to 60.", lam
 flag = _converter(lambda text: _FLAGS[text.lower()], "must be true or false")
 
 
+version = _converter(
+    str,
+    "must be a version such as 37.0",
+    lambda text: re.fullmatch(r"[0-9]{1,9}(\.[0-9A-Za-z-]{1,40}){1,4}", text) is not None,
+)
+
+
 def one_of(*allowed: str) -> Callable[[str], str]:
     """Return a converter that accepts the allowed texts only."""
     return _converter(str, f"must be one of {', '.join(allowed)}", allowed.__contains__)

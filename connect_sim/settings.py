@@ -91,6 +91,7 @@ SIM_HTTP_PROXY = env(
     "SIM_HTTP_PROXY", "", values.proxy, example="http://proxy.example.com:3128", secret=True
 )
 SIM_CA_FILE = env("SIM_CA_FILE", "", values.ca_file, example="/etc/ssl/my-ca.pem")
+SIM_CONNECT_VERSION = env("SIM_CONNECT_VERSION", "37.0", values.version)
 SIM_USAGE_PROCESSED = env("SIM_USAGE_PROCESSED", "ready", values.one_of("ready", "uploaded"))
 # Seconds, or None: the sandbox learns it for each handler.
 SIM_SETTLE_TIME = env("SIM_SETTLE_TIME", None, values.settle_time, example="0.5")
@@ -156,6 +157,7 @@ MIDDLEWARE = [
     # The first: they count and record refused requests too.
     *(["connect_sim.metrics.api_requests.count"] if SIM_METRICS_PORT else []),
     *(["sandbox.timeline.api_calls.record_api_calls"] if SANDBOX else []),
+    "connect_sim.middleware.add_version",
     *(["sandbox.faults.api_side.inject_faults"] if SANDBOX else []),
     *(["sandbox.timeline.activity.add_date"] if SANDBOX else []),
     *(["connect_sim.middleware.warn_of_published_port"] if SANDBOX and SIM_IN_CONTAINER else []),

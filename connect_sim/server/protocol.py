@@ -18,7 +18,7 @@ from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from connect_sim.server import Scope, paths
-from connect_sim.server.response import error_body
+from connect_sim.server.response import error_parts
 
 MAX_HEAD = 256 * 1024  # bytes of the request line and all headers
 MAX_PIPELINE = 100  # requests of a connection that wait for the response to an earlier one
@@ -33,8 +33,8 @@ _UPGRADE = re.compile(rb"^upgrade:.*\n", re.IGNORECASE | re.MULTILINE)
 # Where a chunked body may end, also if the end is in two packets.
 _LAST_CHUNK = re.compile(rb"\A\n?\r?\n|\r\n\r\n")
 _INVALID = "The request is not valid HTTP."
-# The header of an error: content type and length.
-_FIELDS = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+# The last fields of the head of an error.
+_FIELDS = b"content-length: %d\r\nconnection: close\r\n\r\n"
 
 
 class Connection(HttpToolsProtocol):
@@ -181,8 +181,9 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return
         if not (self._rest and self.cycle.response_started):
-            content_type, body = error_body(self._target.get("path", ""), f"REQ_{status}", text)
-            self.transport.write(STATUS_LINE[status] + _FIELDS % (content_type, len(body)) + body)
+            headers, body = error_parts(self._target.get("path", ""), f"REQ_{status}", text)
+            fields = b"".join(b"%b: %b\r\n" % pair for pair in headers)
+            self.transport.write(STATUS_LINE[status] + fields + _FIELDS % len(body) + body)
         if self._rest:
             self.cycle.disconnected = True  # uvicorn sends nothing more.
         self.transport.close()

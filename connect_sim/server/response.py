@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Callable
 from typing import IO, Any
 
+from django.conf import settings
+
 from connect_sim.server.paths import is_api
 from requests_queue.api import fast_json
 
@@ -85,13 +87,16 @@ class Response:
 
 def error(path: str, status: int, code: str, text: str) -> Response:
     """Return an error after which the connection is closed."""
-    response = Response(status, *error_body(path, code, text))
-    response.set_header(b"connection", b"close")
+    headers, body = error_parts(path, code, text)
+    response = Response(status, body=body)
+    response.headers = [*headers, (b"connection", b"close")]
     return response
 
 
-def error_body(path: str, code: str, text: str) -> tuple[bytes, bytes]:
-    """Return content type and body of an error: Connect's envelope for an API, or plain text."""
-    if is_api(path):
-        return b"application/json", fast_json.encode({"error_code": code, "errors": [text]})
-    return b"text/plain; charset=utf-8", text.encode()
+def error_parts(path: str, code: str, text: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return headers and body of an error: Connect's envelope for an API, or plain text."""
+    if not is_api(path):
+        return [(b"content-type", b"text/plain; charset=utf-8")], text.encode()
+    version = settings.SIM_CONNECT_VERSION.encode()
+    headers = [(b"content-type", b"application/json"), (b"connect-version", version)]
+    return headers, fast_json.encode({"error_code": code, "errors": [text]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -37,6 +38,33 @@ def test_missing_key_gets_401(nobody: Caller) -> None:
     for path in ("/requests", "/nothing", "/products/PRD-814-505-018"):
         response = nobody.get(path)
         assert (response.status, response.json["error_code"]) == (401, "AUTH_001")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/public/v1/requests", 200),
+        ("/public/v1/requests?eq(", 400),
+        ("/public/v1/requests?status=%00", 400),
+        ("/public/v1/requests/PR-1", 404),
+        ("/public/v1/nothing", 404),
+        ("/public", 404),
+    ],
+)
+def test_every_response_of_the_api_has_connects_version(
+    vendor: Caller, settings: Any, path: str, status: int
+) -> None:
+    settings.SIM_CONNECT_VERSION = "43.1"
+    with_key = vendor.client.get(path, headers={"authorization": f"ApiKey {vendor.key}"})
+    assert (with_key.status_code, with_key["Connect-Version"]) == (status, "43.1")
+    without_key = vendor.client.get(path)
+    assert without_key.status_code == (400 if "%00" in path else 401)
+    assert without_key["Connect-Version"] == "43.1"
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in/", "/nothing", "/?%00", "/portal.css"])
+def test_pages_have_no_version_of_connect(client: Client, path: str) -> None:
+    assert "Connect-Version" not in client.get(path)
 
 
 def test_unknown_host_is_refused(client: Client) -> None:

@@ -233,6 +233,7 @@ def test_malformed_http_is_refused_without_an_error_log(
 def test_malformed_request_of_an_api_is_refused_in_connects_envelope(url: str, sent: bytes) -> None:
     status, headers, content = ask(url, sent)
     assert (status, headers["content-type"]) == (400, "application/json")
+    assert headers["connect-version"] == "37.0"
     assert json.loads(content)["error_code"] == "REQ_400"
 
 
@@ -241,6 +242,7 @@ def test_malformed_request_without_a_target_has_not_that_of_the_request_before(u
         assert exchange(line, head("/public/v1/x"))[0] == 200
         status, headers, _ = exchange(line, b"GARBAGE\r\n\r\n")
     assert (status, headers["content-type"]) == (400, "text/plain; charset=utf-8")
+    assert "connect-version" not in headers
 
 
 @pytest.mark.parametrize("sent", [b"/" + b"?#" * 1000, b"GET /", b"GET /?", b"GET /a?b#", b"A" * 9])
