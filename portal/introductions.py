@@ -37,7 +37,7 @@ SENTENCES = {
     "delivery-change": "This sends one request with other content, which changes neither the "
     "webhook nor its backoff, and is not retried.",
     "queues": "A queue has the objects of one kind, and every change of one triggers the webhooks "
-    "of its queue.",
+    "that listen to its queue.",
     "queue": "These are the objects of one queue by their status; open one to see its history and "
     "what you can do with it.",
     "queue-new": "A sample is an object with example values, which you can change before it is "

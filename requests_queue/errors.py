@@ -96,8 +96,8 @@ class MissedField(Refused):
 class ActionNotAllowed(Refused):
     """The object's status doesn't allow the move (400 `REQ_003`; the code is assumed)."""
 
-    def __init__(self, *errors: str) -> None:
-        super().__init__("REQ_003", *errors)
+    def __init__(self, *errors: str, code: str = "REQ_003") -> None:
+        super().__init__(code, *errors)
 
 
 class Forbidden(Refused):

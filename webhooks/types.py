@@ -88,12 +88,12 @@ def find_validator(
 
 
 def registered() -> tuple[WebhookType, ...]:
-    """Return all types: Connect's, and an event type for every other queue."""
+    """Return all types: Connect's, and an event type for every other queue with webhooks."""
     # Computed each time, because queues register later.
     others = (
         _of_queue(queue.object_class, f"{queue.title} — Queue Changes", f"queue “{queue.title}”")
         for queue in base.registered()
-        if queue.object_class not in PLURALS
+        if queue.has_webhooks and queue.object_class not in PLURALS
     )
     return (*_CONNECT, *others)
 

@@ -103,7 +103,8 @@ def offers(
     for action in actions.of_several(queue, role):
         sources = action.source & ({status} if status in queue.by_status else counts.keys())
         if number := sum(counts.get(each, 0) for each in sources):
-            count = number if action.types is None else None
+            is_exact = action.types is None and action.party is None
+            count = number if is_exact else None
             found.setdefault(
                 action.name, {"name": action.name, "title": action.title, "count": count}
             )
@@ -178,4 +179,10 @@ def _matching(post: QueryDict, queue: Queue, viewer: Viewer, found: list[Action]
     types = {kind for one in found for kind in one.types or ()}
     if types and all(one.types is not None for one in found):
         rows = rows.filter(type__in=types)
-    yield from rows.order_by("created", "pk").values_list("pk", flat=True)[:MOST]
+    rows = rows.order_by("created", "pk")
+    if any(one.party for one in found):
+        # The other party's turn is not the viewer's, even if it may take the action too.
+        usual = (row for row in rows[:MOST] if queue.usual_action(row, viewer.role) in found)
+        yield from (row.pk for row in usual)
+    else:
+        yield from rows.values_list("pk", flat=True)[:MOST]

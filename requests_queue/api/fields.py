@@ -159,6 +159,15 @@ class Integer(Strict, serializers.IntegerField):
         return data
 
 
+class Digits(Integer):
+    """A whole number between two, or its digits."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; raises ValidationError."""
+        is_digits = isinstance(data, str) and data.isascii() and data.isdecimal() and len(data) < 4
+        return super().to_internal_value(int(data) if is_digits else data)
+
+
 class Number(Strict, serializers.FloatField):
     """A number."""
 

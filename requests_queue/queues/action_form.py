@@ -13,7 +13,7 @@ from typing import Any
 from django import forms
 
 from requests_queue import clock
-from requests_queue.api.fields import Date, Input, Text
+from requests_queue.api.fields import Date, Input, Integer, Text
 from requests_queue.api.json_field import JsonField
 from requests_queue.catalog.admin_show import moment
 from requests_queue.catalog.inputs import ReasonInput
@@ -28,13 +28,13 @@ _DEFAULTS = {"effective_date": "now"}
 def fields_of(queue: Queue, name: str) -> dict[str, Any]:
     """Return the fields of an action's form besides the body, and their declarations.
 
-    They are the texts, dates and the template of the action's body that the object stores.
+    They are the texts, dates, numbers and the template of the action's body that the object stores.
     """
     columns = {f.name for f in queue.model._meta.get_fields()}
     fields: dict[str, Any] = {}
     for action in queue.by_name.get(name, ()):
         for key, field in action.body.fields.items() if action.body is not None else ():
-            if isinstance(field, Text | Date) and key.removesuffix("_id") in columns:
+            if isinstance(field, Text | Date | Integer) and key.removesuffix("_id") in columns:
                 fields[key] = field
             elif isinstance(field, Input) and key == "template":
                 fields[TEMPLATE] = field
@@ -46,6 +46,10 @@ def _form_field(name: str, declaration: Any, products: Collection[str]) -> forms
         rows = Template.objects.filter(product__in=products)
         choices = [("", "The product's default"), *((row.pk, str(row)) for row in rows)]
         return forms.ChoiceField(label="Template", required=False, choices=choices)
+    if isinstance(declaration, Integer):
+        numbers = range(declaration.low, declaration.high + 1)
+        choices = [("", "None"), *((str(number), str(number)) for number in numbers)]
+        return forms.ChoiceField(required=False, choices=choices)
     if isinstance(declaration, Date):
         default = _DEFAULTS.get(name)
         hint = f"Default: {default}." if default else f"Now: {moment(clock.now())}."

@@ -11,7 +11,7 @@ from django.db import models
 
 from requests_queue.api.fields import Input
 from requests_queue.catalog import visibility
-from requests_queue.catalog.actors import Actor
+from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.queues.sampling import PreviewBuilder
 
@@ -85,6 +85,8 @@ SampleFactory = Callable[[str, "Product | None", "Account | None"], "QueueObject
 Prepare = Callable[[Any, Context], dict[str, Any]]
 # Changes other objects, after the status has been written.
 Effect = Callable[[Any, Context], None]
+# Returns the role of the one party of an object that may take an action.
+PartyOf = Callable[[Any], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +146,19 @@ class Action:
     body: Input | None = None
     label: str = ""
     emphasis: str = ""
+    # Which of the actors takes it, where that depends on the object.
+    party: PartyOf | None = None
 
     @property
     def title(self) -> str:
         """What pages call the action."""
         return self.label or self.name.replace("_", " ").capitalize()
+
+    def actors_for(self, row: QueueObject) -> frozenset[str]:
+        """Return the roles that may take the action with the object."""
+        if self.party is None:
+            return self.actors
+        return self.actors & {self.party(row), SYSTEM}
 
 
 def action(name: str, source: str, target: str, *actors: str, **more: Any) -> Action:
@@ -177,6 +187,11 @@ class Queue:
     preview: PreviewBuilder | None = None
     # Creation in these statuses is no queue change yet (Connect's drafts).
     silent_statuses: frozenset[str] = frozenset({"draft"})
+    # Whether its changes trigger webhooks: without, its object class is none of a webhook.
+    has_webhooks: bool = True
+    # What the API says (400 `VAL_001`) of an action that an object's status doesn't allow; empty:
+    # a sentence of ours (`REQ_003`).
+    not_allowed: str = ""
     by_name: dict[str, tuple[Action, ...]] = field(default_factory=dict, init=False)
     by_status: dict[str, Status] = field(default_factory=dict, init=False)
 
@@ -219,7 +234,7 @@ class Queue:
             one
             for one in self.actions
             if row.status in one.source
-            and not one.actors.isdisjoint(roles)
+            and not one.actors_for(row).isdisjoint(roles)
             and (one.types is None or kind in one.types)
         ]
 

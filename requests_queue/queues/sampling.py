@@ -55,7 +55,8 @@ class Preview:
 
     body: dict[str, Any]
     actor: Actor
-    product: Product
+    # None where it is not about a product.
+    product: Product | None
     entries: tuple[PreviewField, ...] = ()
     params: tuple[dict[str, Any], ...] = ()
     params_path: str = "params"

@@ -32,6 +32,7 @@ class Change:
 
     object_class: str
     object_id: str
+    # Empty for an object that is not about a product.
     product_id: str
     # The accounts whose webhooks are notified.
     account_ids: tuple[str, ...]
@@ -111,7 +112,7 @@ def move(
             data = chosen.body.check(data or {})
         context = Context(actor, data or {}, clock.now())
         before = row.status
-        _write(row, chosen, context)
+        _write(queue, row, chosen, context)
         if chosen.effect:
             chosen.effect(row, context)
         if row.status != before:
@@ -139,26 +140,35 @@ def emit_unchanged(row: QueueObject, at: datetime) -> None:
 
 def _choose(queue: Queue, row: QueueObject, name: str, actor: Actor) -> Action:
     candidates, roles = queue.by_name[name], actor.roles_for(row)
-    if all(roles.isdisjoint(m.actors) for m in candidates):
+    if all(roles.isdisjoint(m.actors_for(row)) for m in candidates):
         # Checked before the status: the role never takes the action.
-        raise Forbidden(f"{name} is not for a {actor.role}.")
+        other = any(roles & m.actors for m in candidates)
+        why = f": the other party of {row.pk} takes it" if other else ""
+        raise Forbidden(f"{name} is not for a {actor.role}{why}.")
     in_status = [m for m in candidates if row.status in m.source]
     if not in_status:
         allowed = sorted({s for m in candidates for s in m.source})
-        raise ActionNotAllowed(
-            f"{row.pk} is {row.status}: {name} is for {' or '.join(allowed)} only."
+        raise not_allowed(
+            queue, f"{row.pk} is {row.status}: {name} is for {' or '.join(allowed)} only."
         )
     kind = getattr(row, "type", None)
     of_type = [m for m in in_status if m.types is None or kind in m.types]
     if not of_type:
         raise ActionNotAllowed(f"{name} is not for requests of type {kind}.")
     for candidate in of_type:
-        if not roles.isdisjoint(candidate.actors):
+        if not roles.isdisjoint(candidate.actors_for(row)):
             return candidate
     raise Forbidden(f"{name} is not for a {actor.role}.")
 
 
-def _write(row: QueueObject, chosen: Action, context: Context) -> None:
+def not_allowed(queue: Queue, why: str) -> ActionNotAllowed:
+    """Return the refusal for an object's status, in the words of Connect if they are known."""
+    if queue.not_allowed:
+        return ActionNotAllowed(queue.not_allowed, code="VAL_001")
+    return ActionNotAllowed(why)
+
+
+def _write(queue: Queue, row: QueueObject, chosen: Action, context: Context) -> None:
     columns: dict[str, Any] = {"status": chosen.target, "updated": clock.shown(context.now)}
     if row.assignee_id is None and context.actor.role == VENDOR:
         columns["assignee"] = context.actor.user
@@ -166,7 +176,7 @@ def _write(row: QueueObject, chosen: Action, context: Context) -> None:
         columns |= chosen.prepare(row, context)
     won = type(row)._default_manager.filter(pk=row.pk, status=row.status).update(**columns)
     if not won:
-        raise ActionNotAllowed(f"{row.pk} was changed by another request at the same time.")
+        raise not_allowed(queue, f"{row.pk} was changed by another request at the same time.")
     set_columns(row, columns)
 
 
@@ -176,7 +186,7 @@ def _emit_change(
     change = Change(
         object_class=queue.object_class,
         object_id=row.pk,
-        product_id=row.product_id,
+        product_id=row.product_id or "",
         account_ids=row.parties(),
         status_from=before,
         status_to=row.status,

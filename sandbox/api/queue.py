@@ -19,8 +19,8 @@ from sandbox.api.schema import Operation, Operations
 
 QUEUE_OBJECT = Part(
     "QueueObject",
-    "An object of a queue.",
-    {"id": str, "status": str, "product": Field(str, "product_id")},
+    "An object of a queue; one that is not about a product has none.",
+    {"id": str, "status": str, "product": Field(str | None, "product_id")},
 )
 VALIDATED = Part(
     "Validated",
@@ -148,7 +148,7 @@ def _actor(queue: base.Queue, row: base.QueueObject, name: str, user: User) -> A
     """
     moves = queue.by_name[name]
     current = [move for move in moves if row.status in move.source]
-    roles = {role for move in current or moves for role in move.actors - {SYSTEM}}
+    roles = {role for move in current or moves for role in move.actors_for(row) - {SYSTEM}}
     own = Actor(user, user.account)
     if not own.roles_for(row).isdisjoint(roles):
         return own

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
 from requests_queue import clock
-from requests_queue.api.fields import AnyCaseChoice, Input, Integer, Text, Values
+from requests_queue.api.fields import AnyCaseChoice, Digits, Input, Text, Values
 from requests_queue.catalog.models import Product, ProductMedia
 from requests_queue.catalog.spreadsheets import limits
 from requests_queue.catalog.writes import products
@@ -37,15 +36,10 @@ _FORMATS = (
 )
 
 
-class _Position(Integer):
+class _Position(Digits):
     """A number or its digits, as forms have it."""
 
     default_error_messages = {"required": "A valid integer is required."}
-
-    def to_internal_value(self, data: Any) -> int:
-        """Return the number; raises ValidationError."""
-        is_digits = isinstance(data, str) and data.isascii() and data.isdecimal() and len(data) < 4
-        return super().to_internal_value(int(data) if is_digits else data)
 
 
 class MediaInput(Input):
@@ -86,12 +80,17 @@ def picture_columns(picture: bytes) -> Values:
     """Return the columns of a picture, its type by how it begins; raises Invalid, Refused (413)."""
     if len(picture) > MAX_BYTES:
         raise limits.too_large("thumbnail", MAX_BYTES)
-    for start, content_type in _FORMATS:
-        if picture.startswith(start):
-            return {"content": picture, "content_type": content_type}
-    if picture[:4] == b"RIFF" and picture[8:12] == b"WEBP":
-        return {"content": picture, "content_type": "image/webp"}
-    raise Invalid("thumbnail", "Upload a PNG, JPEG, GIF or WebP image.")
+    content_type = type_of_picture(picture)
+    if not content_type:
+        raise Invalid("thumbnail", "Upload a PNG, JPEG, GIF or WebP image.")
+    return {"content": picture, "content_type": content_type}
+
+
+def type_of_picture(content: bytes) -> str:
+    """Return the media type of a PNG, JPEG, GIF or WebP image; empty for anything else."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for start, kind in _FORMATS if content.startswith(start)), "")
 
 
 def video_url(values: Values, kind: str) -> str:
