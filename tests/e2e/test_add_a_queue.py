@@ -1,4 +1,4 @@
-"""The steps of docs/add-a-queue.md in a copy of the project: a seventh queue."""
+"""The steps of docs/add-a-queue.md in a copy of the project: an eighth queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.handlers import handler
 from tests.processes import ROOT, Sandbox, copy_first_data, environment, output, sandbox
 
 PAGE = "docs/add-a-queue.md"
-FOLDER = "requests_queue/queues/helpdesk"
+FOLDER = "requests_queue/queues/refund"
 FILES = re.compile(r"^`([^`\n]+)`:\n\n```python\n(.*?)^```", re.M | re.S)
 
 
@@ -53,7 +53,7 @@ def running(
 ) -> Iterator[Sandbox]:
     data = tmp_path_factory.mktemp("sandbox")
     env = environment(data, PYTHONPATH=str(tree))
-    assert commands[0].split()[2:] == ["makemigrations", "helpdesk"]
+    assert commands[0].split()[2:] == ["makemigrations", "refund"]
     command(commands[0], tree, env)
     copy_first_data(data)
     with sandbox(data, tree, PYTHONPATH=str(tree)) as running:
@@ -71,11 +71,11 @@ def browser(running: Sandbox, tree: Path) -> Iterator[requests.Session]:
 
 
 @pytest.fixture(scope="module")
-def cases(running: Sandbox, tree: Path, commands: list[str]) -> list[str]:
+def refunds(running: Sandbox, tree: Path, commands: list[str]) -> list[str]:
     """The ids that the page's other commands printed."""
     printed = [command(line, tree, running.process.env) for line in commands[1:]]
     assert len(printed) == 2
-    assert all(re.fullmatch(r"CA-\d{3}-\d{3}-\d{3} pending\n", line) for line in printed)
+    assert all(re.fullmatch(r"RF-\d{3}-\d{3}-\d{3} pending\n", line) for line in printed)
     return [line.split()[0] for line in printed]
 
 
@@ -101,27 +101,27 @@ def test_code_of_the_page_passes_lint(running: Sandbox, tree: Path) -> None:
         output([ruff, *check, "--no-cache", FOLDER], dict(os.environ), tree)
 
 
-def test_new_queue_has_samples(running: Sandbox, cases: list[str]) -> None:
-    first, second = (running.as_vendor("GET", f"/helpdesk/cases/{pk}") for pk in cases)
-    assert (first["type"], second["type"]) == ("technical", "business")
+def test_new_queue_has_samples(running: Sandbox, refunds: list[str]) -> None:
+    first, second = (running.as_vendor("GET", f"/refunds/{pk}") for pk in refunds)
+    assert (first["type"], second["type"]) == ("outage", "goodwill")
     assert second["product"]["id"] == "PRD-814-505-018"
 
 
 def test_new_queue_has_an_api(running: Sandbox) -> None:
     body = {"subject": "Where are the logs?", "product": {"id": orders.PLAIN}}
-    case = running.as_distributor("POST", "/helpdesk/cases", body)
-    listed = running.call("GET", f"/public/v1/helpdesk/cases?eq(id,{case['id']})&limit=1")
-    assert [row["id"] for row in listed.json()] == [case["id"]]
+    refund = running.as_distributor("POST", "/refunds", body)
+    listed = running.call("GET", f"/public/v1/refunds?eq(id,{refund['id']})&limit=1")
+    assert [row["id"] for row in listed.json()] == [refund["id"]]
     assert listed.headers["Content-Range"] == "items 0-0/1"
-    place = f"/helpdesk/cases/{case['id']}"
+    place = f"/refunds/{refund['id']}"
     inquired = running.as_vendor("POST", f"{place}/inquire", {"reason": "Which logs?"})
     assert (inquired["status"], inquired["reason"]) == ("inquiring", "Which logs?")
-    refused = running.call("POST", f"/public/v1{place}/resolve")
-    assert refused.json()["errors"] == [f"{case['id']} is inquiring: resolve is for pending only."]
+    refused = running.call("POST", f"/public/v1{place}/grant")
+    assert refused.json()["errors"] == [f"{refund['id']} is inquiring: grant is for pending only."]
     assert running.call("POST", f"/public/v1{place}/pend").status_code == 403
     assert running.as_distributor("POST", f"{place}/pend")["status"] == "pending"
     bad: dict[str, Any] = {"subject": "?", "product": {"id": "PRD-000-000-000"}}
-    refused = running.call("POST", "/public/v1/helpdesk/cases", bad, key=running.provider_key)
+    refused = running.call("POST", "/public/v1/refunds", bad, key=running.provider_key)
     assert refused.json() == {
         "error_code": "VAL_001",
         "errors": ["product.id: Product PRD-000-000-000 does not exist."],
@@ -130,14 +130,14 @@ def test_new_queue_has_an_api(running: Sandbox) -> None:
 
 def test_new_queue_has_a_webhook_type(running: Sandbox) -> None:
     with handler() as served:
-        hook = orders.webhook(running, served.url, object_class="helpdesk_case")
+        hook = orders.webhook(running, served.url, object_class="refund_request")
         body = {"subject": "Is it down?", "product": {"id": orders.PLAIN}}
-        case = running.as_distributor("POST", "/helpdesk/cases", body)
-        running.as_vendor("POST", f"/helpdesk/cases/{case['id']}/resolve")
+        refund = running.as_distributor("POST", "/refunds", body)
+        running.as_vendor("POST", f"/refunds/{refund['id']}/grant")
         for _ in range(2):
             request = served.next()
             assert request.json["webhook_id"] == hook["id"]
-            assert request.json["object_class"] == "helpdesk_cases"
+            assert request.json["object_class"] == "refund_requests"
         orders.until_stats(running, hook["id"], events=2, success_triggers=2)
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
@@ -145,54 +145,54 @@ def test_new_queue_has_a_webhook_type(running: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("path", "texts"),
     [
-        ("/admin/helpdesk/case/", ["{0}", "Helpdesk queue"]),
-        ("/admin/helpdesk/case/{0}/change/", ["Resolve"]),
-        ("/admin/webhooks/webhook/add/", ["Helpdesk cases — Queue Changes"]),
-        ("/queues/", ["Helpdesk cases"]),
-        ("/queues/helpdesk/", ["{0}", "{1}", 'id="column-pending"']),
-        ("/queues/helpdesk/{0}/",
-         ['id="action-resolve"', "A customer can&#x27;t sign in since this morning."]),
-        ("/queues/helpdesk/new/?type=business",
-         ['<option value="business" selected>Business</option>']),
+        ("/admin/refund/refund/", ["{0}", "Refund queue"]),
+        ("/admin/refund/refund/{0}/change/", ["Grant"]),
+        ("/admin/webhooks/webhook/add/", ["Refund requests — Queue Changes"]),
+        ("/queues/", ["Refund requests"]),
+        ("/queues/refund/", ["{0}", "{1}", 'id="column-pending"']),
+        ("/queues/refund/{0}/",
+         ['id="action-grant"', "A customer couldn&#x27;t sign in for a week."]),
+        ("/queues/refund/new/?type=goodwill",
+         ['<option value="goodwill" selected>Goodwill</option>']),
     ],
 )  # fmt: skip
 def test_new_queue_is_on_pages(
-    running: Sandbox, browser: requests.Session, cases: list[str], path: str, texts: list[str]
+    running: Sandbox, browser: requests.Session, refunds: list[str], path: str, texts: list[str]
 ) -> None:
-    page = browser.get(f"{running.url}{path.format(*cases)}", timeout=10).text
+    page = browser.get(f"{running.url}{path.format(*refunds)}", timeout=10).text
     for text in texts:
-        assert text.format(*cases) in page
+        assert text.format(*refunds) in page
 
 
 @pytest.mark.nightly(reason="portal pages run each time")
 def test_its_statuses_and_actions_have_the_declared_labels_and_looks(
-    running: Sandbox, browser: requests.Session, cases: list[str]
+    running: Sandbox, browser: requests.Session, refunds: list[str]
 ) -> None:
     body = {"subject": "Which plan?", "product": {"id": orders.PLAIN}}
-    pk = running.as_distributor("POST", "/helpdesk/cases", body)["id"]
-    page = f"{running.url}/queues/helpdesk/{pk}/"
+    pk = running.as_distributor("POST", "/refunds", body)["id"]
+    page = f"{running.url}/queues/refund/{pk}/"
     pending = browser.get(page, timeout=10).text
-    before = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
-    running.as_vendor("POST", f"/helpdesk/cases/{pk}/inquire", {"reason": "Which logs?"})
+    before = browser.get(f"{running.url}/queues/refund/", timeout=10).text
+    running.as_vendor("POST", f"/refunds/{pk}/inquire", {"reason": "Which logs?"})
     inquiring = browser.get(page, timeout=10).text
-    board = browser.get(f"{running.url}/queues/helpdesk/", timeout=10).text
+    board = browser.get(f"{running.url}/queues/refund/", timeout=10).text
     assert '<span class="badge badge-wait">pending</span>' in pending
     buttons = re.findall(r'class="button ([\w-]*)" id="action-\w+"[^>]*>(\w+)', pending)
-    assert buttons == [("", "Resolve"), ("button-plain", "Ask")]
+    assert buttons == [("", "Grant"), ("button-plain", "Ask")]
     assert '<span class="badge">waiting for the customer</span>' in inquiring
     assert "waiting for the customer" in board
-    assert f'value="resolve:{pk}" aria-label="Resolve {pk}"' in before
+    assert f'value="grant:{pk}" aria-label="Grant {pk}"' in before
 
 
-def test_new_queue_has_conversations(running: Sandbox, cases: list[str]) -> None:
-    conversations = running.as_vendor("GET", f"/conversations?instance_id={cases[0]}")
+def test_new_queue_has_conversations(running: Sandbox, refunds: list[str]) -> None:
+    conversations = running.as_vendor("GET", f"/conversations?instance_id={refunds[0]}")
     messages = running.as_vendor("GET", f"/conversations/{conversations[0]['id']}/messages")
     assert [message["text"] for message in messages] == ["Created in status pending."]
 
 
 def test_new_queue_is_in_the_openapi_document(running: Sandbox) -> None:
     document = requests.get(f"{running.url}/public/v1/schema", timeout=30).json()
-    place = document["paths"]["/helpdesk/cases/{id}/resolve"]["post"]
-    assert place["description"] == "From pending to resolved, by the vendor."
+    place = document["paths"]["/refunds/{id}/grant"]["post"]
+    assert place["description"] == "From pending to granted, by the vendor."
     copy = requests.get(f"{running.url}/connect-openapi30.yml", timeout=30).text
-    assert "/helpdesk/cases/{id}/inquire:" in copy
+    assert "/refunds/{id}/inquire:" in copy
