@@ -14,7 +14,15 @@ _MARGIN = 30
 
 
 # Those of Connect; a sandbox may have others, and knows them by their object class, too.
-_QUEUES = ("fulfillment", "tier_config", "tier_account", "billing", "listing", "usage_file")
+_QUEUES = (
+    "fulfillment",
+    "tier_config",
+    "tier_account",
+    "billing",
+    "listing",
+    "usage_file",
+    "helpdesk",
+)
 
 
 def _complete_queue(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

@@ -45,6 +45,7 @@ _LETTERS = {
     "billing_request": ("BRP", "BRV"),
     "listing_request": ("LSTR",),
     "usage_file": ("UF",),
+    "helpdesk_case": ("CA",),
 }
 
 
@@ -93,7 +94,8 @@ def _queue_objects(viewer: Viewer, queue: Queue, text: str) -> Iterator[Command]
     for row in _first(visible, begins).only("status", "product__name"):
         status = f", {queue.status(row.status).title}" if row.status else ""
         address = reverse("queue-object", args=[name, row.pk])
-        yield Command(row.pk, address, f"{kind}{status}, {row.product.name}")
+        about = f", {row.product.name}" if row.product else ""
+        yield Command(row.pk, address, f"{kind}{status}{about}")
 
 
 def _related(viewer: Viewer, text: str) -> Iterator[Command]:

@@ -18,6 +18,7 @@ from requests_queue.db import database_limits
 from requests_queue.seed import (
     accounts,
     billing,
+    cases,
     conversations,
     customers,
     listings,
@@ -45,6 +46,7 @@ _PARTS: tuple[Callable[[datetime], dict[str, int]], ...] = (
     billing.add_billing,
     listings.add_listing_requests,
     usage.add_usage,
+    cases.add_cases,
     conversations.add_conversations,
 )
 

@@ -21,6 +21,7 @@ _MESSAGES = {
         (VENDOR_USER, "marlow-dental is free. Please put it into the form, and we go on today."),
     ),
     "PR-5810-2277-4101-001": ((VENDOR_USER, "Capacity for 1,000 GB is being added."),),
+    "CA-731-204-552": ((VENDOR_USER, "Which order is it? Please send its ID."),),
 }
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from requests_queue.catalog.models import Contract
-from requests_queue.seed.accounts import CONTRACT, HUB
+from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB
+from requests_queue.seed.accounts import VENDOR as ACCOUNT
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, SUITE
 from tests.api import Caller, Response
@@ -129,6 +130,37 @@ def _listing_request(*moves: str) -> Callable[[Callers], str]:
     return make
 
 
+CASE = {
+    "type": "technical",
+    "subject": "Sign-in fails",
+    "description": "Since this morning.",
+    "priority": 3,
+    "product": {"id": BACKUP},
+    "receiver": {"account": {"id": ACCOUNT}},
+    "issuer": {"agent": {"id": DISTRIBUTOR_USER}, "recipients": [{"id": DISTRIBUTOR_USER}]},
+}
+
+
+def _case(*moves: str) -> Callable[[Callers], str]:
+    """Return a function that creates a case of the distributor and runs the vendor's actions."""
+
+    def make(callers: Callers) -> str:
+        pk = str(_must(callers[DISTRIBUTOR].post("/helpdesk/cases", CASE))["id"])
+        for name in moves:
+            _must(callers[VENDOR].post(f"/helpdesk/cases/{pk}/{name}"))
+        return pk
+
+    return make
+
+
+def _attachment(callers: Callers) -> str:
+    """Create an attachment, and return the ids of case and attachment."""
+    pk = _case()(callers)
+    path, (content, headers) = f"/helpdesk/cases/{pk}/attachments", form("file")
+    created = _must(callers[DISTRIBUTOR].call("POST", path, content, headers))
+    return f"{pk} {created['id']}"
+
+
 def _own_message(callers: Callers) -> str:
     """Create a message, and return the ids of conversation and message."""
     pk = _must(callers[VENDOR].get("/conversations?status=open"))[0]["id"]
@@ -138,7 +170,7 @@ def _own_message(callers: Callers) -> str:
     return f"{pk} {created['id']}"
 
 
-def _form(field: str) -> tuple[bytes, dict[str, str]]:
+def form(field: str) -> tuple[bytes, dict[str, str]]:
     """Return a multipart body with a spreadsheet, and its header."""
     text = "record_id,status\n2026-01-AS,open\n" if field == "usage_file" else _billed()
     body = (
@@ -398,7 +430,7 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/usage/files"): Call(VENDOR, _USAGE_FILE),
     ("PUT", "/usage/files/{}"): Call(VENDOR, {"note": "Checked."}, "?status=ready"),
     ("POST", "/usage/files/{}/upload"): Call(
-        VENDOR, _form("usage_file")[0], "?status=draft", _form("usage_file")[1]
+        VENDOR, form("usage_file")[0], "?status=draft", form("usage_file")[1]
     ),
     ("POST", "/usage/files/{}/submit"): Call(VENDOR, None, "?status=ready"),
     ("POST", "/usage/files/{}/accept"): Call(
@@ -412,7 +444,7 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/usage/files/{}/delete"): Call(VENDOR, "null", "?status=draft"),
     ("POST", "/usage/files/{}/reprocess"): Call(DISTRIBUTOR, None, "?status=accepted"),
     ("POST", "/usage/files/{}/reconciliation"): Call(
-        DISTRIBUTOR, _form("recon_file")[0], "?status=accepted", _form("recon_file")[1]
+        DISTRIBUTOR, form("recon_file")[0], "?status=accepted", form("recon_file")[1]
     ),
     ("PUT", "/usage/files/{}/approve-all"): Call(DISTRIBUTOR, None, "?status=pending"),
     ("POST", "/usage/files/{}/approve-all"): Call(DISTRIBUTOR, None, "?status=pending"),
@@ -422,7 +454,7 @@ WRITES: dict[tuple[str, str], Call] = {
     ),
     ("POST", "/usage/chunks/{}/regenerate"): Call(DISTRIBUTOR, None, "?status=ready"),
     ("POST", "/usage/reconciliations"): Call(
-        DISTRIBUTOR, _form("recon_file")[0], "", _form("recon_file")[1]
+        DISTRIBUTOR, form("recon_file")[0], "", form("recon_file")[1]
     ),
     ("PUT", "/usage/records/{}"): Call(DISTRIBUTOR, {"status": "rejected"}, _ACCEPTED_RECORD),
     ("POST", "/usage/records/{}/close"): Call(
@@ -431,6 +463,18 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/usage/records/close-records"): Call(
         DISTRIBUTOR, [{"id": "UR-2026-01-3391-0002-0000-0002"}, {"id": "UR-0"}]
     ),
+    ("POST", "/helpdesk/cases"): Call(DISTRIBUTOR, CASE),
+    ("PUT", "/helpdesk/cases/{}"): Call(DISTRIBUTOR, CASE, _case()),
+    ("POST", "/helpdesk/cases/{}/inquire"): Call(VENDOR, None, _case()),
+    ("POST", "/helpdesk/cases/{}/pend"): Call(DISTRIBUTOR, None, _case("inquire")),
+    ("POST", "/helpdesk/cases/{}/resolve"): Call(VENDOR, None, _case()),
+    ("POST", "/helpdesk/cases/{}/close"): Call(
+        DISTRIBUTOR, {"rating": 4, "feedback": "Thank you."}, _case("resolve")
+    ),
+    ("POST", "/helpdesk/cases/{}/attachments"): Call(
+        VENDOR, form("file")[0], _case(), form("file")[1]
+    ),
+    ("DELETE", "/helpdesk/cases/{}/attachments/{}"): Call(DISTRIBUTOR, None, _attachment),
     # A draft has no conversation yet.
     ("POST", "/conversations"): Call(
         DISTRIBUTOR, {"instance_id": "PR-2934-6610-1185-001", "topic": "Prices"}

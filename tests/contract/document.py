@@ -30,7 +30,8 @@ def _is_email(value: object) -> bool:
     return not isinstance(value, str) or re.fullmatch(r"[^@\s]+@[^@\s]+", value) is not None
 
 
-# Connect's document has two parts: the first has most resources, the second the others.
+# Connect's document has two parts: the first has most resources, the second the others. Each can be
+# several files, separated as in PATH.
 VARIABLES = ("CONNECT_OPENAPI", "CONNECT_OPENAPI_MORE")
 MISSING = [name for name in VARIABLES if not os.environ.get(name)]
 
@@ -43,7 +44,8 @@ def read(path: Path) -> Any:
 
 def connects() -> Document:
     """Return Connect's document from the files that the environment variables name."""
-    first, *others = (read(Path(os.environ[name])) for name in VARIABLES)
+    paths = [path for name in VARIABLES for path in os.environ[name].split(os.pathsep)]
+    first, *others = (read(Path(path)) for path in paths)
     for other in others:
         first["paths"] |= other["paths"]
         for kind, entries in other["components"].items():

@@ -159,6 +159,16 @@ DEVIATIONS = {
     ),
 }
 
+# The same for paths that only the whole document has.
+_TEXTS = "the document has texts whose words are numbers; its examples have numbers"
+CHAPTERS = {
+    "/helpdesk/cases": {
+        "* /helpdesk/cases* priority: integer instead of string": _TEXTS,
+        "* /helpdesk/cases* rating: integer instead of *": _TEXTS,
+        "* /helpdesk/cases* size: integer instead of string": "its examples have numbers",
+    },
+}
+
 PAGE = ROOT / "docs" / "api.md"
 
 
@@ -194,6 +204,17 @@ def observed(called: list[ObservedResponse]) -> Observed:
     return result
 
 
+def deviations(document: Document) -> dict[str, str]:
+    """Return the deviations; without a chapter in the document, that its paths are not in it."""
+    found = dict(DEVIATIONS)
+    for root, listed in CHAPTERS.items():
+        if ("GET", root) in document.operations:
+            found |= listed
+        else:
+            found[f"* {root}*: not in the document"] = "the document that is compared lacks it"
+    return found
+
+
 def _is_empty(findings: Iterable[str]) -> None:
     lines = sorted(findings)
     assert not lines, "\n".join(["", *lines])
@@ -215,17 +236,18 @@ def _below(path: str, roots: tuple[str, ...]) -> bool:
 
 
 def test_every_response_matches_connects_document(observed: Observed) -> None:
+    listed = deviations(observed.document)
     _is_empty(
         finding
         for finding in observed.findings
-        if not any(fnmatchcase(finding, pattern) for pattern in DEVIATIONS)
+        if not any(fnmatchcase(finding, pattern) for pattern in listed)
     )
 
 
 def test_every_listed_deviation_still_exists(observed: Observed) -> None:
     _is_empty(
         pattern
-        for pattern in DEVIATIONS
+        for pattern in deviations(observed.document)
         if not any(fnmatchcase(finding, pattern) for finding in observed.findings)
     )
 

@@ -21,6 +21,7 @@ from tests.marks import nightly
 # Values and lists of values, which are removed for the comparison.
 _VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
 _LIST = re.compile(r"\(\?(?:, \?)+\)")
+CASE = "/helpdesk/cases/CA-731-204-552"
 # Number of rows of the short page.
 ALONE = 12
 # Companies and their places, of which there are one or two here; and two columns of one table.
@@ -43,6 +44,9 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
             assert response.status == 201
             created = party.post("/notifications/webhooks", {**calls.WEBHOOK, "label": f"Hook {n}"})
             assert created.status == 201
+            content, headers = calls.form("file")
+            attached = party.call("POST", f"{CASE}/attachments", content, headers)
+            assert attached.status == 201
         button = {"action": f"open_{n}", "name": "Open", "type": "button", "scope": "asset"}
         assert vendor.post(f"/products/{SUITE}/actions", button).status == 201
         Connection.objects.create(

@@ -26,6 +26,7 @@ QUEUES = {
     "TAR": ("tier_account_request", "TierAccount"),
     "LSTR": ("listing_request", "Listing"),
     "UF": ("usage_file", "UsageFile"),
+    "CA": ("helpdesk_case", "Case"),
 }
 
 

@@ -181,6 +181,7 @@ SHOTS = [
     Shot("queue-listing", "/queues/listing/?status=", act=_object_of("listing")),
     Shot("queue-billing", "/queues/billing/", act=_object_of("billing")),
     Shot("queue-tier-account", "/queues/tier_account/?status=", act=_object_of("tier_account")),
+    Shot("queue-helpdesk", "/queues/helpdesk/?status=", act=_object_of("helpdesk")),
     Shot("queue-json", _of("request", f"{_OBJECT}json/")),
     Shot("queue-edit", _of("request", f"{_OBJECT}edit/")),
     Shot("queue-move", _of("request", f"{_OBJECT}actions/approve/")),

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from portal.queues import bulk
 from requests_queue.queues import base
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.helpdesk import creation as helpdesk
+from requests_queue.queues.helpdesk.models import Case
 from requests_queue.queues.listing.models import ListingRequest
 from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.queues.usage_file.models import UsageFile
@@ -26,7 +28,15 @@ pytestmark = pytest.mark.django_db
 __all__ = ["distributor", "seeded", "vendor"]
 
 BULK = "/queues/fulfillment/bulk/"
-NAMES = ("fulfillment", "tier_config", "tier_account", "billing", "listing", "usage_file")
+NAMES = (
+    "fulfillment",
+    "tier_config",
+    "tier_account",
+    "billing",
+    "listing",
+    "usage_file",
+    "helpdesk",
+)
 
 
 def orders(how_many: int, statuses: tuple[str, ...] = ("pending",)) -> Any:
@@ -148,6 +158,22 @@ def test_filters_limit_all() -> None:
     assert statuses(pks) == ["pending", "approved", "pending"]
     assert client.post(BULK, {"all": "approve", "status": "draft"}).status_code == 400
     assert statuses(pks) == ["pending", "approved", "pending"]
+
+
+def test_all_cases_are_those_that_wait_for_the_viewer() -> None:
+    """Either party may resolve a case, but its issuer isn't the one that it waits for."""
+    catalog = make.catalog("1")
+    parties = ((catalog.as_vendor, catalog.provider), (catalog.as_distributor, catalog.vendor))
+    body = {"type": "business", "subject": "?", "description": "?"}
+    sent, received = (
+        helpdesk.create({**body, "receiver": {"account": {"id": other.pk}}}, actor).pk
+        for actor, other in parties
+    )
+    client, at = signed_in(catalog.vendor_user), "/queues/helpdesk/"
+    assert html.get(client, at).by_role("button", "Resolve all")
+    assert "Resolve: 1 resolved" in html.parse(client.post(f"{at}bulk/", {"all": "resolve"}))
+    states = [Case.objects.get(pk=pk).status for pk in (sent, received)]
+    assert states == ["pending", "resolved"]
 
 
 @pytest.mark.parametrize(

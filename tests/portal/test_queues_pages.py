@@ -39,6 +39,7 @@ API = {
     "tier_config": "/tier/config-requests",
     "listing": "/listing-requests",
     "usage_file": "/usage/files",
+    "helpdesk": "/helpdesk/cases",
 }
 
 

@@ -31,7 +31,7 @@ def person(client: Client) -> User:
     ("name", "role"),
     [
         (name, role)
-        for name in (*sorted(HAVE_ASSIGNEES), "tier_account", "billing", "usage_file")
+        for name in (*sorted(HAVE_ASSIGNEES), "tier_account", "billing", "usage_file", "helpdesk")
         for role in ("vendor", "distributor")
         # The distributor's own requests are hidden from vendors.
         if (name, role) != ("billing", "vendor")

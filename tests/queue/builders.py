@@ -14,7 +14,15 @@ from tests.api import Caller, Response
 from tests.make import CONTACT
 from tests.queue import spreadsheets
 from tests.queue.platforms import Platform
-from tests.queue.tables import FULFILLMENT, LISTING, PATHS, TIER_ACCOUNT, TIER_CONFIG, USAGE
+from tests.queue.tables import (
+    CASES,
+    FULFILLMENT,
+    LISTING,
+    PATHS,
+    TIER_ACCOUNT,
+    TIER_CONFIG,
+    USAGE,
+)
 
 AHEAD = "2099-01-01T00:00:00+00:00"
 _numbers = itertools.count(1)
@@ -224,9 +232,35 @@ def usage_file(platform: Platform, status: str, kind: str = "") -> str:
     return pk
 
 
+def case_body(platform: Platform, actor: str = "D", **more: Any) -> dict[str, Any]:
+    """Return the body of a case that a party opens with the other one."""
+    catalog = platform.catalog
+    receiver = catalog.vendor if actor == "D" else catalog.provider
+    return {
+        "type": "technical",
+        "subject": "Sign-in fails",
+        "description": "Since this morning, for all customers.",
+        "receiver": {"account": {"id": receiver.pk}},
+        **more,
+    }
+
+
+def helpdesk_case(platform: Platform, status: str, kind: str = "technical") -> str:
+    """Create a case of the distributor in a state."""
+    created = platform.post("D", PATHS[CASES], case_body(platform, type=kind))
+    for actor, verb in {
+        "pending": (),
+        "inquiring": (("V", "inquire"),),
+        "resolved": (("V", "resolve"),),
+        "closed": (("V", "resolve"), ("D", "close")),
+    }[status]:
+        platform.post(actor, f"{PATHS[CASES]}/{created['id']}/{verb}")
+    return str(created["id"])
+
+
 BUILDERS = {
     FULFILLMENT: request, TIER_CONFIG: config_request, TIER_ACCOUNT: account_request,
-    LISTING: listing_request, USAGE: usage_file,
+    LISTING: listing_request, USAGE: usage_file, CASES: helpdesk_case,
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from tests import make
 from tests.api import Caller, Response, caller
 from tests.queue.tables import (
     BILLING,
+    CASES,
     FULFILLMENT,
     LISTING,
     PATHS,
@@ -31,6 +32,7 @@ from tests.queue.tables import (
 from webhooks import webhook_health
 from webhooks.models import Event, Webhook
 
+# Those that webhooks can have.
 CLASSES = (FULFILLMENT, TIER_CONFIG, TIER_ACCOUNT, LISTING, USAGE, BILLING)
 VALIDATORS = {FULFILLMENT: "validator", TIER_CONFIG: "draft_tcr_t1_val"}
 CAPABILITIES: dict[str, Any] = {
@@ -147,7 +149,7 @@ class Platform:
     def status(self, queue: str, pk: str) -> str:
         """Return the status of an object, as its vendor sees it."""
         body = self.by["V"].get(f"{PATHS[queue]}/{pk}").json
-        return str(body["state" if queue == LISTING else "status"])
+        return str(body["state" if queue in (LISTING, CASES) else "status"])
 
 
 @contextmanager

@@ -22,6 +22,7 @@ class Row(NamedTuple):
 FULFILLMENT, TIER_CONFIG = "fulfillment_request", "tier_config_request"
 TIER_ACCOUNT, LISTING = "tier_account_request", "listing_request"
 USAGE, BILLING = "usage_file", "billing_request"
+CASES = "helpdesk_case"
 
 _STARTS = ("tiers_setup", "inquiring")
 
@@ -90,6 +91,14 @@ TABLES: dict[str, tuple[Row, ...]] = {
         Row("reprocess", "accepted", "accepted", "D"),
     ),
     BILLING: (),
+    # Of a case that the distributor has opened; otherwise the other way round.
+    CASES: (
+        Row("inquire", "pending", "inquiring", "V"),
+        Row("pend", "inquiring", "pending", "VD"),
+        Row("resolve", "pending", "resolved", "VD"),
+        Row("close", "resolved", "closed", "DS"),
+        Row("pend", "resolved", "pending", "VD"),
+    ),
 }
 
 STATUSES: dict[str, tuple[str, ...]] = {
@@ -105,6 +114,7 @@ STATUSES: dict[str, tuple[str, ...]] = {
         "accepted", "closed", "deleted",
     ),
     BILLING: (),
+    CASES: ("pending", "inquiring", "resolved", "closed"),
 }  # fmt: skip
 
 TYPES: dict[str, tuple[str, ...]] = {
@@ -116,6 +126,7 @@ TYPES: dict[str, tuple[str, ...]] = {
     LISTING: ("update", "new", "remove"),
     USAGE: (),
     BILLING: ("vendor", "provider"),
+    CASES: ("technical", "business"),
 }  # fmt: skip
 
 # Statuses in which objects can be created; creating a draft is not a queue change.
@@ -126,6 +137,7 @@ INITIAL: dict[str, tuple[str, ...]] = {
     LISTING: ("draft",),
     USAGE: ("draft",),
     BILLING: ("",),
+    CASES: ("pending",),
 }
 
 # Actions of some types only.
@@ -154,12 +166,17 @@ REFUSED: dict[str, tuple[tuple[str, str, str, tuple[Any, ...], str], ...]] = {
         ("pending", "ignore", "V", ({"reason": "x" * 256}, {"reason": 5}, {"reason": ["x"]}),
          "reason"),
     ),
+    CASES: (
+        ("resolved", "close", "D", tuple({"rating": value} for value in (
+            0, 6, "6", "x", "", 2.5, True, [5], {})), "rating"),
+        ("resolved", "close", "D", ({"feedback": ["x"]}, {"feedback": "x" * 10_001}), "feedback"),
+    ),
 }  # fmt: skip
 
 PATHS = {
     FULFILLMENT: "/requests", TIER_CONFIG: "/tier/config-requests",
     TIER_ACCOUNT: "/tier/account-requests", LISTING: "/listing-requests",
-    USAGE: "/usage/files", BILLING: "/subscriptions/requests",
+    USAGE: "/usage/files", BILLING: "/subscriptions/requests", CASES: "/helpdesk/cases",
 }  # fmt: skip
 
 # Status of the asset by type of fulfillment request: required before, then after create,
@@ -176,6 +193,10 @@ ASSETS = (
     ("transfer", "active", "active", "active", "active"),
 )
 ASSET_STATUSES = ("draft", "processing", "active", "terminating", "suspended", "terminated")
+
+
+# What the API says of an action in a wrong status; else it names the action, status and object.
+NOT_ALLOWED = {CASES: ("The action is not allowed for current status",)}
 
 
 def rows(queue: str, verb: str) -> list[Row]:

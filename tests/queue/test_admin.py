@@ -247,6 +247,7 @@ def test_forms_ask_for_what_bodies_declare_and_objects_store() -> None:
         ("fulfillment_request", "fail"): ["reason"],
         ("fulfillment_request", "schedule"): ["planned_date"],
         ("fulfillment_request", "revoke"): ["reason"],
+        ("helpdesk_case", "close"): ["rating", "feedback"],
         ("tier_account_request", "ignore"): ["reason"],
         ("tier_config_request", "inquire"): ["template_id"],
         ("tier_config_request", "approve"): ["template_id", "effective_date"],

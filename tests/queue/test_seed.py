@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 OURS = (
     "catalog", "fulfillment", "webhooks", "tier_account", "billing", "tier_config", "listing",
-    "usage_file", "conversations",
+    "usage_file", "helpdesk", "conversations",
 )  # fmt: skip
 PARAMETER_TYPES = {
     "text", "dropdown", "password", "email", "checkbox", "subdomain", "domain", "address",

@@ -94,6 +94,7 @@ def test_types_are_these_and_six_queue_changes() -> None:
     assert len(validators) == len(TABLE) == 16
     events = [t for t in registered if t.trigger is None]
     assert {t.type for t in events} == {"event"}
+    # Connect has no type for helpdesk cases.
     assert {t.object_class for t in events} == {
         "fulfillment_request",
         "tier_config_request",

@@ -36,6 +36,7 @@ UsageFileStatus = Literal[
     "closed",
     "deleted",
 ]
+CaseStatus = Literal["pending", "inquiring", "resolved", "closed"]
 Status = Union[
     OrderStatus,
     SubscriptionStatus,
@@ -43,6 +44,7 @@ Status = Union[
     TierAccountStatus,
     ListingStatus,
     UsageFileStatus,
+    CaseStatus,
 ]
 # By the prefix of an id.
 STATUSES: Mapping[str, tuple[str, ...]] = {
@@ -52,6 +54,7 @@ STATUSES: Mapping[str, tuple[str, ...]] = {
     "TAR": get_args(TierAccountStatus),
     "LSTR": get_args(ListingStatus),
     "UF": get_args(UsageFileStatus),
+    "CA": get_args(CaseStatus),
     "BRV": (),
     "BRP": (),
 }
@@ -66,7 +69,15 @@ ListingAction = Literal["submit", "refine", "deploy", "complete", "cancel"]
 UsageFileAction = Literal[
     "upload", "submit", "accept", "reject", "close", "delete", "reprocess", "reconciliation"
 ]
-Action = Union[OrderAction, TierConfigAction, TierAccountAction, ListingAction, UsageFileAction]
+CaseAction = Literal["inquire", "pend", "resolve", "close"]
+Action = Union[
+    OrderAction,
+    TierConfigAction,
+    TierAccountAction,
+    ListingAction,
+    UsageFileAction,
+    CaseAction,
+]
 
 FaultKind = Literal[
     "latency",

@@ -24,6 +24,7 @@ PATHS = {
     "BRV": "/subscriptions/requests",
     "BRP": "/subscriptions/requests",
     "UF": "/usage/files",
+    "CA": "/helpdesk/cases",
     "WH": "/notifications/webhooks",
 }
 

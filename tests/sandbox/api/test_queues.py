@@ -27,6 +27,7 @@ PATHS = {
     "tier_config_request": "/tier/config-requests",
     "tier_account_request": "/tier/account-requests",
     "listing_request": "/listing-requests", "usage_file": "/usage/files",
+    "helpdesk_case": "/helpdesk/cases",
 }  # fmt: skip
 
 
@@ -57,6 +58,8 @@ def is_realistic(queue: str, obj: dict[str, Any]) -> bool:
         case "billing_request":
             cycles = [item["billing"]["cycle_number"] for item in obj["items"]]
             return bool(cycles) and obj["period"]["from"] < obj["period"]["to"]
+        case "helpdesk_case":
+            return obj["subject"] and obj["issuer"]["agent"]["name"] and obj["receiver"]["account"]
     return obj["records"]["valid"] > 0 and obj["records"]["invalid"] == 0
 
 
@@ -111,6 +114,8 @@ ACTIONS = {
     "usage_file": (("submit", "pending"), ("accept", "accepted"), ("reprocess", "accepted"),
                    ("close", "closed")),
     "billing_request": (),
+    "helpdesk_case": (("inquire", "inquiring"), ("pend", "pending"), ("resolve", "resolved"),
+                      ("close", "closed")),
 }  # fmt: skip
 
 

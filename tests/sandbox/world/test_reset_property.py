@@ -81,7 +81,15 @@ class Users:
                 self.vendor.post(path, {"type": "message", "text": "Hello"})
 
     def sample(self, pick: int) -> None:
-        queues = ("usage_file", "tier_config", "tier_account", "listing", "billing", "fulfillment")
+        queues = (
+            "usage_file",
+            "tier_config",
+            "tier_account",
+            "listing",
+            "billing",
+            "helpdesk",
+            "fulfillment",
+        )
         self.vendor.post("/sandbox/queue/samples", {"queue": queues[pick % len(queues)]})
 
     def add_people(self, pick: int) -> None:

@@ -1,0 +1,1 @@
+"""Helpdesk cases: questions and problems that one partner brings to another."""
