@@ -226,6 +226,42 @@ async function billing() {
   };
 }
 
+// Attachments are forms, which the SDK doesn't send.
+async function attach(id, text) {
+  const { CONNECT_URL, PROVIDER_KEY } = process.env;
+  const body = new FormData();
+  body.append('file', new Blob([text], { type: 'text/plain' }), 'error.log');
+  const response = await fetch(`${CONNECT_URL}/helpdesk/cases/${id}/attachments`, {
+    method: 'POST', body, headers: { Authorization: `ApiKey ${PROVIDER_KEY}` },
+  });
+  return response.json();
+}
+
+async function helpdesk() {
+  const { cases } = distributor;
+  const created = await cases.create({
+    subject: 'Sign-in fails', description: 'Since this morning.', type: 'technical', priority: 2,
+    product: { id: PLAIN }, receiver: { account: { id: 'VA-610-138' } },
+  });
+  const { id } = created;
+  const question = await vendor.cases.inquire(id);
+  const answered = await cases.pend(id);
+  const updated = await cases.update(id, { priority: 3 });
+  const files = cases.attachments(id);
+  const attached = await attach(id, 'an error');
+  const listed = ids(await files.search());
+  const read = await files.get(attached.id);
+  await files.delete(attached.id);
+  const resolved = await vendor.cases.resolve(id);
+  const closed = await cases.close(id, 5, 'Thank you.');
+  return {
+    created, question, answered, updated, attached, listed, read, resolved, closed,
+    results: ids(await cases.search({ state: 'closed', $ordering: '-events.closed.at' })),
+    again: await refused(() => cases.pend(id)),
+    seen: await vendor.cases.get(id),
+  };
+}
+
 handOver({
   fulfillment: await fulfillment(),
   failure: await failure(),
@@ -235,4 +271,5 @@ handOver({
   tier_accounts: await tierAccounts(),
   listing: await listing(),
   billing: await billing(),
+  helpdesk: await helpdesk(),
 });
