@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Coalesce
 
 from requests_queue.catalog.models import (
@@ -77,6 +86,19 @@ def products(account: Account) -> QuerySet[Product]:
         Exists(connections(account).filter(product=_OUTER))
         | Exists(listings(account).filter(product=_OUTER))
     )
+
+
+def seen_by(account: Account, product: str = "pk") -> dict[str, Value | Exists]:
+    """Return annotations: why the account sees the product, whose key is in that column."""
+    listed = listings(account).filter(product=OuterRef(product), status="listed")
+    vendor, no = account.is_vendor, Value(False, BooleanField())
+    return {
+        "seen_by_owner": Value(vendor, BooleanField()),
+        "seen_by_listing": no if vendor else Exists(listed),
+        # No syndication and no public catalog here.
+        "seen_by_syndication": no,
+        "seen_by_catalog": no,
+    }
 
 
 def hubs(account: Account) -> QuerySet[Hub]:

@@ -38,6 +38,7 @@ _PARTS: tuple[Callable[[datetime], dict[str, int]], ...] = (
     parameters.add_parameters,
     parameters.add_configurations,
     templates.add_templates,
+    products.add_versions,
     accounts.add_connections,
     customers.add_customers,
     subscriptions.add_subscriptions,

@@ -10,7 +10,8 @@ import zlib
 from datetime import datetime, timedelta
 from typing import Any
 
-from requests_queue.catalog.models import Item, Product, ProductMedia
+from requests_queue.catalog import versions
+from requests_queue.catalog.models import Item, Product, ProductMedia, VersionPart
 from requests_queue.seed.accounts import VENDOR
 from requests_queue.seed.rows import add_missing
 
@@ -110,7 +111,7 @@ _PRODUCTS: tuple[dict[str, Any], ...] = (
         "id": BACKUP,
         "name": "Nimbus Backup",
         "external_id": "nimbus-backup",
-        "version": 4,
+        "version": 2,
         "category": {"id": "CAT-00104", "name": "Backup & Recovery"},
         "short_description": "Backup of servers and workstations, kept in your region.",
         "detailed_description": (
@@ -124,7 +125,7 @@ _PRODUCTS: tuple[dict[str, Any], ...] = (
         "id": SUITE,
         "name": "Nimbus Secure Suite",
         "external_id": "nimbus-secure-suite",
-        "version": 7,
+        "version": 3,
         "category": {"id": "CAT-00131", "name": "Security"},
         "short_description": "Endpoint protection, mail filtering and a security desk in one.",
         "detailed_description": (
@@ -138,7 +139,7 @@ _PRODUCTS: tuple[dict[str, Any], ...] = (
         "id": METER,
         "name": "Nimbus Meter",
         "external_id": "nimbus-meter",
-        "version": 2,
+        "version": 1,
         "category": {"id": "CAT-00119", "name": "Analytics"},
         "short_description": "Metering of API traffic, paid by the million of calls.",
         "detailed_description": (
@@ -253,6 +254,22 @@ def add_products(at: datetime) -> dict[str, int]:
             )
         )
     return added | {"items": add_missing(items)}
+
+
+_CHANGES = ("The first version.", "New texts.", "New templates.")
+
+
+def add_versions(at: datetime) -> dict[str, int]:
+    """Add the versions of the products that have none, all with the same content."""
+    ids, added = [row["id"] for row in _PRODUCTS], []
+    for product in Product.objects.filter(pk__in=ids, versions=None).exclude(status="draft"):
+        last = product.published or product.created
+        for number in range(1, product.version + 1):
+            then = last - timedelta(days=3 * (product.version - number))
+            text = {"changes_description": _CHANGES[min(number, len(_CHANGES)) - 1]}
+            added.append(versions.store(product, then, number=number, public=True, **text))
+    parts = VersionPart.objects.filter(version__in=added).count()
+    return {"versions": len(added), "version parts": parts}
 
 
 _WIDTH, _HEIGHT = 320, 180

@@ -22,7 +22,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from portal.media import icon_file
-from requests_queue import clock
 from requests_queue.api.fields import Id, Input, List, Text, Values
 from requests_queue.api.resources import Field, Many, Part
 from requests_queue.api.schema import Form
@@ -47,6 +46,7 @@ from requests_queue.catalog.writes import (
     media,
     parameters,
     templates,
+    versions,
 )
 from requests_queue.catalog.writes.products import create_row, lock, save
 from requests_queue.db.rows import get_row
@@ -168,11 +168,17 @@ def create(values: Values, account: Account) -> Sold:
     if not account.is_vendor:
         raise Forbidden("Only vendors have products.")
     contract, hub = _sales_line(account)
-    now = clock.shown(clock.now())
     tree = capabilities.merge(all_capabilities(True), values.get("capabilities", {}))
-    columns = {"status": "published", "published": now, "capabilities": tree}
-    columns["name"] = values.get("name") or "Test product"
-    product = lock(create_row(Product, "product", owner=account, **columns))
+    row = create_row(
+        Product,
+        "product",
+        owner=account,
+        status="draft",
+        version=0,
+        name=values.get("name") or "Test product",
+        capabilities=tree,
+    )
+    product = lock(row)
     for place, part in enumerate(values["items"]):
         with _errors_at(f"items.{place}"):
             local_id = part.pop("local_id", "") or part["mpn"][:64]
@@ -180,12 +186,13 @@ def create(values: Values, account: Account) -> Sold:
             if Item.objects.filter(product=product, local_id=local_id).exists():
                 text = "Item with same local_id already exists for the product."
                 raise Invalid("local_id", text, "unique")
-            save(item, {"local_id": local_id, "status": "published"}, only=True)
+            save(item, {"local_id": local_id}, only=True)
     for place, part in enumerate(values["params"]):
         with _errors_at(f"params.{place}"):
             parameters.create(product, part)
     for part in values["templates"]:
         templates.create(product, part)
+    versions.create(product, {"public": True})
     connection = connections.create(product, {"hub": hub.pk})
     listing = create_row(Listing, "listing", product=product, contract=contract, status="listed")
     return Sold(product, connection, listing)

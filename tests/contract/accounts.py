@@ -225,8 +225,10 @@ def _shared_rows(number: int) -> Iterator[QuerySet[Any]]:
             catalog.Template,
             catalog.ProductAction,
             catalog.ProductMedia,
+            catalog.ProductVersion,
         ):
             yield part.objects.filter(product__owner=VENDOR)
+        yield catalog.VersionPart.objects.filter(version__product__owner=VENDOR)
         yield catalog.Configuration.objects.filter(product__owner=VENDOR, marketplace=None)
 
 

@@ -332,6 +332,13 @@ WRITES: dict[tuple[str, str], Call] = {
     ("DELETE", "/products/{}/media/{}"): Call(
         VENDOR, None, lambda callers: f"{SUITE} PRDM-362-917-440-10002"
     ),
+    ("POST", "/products/{}/versions"): Call(
+        VENDOR, {"changes_description": "New texts.", "public": True}, lambda callers: BACKUP
+    ),
+    ("PUT", "/products/{}/versions/{}"): Call(
+        VENDOR, {"public": False, "staging": True}, lambda callers: f"{BACKUP} 2"
+    ),
+    ("POST", "/products/{}/versions/{}/build"): Call(VENDOR, None, lambda callers: f"{BACKUP} 2"),
     ("POST", "/products/{}/configurations"): Call(
         VENDOR, {"parameter": {"id": "api_endpoint"}, "value": "https://api.example.com"},
         lambda callers: SUITE,
@@ -522,7 +529,9 @@ def reads(path: str, caller: Caller, limit: int = DETAILS) -> Iterator[Response]
 
 
 # Lists whose rows are identified in paths by another key than their id.
-_KEYS = {"/tier/accounts/{}/versions": "version"}
+_KEYS = dict.fromkeys(
+    ("/contracts/{}/versions", "/products/{}/versions", "/tier/accounts/{}/versions"), "version"
+)
 
 
 def filled(path: str, caller: Caller, limit: int) -> Iterator[str]:

@@ -211,6 +211,10 @@ PATHS: dict[str, tuple[str, str, list[str], Run, Run]] = {
         f"/products/{w.catalog.product.pk}", {"name": CANARY, "jwt": CANARY})),
     "api product off sale": (API, "catalog.edit", [], nothing, lambda w: w.api.post(
         f"/products/{w.catalog.product.pk}/endsale", {})),
+    "api version": (API, "catalog.create", [], nothing, lambda w: w.api.post(
+        f"/products/{w.catalog.product.pk}/versions", {"changes_description": CANARY})),
+    "api version edit": (API, "catalog.edit", ["public"], nothing, lambda w: w.api.put(
+        f"/products/{w.catalog.product.pk}/versions/1", {"public": False})),
     "api template": (API, "catalog.create", [], nothing, lambda w: w.api.post(
         f"/products/{w.catalog.product.pk}/templates", template(CANARY))),
     "api template edit": (API, "catalog.edit", ["name"], nothing, lambda w: w.api.put(

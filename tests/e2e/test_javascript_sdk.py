@@ -39,7 +39,6 @@ ABSENT = {
     "users are the sandbox's own: the admin writes them": {
         "AccountUserResource": "create delete update",
     },
-    "a product has one version here": {"ProductVersionResource": _CRUD},
     "the platform keeps an object's one conversation": {"ConversationResource": "delete"},
     "accounts are the sandbox's own: the admin writes them": {
         "AccountResource": "create delete update",
@@ -56,6 +55,7 @@ ABSENT = {
         "MessageResource": "delete",
         "ProductConfigurationResource": "delete get update",
         "ProductConnectionsResource": "delete",
+        "ProductVersionResource": "delete",
         "RecurringAssetResource": "create delete update",
         "RequestResource": "delete",
         "TierAccountRequestResource": "delete update",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from requests_queue.catalog.models import (
     Listing,
     Marketplace,
     Product,
+    ProductVersion,
     Template,
     TierAccount,
     User,
@@ -398,6 +400,59 @@ def test_superuser_creates_a_product_with_its_parts(root: Client, catalog: Catal
     assert row.capability("cart.validation") is True and row.category == {}
     assert Item.objects.get(product=row).pk == f"{row.pk}-0001"
     assert Template.objects.get(product=row).pk.startswith("TL-")
+
+
+def product_page(row: Product) -> tuple[str, dict[str, Any]]:
+    """Return the admin's page of a product with one item, and the form as it is shown."""
+    item = row.items.get()
+    form = {"name": row.name, "owner": row.owner_id, "status": row.status, "category": ""}
+    form |= {"capabilities": "{}", "customer_ui_settings": "{}"}
+    for part in ("items", "parameters", "templates"):
+        form |= {f"{part}-{key}": 0 for key in ("TOTAL_FORMS", "INITIAL_FORMS")}
+    form |= {"items-TOTAL_FORMS": 1, "items-INITIAL_FORMS": 1, "items-0-id": item.pk}
+    names = ("local_id", "mpn", "name", "type", "period", "precision", "status")
+    form |= {f"items-0-{name}": getattr(item, name) for name in names}
+    form |= {"items-0-unit": json.dumps(item.unit), "items-0-product": row.pk}
+    return f"/admin/catalog/product/{row.pk}/change/", form
+
+
+def test_status_published_in_the_admin_is_a_version(root: Client, catalog: Catalog) -> None:
+    row = catalog.product
+    Product.objects.filter(pk=row.pk).update(status="draft", version=0)
+    Item.objects.update(status="draft")
+    Template.objects.all().delete()
+    row.refresh_from_db()
+    url, form = product_page(row)
+    assert root.post(url, form).status_code == 302
+    assert not ProductVersion.objects.exists()
+    assert root.post(url, {**form, "status": "published"}).status_code == 302
+    row.refresh_from_db()
+    version = ProductVersion.objects.get()
+    assert (row.status, row.version, row.published) == ("published", 1, version.created)
+    assert (version.number, version.public, version.parts.count()) == (1, True, 1)
+    assert row.items.get().status == "published"
+    # Another change is none, and leaves the version as it is.
+    url, form = product_page(row)
+    assert root.post(url, {**form, "name": "Renamed"}).status_code == 302
+    assert ProductVersion.objects.get().content["name"] == "Product"
+
+
+def test_published_item_keeps_what_the_api_keeps(root: Client, catalog: Catalog) -> None:
+    Template.objects.all().delete()
+    url, form = product_page(catalog.product)
+    before = catalog.product.items.values().get()
+    for name, value in (
+        ("type", "PPU"), ("period", "Yearly"), ("precision", "Decimal(2)"), ("unit", '{"id": "x"}'),
+        ("status", "draft"),
+    ):  # fmt: skip
+        response = root.post(url, {**form, f"items-0-{name}": value})
+        assert response.status_code == 200, name
+        [errors] = response.context["inline_admin_formsets"][0].formset.errors
+        assert errors.keys() == {name}
+        assert catalog.product.items.values().get() == before
+    assert root.post(url, {**form, "items-0-name": "Chair"}).status_code == 302
+    # The version that it was published by has its name.
+    assert ProductVersion.objects.get().parts.get().data["name"] == before["name"]
 
 
 def test_superuser_creates_accounts_and_users(root: Client, catalog: Catalog) -> None:

@@ -13,7 +13,8 @@ from requests_queue import ids
 from requests_queue.catalog.admin.base import CatalogAdmin, json_formfield, stamp
 from requests_queue.catalog.admin_access import PartOfPage
 from requests_queue.catalog.models import Item, Parameter, Product, Template
-from requests_queue.catalog.writes import items
+from requests_queue.catalog.writes import items, products
+from requests_queue.catalog.writes import versions as writes
 
 
 class _Part(PartOfPage):
@@ -32,10 +33,27 @@ class _Part(PartOfPage):
         return found
 
 
+class _ItemForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An item; a published one keeps what the API doesn't change of it either."""
+
+    def clean(self) -> dict[str, Any]:
+        """Return the values, with an error for each that has to stay."""
+        values = super().clean() or {}
+        if self.instance.status != "draft" and not self.instance._state.adding:
+            if values.get("status") == "draft":
+                self.add_error("status", items.STAYS_PUBLISHED)
+            for name in items.kept_names(self.instance, values):
+                self.add_error(name, items.kept(name))
+            for name in items.KEPT.keys() & values.keys():
+                values[name] = getattr(self.instance, name)
+        return values
+
+
 class ItemInline(_Part):
     """The items of a product."""
 
     model = Item
+    form = _ItemForm
     fields = ("local_id", "mpn", "name", "type", "period", "precision", "unit", "status")
 
 
@@ -65,6 +83,22 @@ class ProductAdmin(CatalogAdmin):
     inlines = [ItemInline, ParameterInline, TemplateInline]
     vendor_sees = ("owner",)
     provider_sees = ("connections__provider",)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the product, whose newest version stays as it was; a new one has none yet."""
+        if change:
+            # The lock stores it.
+            products.lock(obj)
+        else:
+            obj.version = 0
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the parts; a draft that became published gets a version, as by the API."""
+        super().save_related(request, form, formsets, change)
+        before = form.initial.get("status") if change else "draft"
+        if before == "draft" and form.instance.status == "published":
+            writes.create(form.instance, {"public": True})
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """Set identifiers and dates of new inline rows."""

@@ -17,7 +17,9 @@ from requests_queue.catalog.models.products import (
     Product,
     ProductAction,
     ProductMedia,
+    ProductVersion,
     Template,
+    VersionPart,
 )
 
 __all__ = [
@@ -36,8 +38,10 @@ __all__ = [
     "Product",
     "ProductAction",
     "ProductMedia",
+    "ProductVersion",
     "Template",
     "TierAccount",
     "TierAccountVersion",
     "User",
+    "VersionPart",
 ]

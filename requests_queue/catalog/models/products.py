@@ -25,7 +25,10 @@ def new_stored_secret() -> str:
 
 
 class Product(Named):
-    """A product (`PRD-`) of a vendor; `capabilities` as in `GET /products/{id}`."""
+    """A product (`PRD-`) of a vendor; `capabilities` as in `GET /products/{id}`.
+
+    `version` is the number of its newest version, 0 while it has none.
+    """
 
     owner = models.ForeignKey(Account, models.CASCADE, related_name="products")
     status = models.CharField(max_length=16, default="published")
@@ -213,3 +216,52 @@ class ProductAction(Named):
     class Meta:
         ordering = ["id"]
         constraints = [models.UniqueConstraint("product", "action", name="product_action_once")]
+
+
+class ProductVersion(models.Model):
+    """A published version of a product: `content` is the product when the version was created.
+
+    Its parts are rows of `VersionPart`. Only who may read it changes, and its description.
+    """
+
+    product = models.ForeignKey(Product, models.CASCADE, related_name="versions")
+    number = models.IntegerField()
+    changes_description = models.TextField(blank=True)
+    public = models.BooleanField(default=False)
+    staging = models.BooleanField(default=False)
+    content = models.JSONField(default=dict)
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+
+    class Meta:
+        ordering = ["product", "-number"]
+        constraints = [
+            models.UniqueConstraint("product", "number", name="product_version_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.product_id} version {self.number}"
+
+
+class VersionPart(models.Model):
+    """An item, parameter, template or action of a version; `data` is its JSON in the API."""
+
+    version = models.ForeignKey(ProductVersion, models.CASCADE, related_name="parts")
+    # The last part of the path of its list: `items`.
+    kind = models.CharField(max_length=16)
+    key = models.CharField(max_length=40)
+    position = models.IntegerField()
+    data = models.JSONField(default=dict)
+    # The moments in `data`, to filter by.
+    created = models.DateTimeField()
+    updated = models.DateTimeField()
+    sale_ended = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["version", "position", "pk"]
+        constraints = [
+            models.UniqueConstraint("version", "kind", "key", name="version_part_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.version}"

@@ -73,7 +73,8 @@ HUB_CONNECTION = Resource(
                     "name": str,
                     "icon": Field(str, icon),
                     "short_description": str,
-                    "version": int,
+                    # Null while there is none.
+                    "version": Field(int | None, lambda row: row.version or None),
                 },
             )
         ),

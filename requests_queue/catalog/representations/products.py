@@ -122,7 +122,8 @@ PRODUCT = Resource(
             },
         ),
         "customer_ui_settings": Field(CustomerUISettings, unfiltered=True),
-        "version": int,
+        # Null while there is none.
+        "version": Field(int | None, lambda row: row.version or None),
         "published_at": Field(Stamp | None, "published"),
         "owner": Field(PICTURED),
         "latest": Constant(True, bool),

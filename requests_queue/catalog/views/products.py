@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db.models import BooleanField, Exists, OuterRef, QuerySet, Value
+from typing import Any
+
+from django.db.models import QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -34,17 +36,9 @@ class Products(AuditedCollection):
     def visible(self) -> QuerySet[Product]:
         return visibility.products(self.account)
 
-    def annotations(self) -> dict[str, Value | Exists]:
+    def annotations(self) -> dict[str, Any]:
         """Return why this account sees a product."""
-        listed = visibility.listings(self.account).filter(product=OuterRef("pk"), status="listed")
-        vendor, no = self.account.is_vendor, Value(False, BooleanField())
-        return {
-            "seen_by_owner": Value(vendor, BooleanField()),
-            "seen_by_listing": no if vendor else Exists(listed),
-            # No syndication and no public catalog here.
-            "seen_by_syndication": no,
-            "seen_by_catalog": no,
-        }
+        return visibility.seen_by(self.account)
 
     def create(self, request: Request) -> Response:
         """Create a draft, for vendors: 201, 400 or 403."""

@@ -24,7 +24,7 @@ from requests_queue.catalog.workbooks import (
 )
 from requests_queue.catalog.workbooks.reading import CellError, Row, Workbook
 from requests_queue.catalog.workbooks.session import Session, in_order, keep, load
-from requests_queue.catalog.writes import products
+from requests_queue.catalog.writes import products, versions
 from requests_queue.db import database_limits
 from requests_queue.errors import Invalid, Refused
 
@@ -43,6 +43,9 @@ def run(content: bytes, owner: Account, pictures: Mapping[str, bytes]) -> Sessio
             product, is_new = _locked(book.general, pk, owner)
             session = Session(product, clock.shown(clock.now()), is_new, pictures)
             _load(session, book)
+            if is_new:
+                # A file is of a published product; what it calls a draft stays one.
+                versions.publish(product, {"public": True})
             if warning := sales.offer(product):
                 session.warnings.append(warning)
     except (Unreadable, CellError) as error:
@@ -56,7 +59,14 @@ def run(content: bytes, owner: Account, pictures: Mapping[str, bytes]) -> Sessio
 def _locked(row: Row, pk: str, owner: Account) -> tuple[Product, bool]:
     """Return the product, created if it is missing, locked until the transaction ends."""
     now = clock.shown(clock.now())
-    defaults = {"owner": owner, "name": pk, "created": now, "updated": now, "published": now}
+    defaults = {
+        "owner": owner,
+        "name": pk,
+        "created": now,
+        "updated": now,
+        "status": "draft",
+        "version": 0,
+    }
     product, created = Product.objects.get_or_create(pk=pk, defaults=defaults)
     if not created:
         product = products.lock(product)

@@ -127,7 +127,10 @@ class _Items:
         writes.assign(item, values, self._is_used)
         self._note(item)
         if "Status" in columns:
-            item.status = _status(row)
+            status = _status(row, item.status)
+            if status == "draft":
+                raise row.error("Status", writes.STAYS_PUBLISHED)
+            item.status = status
             item.sale_ended = session.at if item.status == "endofsale" else None
 
     def _body(self, session: Session, row: Row, columns: set[str]) -> dict[str, Any]:
@@ -178,8 +181,8 @@ def _unit(session: Session, title: str) -> dict[str, str]:
     return {"id": known.unit["id"] if known else slugify(title)[:64] or title[:64], "title": title}
 
 
-def _status(row: Row) -> str:
-    status = row.text("Status").strip().lower() or "draft"
+def _status(row: Row, default: str = "draft") -> str:
+    status = row.text("Status").strip().lower() or default
     if status not in _STATUSES:
         raise row.error("Status", f'"{status[:50]}" is not a valid choice.')
     return status

@@ -13,7 +13,7 @@ from requests_queue.api.fields import AnyCaseChoice, Boolean, Input, Integer, St
 from requests_queue.catalog.models import Asset, Item, Product
 from requests_queue.catalog.writes import products
 from requests_queue.db.rows import set_columns
-from requests_queue.errors import Invalid, Refused
+from requests_queue.errors import FieldError, Invalid, Refused
 
 TYPES = ("Reservation", "PPU")
 PERIODS = (
@@ -30,6 +30,15 @@ PERIODS = (
     "days_30_trial",
     "monthly_trial",
 )
+# What a published item keeps, as the API calls it.
+KEPT = {
+    "type": "type",
+    "period": "billing period",
+    "precision": "precision",
+    "unit": "unit",
+    "commitment": "commitment",
+}
+STAYS_PUBLISHED = "A published item doesn't become a draft again."
 PRECISIONS = ("Integer", "Decimal(1)", "Decimal(2)", "Decimal(4)", "Decimal(8)")
 
 
@@ -147,10 +156,14 @@ def is_used(row: Item, name: str, value: str) -> bool:
 
 
 def assign(row: Item, values: Values, is_used: Callable[[Item, str, str], bool] = is_used) -> None:
-    """Set the columns that the values name; raises Invalid.
+    """Set the columns that the values name; raises Invalid, for what a published item keeps too.
 
     `is_used` returns whether another item of the product has a value in a column.
     """
+    if row.status != "draft" and not row._state.adding:
+        if names := kept_names(row, values):
+            raise Invalid.of(FieldError(name, kept(name)) for name in names)
+        values = {name: value for name, value in values.items() if name not in KEPT}
     for name in ("name", "mpn"):
         if name in values and is_used(row, name, values[name]):
             raise Invalid(name, f"Item with same {name} already exists for the product.", "unique")
@@ -161,6 +174,29 @@ def assign(row: Item, values: Values, is_used: Callable[[Item, str, str], bool] 
         raise Invalid("period", "Pay-as-you-go items are billed monthly.")
     if row.type == "Reservation" and row.precision != "Integer":
         raise Invalid("precision", "Reservation items are counted in whole numbers.")
+
+
+def kept_names(row: Item, values: Values) -> list[str]:
+    """Return the columns in KEPT that the values would change."""
+    return [
+        name
+        for name in KEPT
+        if name in values and not _is_same(name, getattr(row, name), values[name])
+    ]
+
+
+def _is_same(name: str, old: Any, new: Any) -> bool:
+    """Return whether a value says the same of a column in KEPT as the stored one."""
+    if name != "unit":
+        # The admin doesn't check the case of words.
+        return str(old).lower() == str(new).lower()
+    titles = {new.get("title"), new.get("name")} - {None, "", old.get("title")}
+    return bool(old.get("id") == new.get("id") and not titles)
+
+
+def kept(name: str) -> str:
+    """Return the error of a column in KEPT."""
+    return f"A published item keeps its {KEPT[name]}."
 
 
 def _unit(row: Item, values: Values) -> dict[str, str]:

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 from requests_queue import clock, ids
 from requests_queue.api import json_validation
 from requests_queue.api.fields import AnyCaseChoice, Input, List, Reference, String, Text, Values
+from requests_queue.catalog import versions
 from requests_queue.catalog.models import (
     Account,
     Configuration,
@@ -20,6 +21,7 @@ from requests_queue.catalog.models import (
     Product,
     ProductAction,
     ProductMedia,
+    ProductVersion,
     Template,
 )
 from requests_queue.catalog.writes import capabilities
@@ -32,7 +34,7 @@ S = TypeVar("S", Product, Item)
 
 POSITION_STEP = 100  # between two parts
 # What is deleted with its product.
-PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia)
+PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia, ProductVersion)
 
 
 class DocumentLinkInput(Input):
@@ -108,7 +110,7 @@ class EndOfSaleInput(Input):
 
 def create(values: Values, owner: Account) -> Product:
     """Create a draft of `ProductInput`."""
-    return create_row(Product, "product", owner=owner, status="draft", **values)
+    return create_row(Product, "product", owner=owner, status="draft", version=0, **values)
 
 
 @transaction.atomic
@@ -179,9 +181,12 @@ def create_row(model: type[M], kind: str, **columns: Any) -> M:
 def lock(product: Product, *, whole: bool = False) -> Product:
     """Return the product, locked until the transaction ends: writes of its parts queue here.
 
-    New orders of it wait only where `whole` says so.
+    New orders of it wait only where `whole` says so. Its newest version is stored before it
+    changes.
     """
-    return get_row(Product.objects.select_for_update(no_key=not whole), product.pk)
+    row = get_row(Product.objects.select_for_update(no_key=not whole), product.pk)
+    versions.keep(row)
+    return row
 
 
 def locked(product: Product, row: M) -> M:

@@ -40,6 +40,8 @@ async function product() {
   const value = await values.create(
     { parameter: { id: 'endpoint' }, value: 'https://api.example.com' },
   );
+  const versions = vendor.products.versions(id);
+  const published = await versions.create({ changes_description: 'The first.', public: true });
   const lines = vendor.products.connections(id);
   const line = await lines.create({ hub: { id: HUB } });
   return {
@@ -49,6 +51,11 @@ async function product() {
       changed: await lines.update(line.id, { type: 'production' }),
       results: ids(await lines.search({ 'hub.id': HUB })),
       by_product: ids(await vendor.products.getConnections(id)),
+    },
+    versions: {
+      published, read: await versions.get(1), results: await versions.search(),
+      changed: await versions.update(1, { changes_description: 'First.' }),
+      actions: await vendor.products.versions(SUITE).actions(1).search(),
     },
     items: ids(await distributor.products.getItems(PLAIN)),
     templates: ids(await distributor.products.getTemplates(PLAIN)),

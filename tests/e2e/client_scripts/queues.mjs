@@ -174,6 +174,7 @@ async function tierAccounts() {
 async function listing() {
   const [vends, provides] = [new Listings(vendor), new Listings(distributor)];
   const product = await vendor.products.create({ name: 'Nimbus Vault', external_id: 'vault' });
+  await vendor.products.versions(product.id).create({ changes_description: 'The first.' });
   const created = await vends.createListingRequest(
     { type: 'new', product_id: product.id, contract_id: CONTRACT, note: 'Please.' },
   );

@@ -18,9 +18,9 @@ FOUND: dict[str, dict[str, int]] = {
     "/products": {
         "and(eq(visibility.owner,true),eq(version,null()))": 3,
         "or(eq(visibility.listing,true),eq(visibility.syndication,true))": 0,
-        "eq(version,7)": 1,
-        "ne(version,7)": 2,
-        "in(version,(7,4))": 2,
+        "eq(version,3)": 1,
+        "ne(version,3)": 2,
+        "in(version,(3,2))": 2,
         "out(category.name,(Security,Analytics))": 1,
         "like(name,*Secure*)": 1,
         "search=meter": 1,

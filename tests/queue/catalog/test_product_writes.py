@@ -46,7 +46,7 @@ class TestProduct:
     def test_draft_is_created_changed_and_deleted(self, vendor: Caller) -> None:
         row = create(vendor, "/products", {"name": "Archive", "external_id": "nb-a"})
         one = f"/products/{row['id']}"
-        assert (row["status"], row["external_id"], row["version"]) == ("draft", "nb-a", 1)
+        assert (row["status"], row["external_id"], row["version"]) == ("draft", "nb-a", None)
         assert row == vendor.get(one).json
         changed = vendor.put(one, {"name": "Deep archive", "short_description": "Cold."})
         assert (changed.status, changed.json["name"]) == (200, "Deep archive")
@@ -426,6 +426,10 @@ def test_product_is_created_by_the_api_and_ordered(vendor: Caller, distributor: 
     line = create(vendor, of("connections", product), {"hub": {"id": HUB}})
     assert (line["type"], line["status"]) == ("test", "active")
     listing = {"type": "new", "product_id": product, "contract_id": CONTRACT}
+    error = f"product_id: Product {product} is draft: publish it by a version before it is listed."
+    refused(vendor.post("/listing-requests", listing), 400, error)
+    version = create(vendor, of("versions", product), {"changes_description": "The first."})
+    assert (version["status"], version["version"]) == ("published", 1)
     pk = create(vendor, "/listing-requests", listing)["id"]
     for party, name in ((vendor, "submit"), (distributor, "deploy"), (distributor, "complete")):
         assert party.post(f"/listing-requests/{pk}/{name}").status == 200
@@ -446,5 +450,6 @@ def test_product_is_created_by_the_api_and_ordered(vendor: Caller, distributor: 
     assert vendor.post(f"/requests/{request['id']}/approve").json["status"] == "approved"
     # It belongs to a subscription now.
     refused(vendor.delete(f"/products/{product}"), 400)
+    Item.objects.filter(pk=item["id"]).update(status="draft")
     error = f"{item['id']} can't be deleted: there are subscriptions with it."
     refused(vendor.delete(f"{of('items', product)}/{item['id']}"), 400, error)

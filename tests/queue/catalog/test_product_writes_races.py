@@ -41,6 +41,19 @@ def test_concurrent_creations_use_a_name_once(catalog: make.Catalog) -> None:
         assert responses == [201] + [400] * (TOGETHER - 1), kind
 
 
+def test_concurrent_versions_get_different_numbers(catalog: make.Catalog) -> None:
+    vendor, path = caller(catalog.vendor), f"/products/{catalog.product.id}/versions"
+    assert concurrently(lambda c: c.post(path, {}), vendor) == [201] * TOGETHER
+    # The first was stored before, as the product was published without one.
+    assert [row["version"] for row in vendor.get(path).json] == [6, 5, 4, 3, 2, 1]
+
+
+def test_concurrent_reads_store_a_version_once(catalog: make.Catalog) -> None:
+    vendor, path = caller(catalog.vendor), f"/products/{catalog.product.id}/versions"
+    assert concurrently(lambda c: c.get(path), vendor) == [200] * TOGETHER
+    assert [row["version"] for row in vendor.get(path).json] == [1]
+
+
 def test_concurrent_items_get_different_ids(catalog: make.Catalog) -> None:
     names = iter("abcdefghij")
     responses = concurrently(

@@ -29,7 +29,7 @@ from requests_queue.catalog.workbooks import importing, reading
 from requests_queue.queues.usage_file import spreadsheet
 from requests_queue.seed.products import picture
 from tests import background, make
-from tests.api import PROVIDER, VENDOR, Caller, caller, refused
+from tests.api import PROVIDER, VENDOR, Caller, caller, ids, refused
 from tests.make import CONTACT
 from tests.marks import nightly
 from tests.queue.catalog.product_workbooks import (
@@ -263,6 +263,31 @@ def test_changes_are_named_by_sheet_row_and_column(vendor: Caller) -> None:
     product = Product.objects.get(pk=PRODUCT)
     assert product.capabilities["ppu"] == {"ppu": True, "schema": "QT", "dynamic": True}
     assert sent(vendor, content)["changes"] == []
+
+
+def test_imported_product_has_a_version_without_its_drafts(vendor: Caller) -> None:
+    sent(vendor, captured())
+    [version] = vendor.get(f"/products/{PRODUCT}/versions").json
+    assert (version["version"], version["status"], version["public"]) == (1, "published", True)
+    numbers = ids(vendor, f"/products/{PRODUCT}/versions/1/items")
+    assert numbers == [f"{PRODUCT}-0001", f"{PRODUCT}-0002"]
+    # Another import changes the product, not the version.
+    sent(vendor, changed(captured(), {"Items!D2": "Seat"}))
+    assert len(vendor.get(f"/products/{PRODUCT}/versions").json) == 1
+    row = vendor.get(f"/products/{PRODUCT}/versions/1/items/{PRODUCT}-0001").json
+    assert row["name"] != "Seat"
+
+
+def test_published_item_keeps_its_columns(vendor: Caller) -> None:
+    sent(vendor, captured())
+    before = vendor.get(f"/products/{PRODUCT}/items/{PRODUCT}-0001").json
+    cells = {"Items!F2": "ppu", "Items!H2": "Others", "Items!J2": "3 years", "Items!K2": "draft"}
+    for cell, value in cells.items():
+        response = send(vendor, changed(captured(), {cell: value}))
+        assert response.status == 400, (cell, response)
+        [error] = response.json["errors"]
+        assert "published item" in error and cell.partition("!")[2] in error, error
+    assert vendor.get(f"/products/{PRODUCT}/items/{PRODUCT}-0001").json == before
 
 
 def test_objects_that_the_file_lacks_are_kept_and_named(vendor: Caller) -> None:
