@@ -90,8 +90,13 @@ def create(data: Mapping[str, Any], actor: Actor) -> ListingRequest:
 
 
 def _listed_anew(data: Values, actor: Actor, now: datetime) -> Listing:
-    """Return the listing of a product under a contract, created unlisted if there is none."""
+    """Return the listing of a product under a contract, created unlisted if there is none.
+
+    Raises Invalid for a product that isn't published and a contract that isn't active.
+    """
     product, contract = _product_and_contract(data, actor)
+    if product.status != "published":
+        raise Invalid("product_id", effects.unpublished(product))
     if contract.status != "active":
         raise Invalid("contract_id", f"Contract {contract.pk} is {contract.status}.")
     found = _of(product, contract)

@@ -6,7 +6,7 @@ from typing import Any
 
 from requests_queue import clock
 from requests_queue.catalog.actors import DISTRIBUTOR
-from requests_queue.catalog.models import Listing
+from requests_queue.catalog.models import Listing, Product
 from requests_queue.errors import Refused
 from requests_queue.queues.base import Context
 from requests_queue.queues.listing.models import OPEN, ListingRequest
@@ -27,9 +27,19 @@ def check(listing: Listing, kind: str) -> None:
         )
 
 
+def unpublished(product: Product) -> str:
+    """Return why a product can't be listed."""
+    if product.status == "draft":
+        return f"Product {product.pk} is draft: publish it by a version before it is listed."
+    return f"Product {product.pk} is {product.status}: only a published product is listed."
+
+
 def submit(request: ListingRequest, context: Context) -> dict[str, Any]:
-    """Check the listing again, and return the columns of a submitted request."""
+    """Check listing and product again, and return the columns of a submitted request."""
     check(Listing.objects.select_for_update().get(pk=request.listing_id), request.type)
+    product = Product.objects.get(pk=request.product_id)
+    if request.type == "new" and product.status != "published":
+        raise Refused("REQ_003", unpublished(product))
     return take(request, context)
 
 

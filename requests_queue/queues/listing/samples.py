@@ -10,7 +10,7 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account, Contract, Listing, Product
 from requests_queue.errors import Refused
 from requests_queue.queues import sampling
-from requests_queue.queues.listing import creation
+from requests_queue.queues.listing import creation, effects
 from requests_queue.queues.listing.models import OPEN, ListingRequest
 from requests_queue.queues.sampling import Preview, PreviewField, SampleRequest
 
@@ -71,14 +71,15 @@ def free_contracts(product: Product, contracts: QuerySet[Contract]) -> QuerySet[
 
 
 def _unsold(contracts: QuerySet[Contract]) -> Product | None:
-    products = Product.objects.select_related("owner").filter(listings=None)
+    published = Product.objects.select_related("owner").filter(status="published")
+    products = published.filter(listings=None)
     return products.filter(owner__vended_contracts__in=contracts).order_by("pk").first()
 
 
 def _relisted(contracts: QuerySet[Contract]) -> Product | None:
     """Return a product whose listing has ended, or never began, under one of the contracts."""
     products = Product.objects.select_related("owner").filter(
-        owner__vended_contracts__in=contracts, listings__status="unlisted"
+        status="published", owner__vended_contracts__in=contracts, listings__status="unlisted"
     )
     products = products.distinct().order_by("pk")[:EXAMINED]
     return next((row for row in products if free_contracts(row, contracts).exists()), None)
@@ -114,6 +115,8 @@ def build_preview(request: SampleRequest) -> Preview:
 
 def _preview_new(request: SampleRequest) -> Preview:
     contracts = visibility.contracts(request.account)
+    if request.product and request.product.status != "published":
+        raise Refused("REQ_003", effects.unpublished(request.product))
     products = [request.product] if request.product else _unsold_first(request)
     for product in products:
         free = list(free_contracts(product, contracts).select_related("vendor", "marketplace"))
@@ -136,9 +139,8 @@ def _preview_new(request: SampleRequest) -> Preview:
 
 
 def _unsold_first(request: SampleRequest) -> QuerySet[Product]:
-    rows = visibility.products(request.account).alias(
-        sold=Exists(Listing.objects.filter(product=OuterRef("pk")))
-    )
+    rows = visibility.products(request.account).filter(status="published")
+    rows = rows.alias(sold=Exists(Listing.objects.filter(product=OuterRef("pk"))))
     return rows.order_by("sold", "pk")[:EXAMINED]
 
 

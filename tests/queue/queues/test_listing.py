@@ -105,6 +105,28 @@ def test_draft_creates_and_deletes_the_listing_of_a_new_product(catalog: make.Ca
     assert Listing.objects.count() == 1
 
 
+@pytest.mark.parametrize("status", ["draft", "endofsale"])
+def test_only_a_published_product_is_listed(catalog: make.Catalog, status: str) -> None:
+    vendor, products = caller(catalog.vendor), Product.objects.filter(pk=PRODUCT)
+    Listing.objects.update(status="unlisted")
+    body = {"type": "new", "product_id": PRODUCT, "contract_id": "CRD-11111-11111-11111"}
+    draft = vendor.post(PATH, body).json["id"]
+    products.update(status=status)
+    response = vendor.post(PATH, body)
+    assert (response.status, response.json["error_code"]) == (400, "VAL_001")
+    assert response.json["errors"][0].startswith(f"product_id: Product {PRODUCT} is {status}: ")
+    response = vendor.post(f"{PATH}/{draft}/submit")
+    assert (response.status, response.json["error_code"]) == (400, "REQ_003")
+    assert ListingRequest.objects.get().status == "draft"
+    products.update(status="published")
+    assert vendor.post(f"{PATH}/{draft}/submit").status == 200
+    # A request about what is listed already needs no published product.
+    ListingRequest.objects.all().delete()
+    Listing.objects.update(status="listed")
+    products.update(status=status)
+    assert vendor.post(PATH, {"type": "remove", "listing_id": LISTING}).status == 201
+
+
 @pytest.mark.parametrize("status", ["enrolling", "pending", "rejected", "terminated"])
 def test_a_product_is_listed_under_an_active_contract_only(
     catalog: make.Catalog, status: str
