@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import QuerySet, TextField, Value
 from django.urls import path
 from rest_framework.request import Request
@@ -58,6 +60,10 @@ class ContractVersions(Contracts):
             raise Missing(pk)
         return rows
 
+    def find(self, rows: QuerySet[Any], pk: str) -> Contract | None:
+        """Return the contract for the number of its only version."""
+        return rows.first() if pk == "1" else None
+
 
 _act = Contracts.as_view({"post": "act"})
 urlpatterns = routes(
@@ -65,4 +71,8 @@ urlpatterns = routes(
     Contracts,
     *(path(f"contracts/<str:pk>/{name}", _act, {"name": name}) for name in contracts.STEPS),
     path("contracts/<str:contract_id>/versions", ContractVersions.as_view({"get": "list"})),
+    path(
+        "contracts/<str:contract_id>/versions/<str:pk>",
+        ContractVersions.as_view({"get": "retrieve"}),
+    ),
 )

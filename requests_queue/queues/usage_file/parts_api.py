@@ -23,6 +23,7 @@ from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Item
 from requests_queue.catalog.rest import Collection, routes
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden
 from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import (
@@ -237,6 +238,19 @@ class Aggregates(Collection):
         )
 
 
+class AggregatesOfAsset(Aggregates):
+    """`/assets/{id}/usage/aggregates`: those of one subscription; 404 where it isn't seen."""
+
+    documented = Documented(
+        "Usage", "usage aggregate of a subscription", parts_representations.AGGREGATE
+    )
+
+    def visible(self) -> QuerySet[UsageRecord]:
+        """Return the records of the subscription in the path; raises Missing."""
+        asset = get_row(visibility.assets(self.account), self.kwargs["asset_id"])
+        return super().visible().filter(asset=asset)
+
+
 urlpatterns = [
     *routes(
         "usage/records",
@@ -247,6 +261,7 @@ urlpatterns = [
         ),
     ),
     path("usage/aggregates", Aggregates.as_view({"get": "list"})),
+    path("assets/<str:asset_id>/usage/aggregates", AggregatesOfAsset.as_view({"get": "list"})),
     *routes("usage/chunks", Chunks),
     # The JavaScript SDK spells them so.
     *(

@@ -38,6 +38,8 @@ class TestContracts:
             assert (row["version"], row["version_created"]) == ("1", whole["version_created"])
             del whole["marketplace"]
             assert row["contract"] == whole
+            assert party.get(f"/contracts/{CONTRACT}/versions/1").json == row
+            refused(party.get(f"/contracts/{CONTRACT}/versions/2"), 404)
 
     @pytest.mark.parametrize("name", STEPS)
     @pytest.mark.parametrize("state", STATES)

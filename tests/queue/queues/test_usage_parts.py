@@ -289,6 +289,11 @@ class TestAggregates:
         ):
             assert distributor.get(f"/usage/aggregates?{query}").json == rows, query
         assert distributor.get("/usage/aggregates?item.type=Reservation").json == []
+        for row in rows:
+            path = f"/assets/{row['asset']['id']}/usage/aggregates"
+            assert row in distributor.get(path).json
+            assert distributor.get(f"{path}?item.type=Reservation").json == []
+        refused(distributor.get("/assets/AS-0000-0000-0000/usage/aggregates"), 404)
         page = distributor.get("/usage/aggregates?limit=1&offset=1")
         assert page.json == [rows[1]]
         assert page.headers["Content-Range"] == f"items 1-1/{len(rows)}"
