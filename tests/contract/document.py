@@ -36,6 +36,29 @@ VARIABLES = ("CONNECT_OPENAPI", "CONNECT_OPENAPI_MORE")
 MISSING = [name for name in VARIABLES if not os.environ.get(name)]
 
 
+# Operations that neither part has, by the schema of their response: the document has the same at
+# other paths. A list is in brackets. It has no response of a POST of a version, and the body of
+# its PUT again.
+SCHEMAS = {
+    ("GET", "/assets/{}/usage/aggregates", 200): "[usage.UsageRecordAggregate]",
+    ("GET", "/contracts/{}/versions/{}", 200): "dp.ContractVersion",
+    ("GET", "/products/{}/versions", 200): "[dp.ProductVersion]",
+    ("POST", "/products/{}/versions", 201): "dp.ProductVersion",
+    ("GET", "/products/{}/versions/{}", 200): "dp.ProductVersion",
+    ("PUT", "/products/{}/versions/{}", 200): "dp.ProductVersion",
+    ("POST", "/products/{}/versions/{}/build", 200): "dp.ProductVersion",
+    ("GET", "/products/{}/versions/{}/actions", 200): "[dp.ProductActions]",
+    ("GET", "/products/{}/versions/{}/actions/{}", 200): "dp.ProductActions",
+    ("GET", "/products/{}/versions/{}/actions/{}/actionLink", 200): "dp.ProductActions",
+    ("GET", "/products/{}/versions/{}/items", 200): "[dp.UIItem]",
+    ("GET", "/products/{}/versions/{}/items/{}", 200): "dp.UIItem",
+    ("GET", "/products/{}/versions/{}/parameters", 200): "[dp.ParameterRead]",
+    ("GET", "/products/{}/versions/{}/parameters/{}", 200): "dp.ParameterRead",
+    ("GET", "/products/{}/versions/{}/templates", 200): "[dp.ProductTemplates]",
+    ("GET", "/products/{}/versions/{}/templates/{}", 200): "dp.ProductTemplates",
+}
+
+
 def read(path: Path) -> Any:
     """Return a parsed document."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -50,7 +73,14 @@ def connects() -> Document:
         first["paths"] |= other["paths"]
         for kind, entries in other["components"].items():
             first["components"].setdefault(kind, {}).update(entries)
-    return Document(first)
+    document = Document(first)
+    for (method, path, status), name in SCHEMAS.items():
+        schema: Any = {"$ref": f"#/components/schemas/{name.strip('[]')}"}
+        if name.startswith("["):
+            schema = {"type": "array", "items": schema}
+        response = {"content": {"application/json": {"schema": schema}}}
+        document.operations.setdefault((method, path), {"responses": {str(status): response}})
+    return document
 
 
 class Document:

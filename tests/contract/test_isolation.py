@@ -123,8 +123,8 @@ ELSEWHERE = {
 }
 # Observe and move the whole sandbox, by any API key: docs/observing.md.
 WHOLE_SANDBOX = "sandbox/"
-# Only some objects have these: the first file has no invalid rows.
-EMPTY = {"/usage/files/{}/errors"}
+# Only some objects have these: the first file has no invalid rows, the first subscription no usage.
+EMPTY = {"/usage/files/{}/errors", "/assets/{}/usage/aggregates"}
 # Objects that two accounts with a common partner both see.
 SHARED = {
     "new vendor": ("/agreements/", "/hubs/", "/marketplaces/"),

@@ -26,6 +26,7 @@ CASE = "/helpdesk/cases/CA-731-204-552"
 ALONE = 12
 # Companies and their places, of which there are one or two here; and two columns of one table.
 _SHORT = {
+    "/assets/{}/usage/aggregates", "/products/{}/versions/{}/actions",
     "/accounts", "/accounts/{}/users", "/agreements", "/agreements/{}/products/{}/marketplaces",
     "/contracts", "/contracts/{}/versions", "/hubs", "/hubs/{}/marketplaces", "/marketplaces",
     "/products/{}/media", "/usage/aggregates", "/usage/chunks", "/usage/files/{}/errors",

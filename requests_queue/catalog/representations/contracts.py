@@ -68,7 +68,7 @@ CONTRACT_VERSION = Part(
     },
 )
 
-# The document lacks it: the fields are those that connect-sdk and the Haxe SDK read.
+# Of the fields of the document those that connect-sdk and the Haxe SDK read.
 AGREEMENT = Resource(
     "Agreement",
     "What the contracts of a marketplace are made from.",
