@@ -265,6 +265,13 @@ class Platform:
         self.act(request, "inquire")
         return True
 
+    def answer(self, request: str) -> None:
+        """Answer an inquiry as the customer, who keeps each value."""
+        params = self.request(request)["asset"]["params"]
+        rows = [{"id": row["id"], "value": row["value"]} for row in params if row["value_error"]]
+        body = {"asset": {"params": rows}}
+        self.provider.call("POST", f"{REQUESTS}/{request}/pend", body)
+
     def fail(self, request: str) -> None:
         """Fail a pending request beside the handler."""
         self.act(request, "fail", {"reason": "Out of stock."})

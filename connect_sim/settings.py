@@ -92,6 +92,8 @@ SIM_HTTP_PROXY = env(
 )
 SIM_CA_FILE = env("SIM_CA_FILE", "", values.ca_file, example="/etc/ssl/my-ca.pem")
 SIM_CONNECT_VERSION = env("SIM_CONNECT_VERSION", "37.0", values.version)
+SIM_VALUE_ERRORS = env("SIM_VALUE_ERRORS", "kept", values.one_of("kept", "cleared"))
+SIM_REQUEST_UPDATES = env("SIM_REQUEST_UPDATES", "validated", values.one_of("validated", "any"))
 SIM_USAGE_PROCESSED = env("SIM_USAGE_PROCESSED", "ready", values.one_of("ready", "uploaded"))
 # Seconds, or None: the sandbox learns it for each handler.
 SIM_SETTLE_TIME = env("SIM_SETTLE_TIME", None, values.settle_time, example="0.5")

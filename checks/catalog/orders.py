@@ -11,22 +11,32 @@ from checks.model import Check, Level, Outcome, Verdict
 NAMES = ("Łódź Łąki Sp. z o.o.", "株式会社みらい", "Ümit & Söhne “Größe” <GmbH>")
 # In this order they can be made for one subscription.
 TYPES = ("suspend", "resume", "cancel")
+_NOTHING_TO_ASK = "The product has no parameter that the customer fills in."
 
 
 def older_order(lab: Lab) -> Verdict:
     """Let an order become pending again after a newer one was approved."""
     older = lab.order()
     if not lab.platform.inquire(older):
-        return verdicts.skipped("The product has no parameter that the customer fills in.")
+        return verdicts.skipped(_NOTHING_TO_ASK)
     # Later by more than the second to which the API shows times.
     lab.platform.advance("1h", lab.timing.quiet)
     newer = lab.order()
     verdict = batches.of(lab, [newer]).process()
     if verdict.outcome is not Outcome.PASS:
         return verdict
-    lab.platform.act(older, "pend")
+    lab.platform.answer(older)
     text = f"Processed {older}, which became pending again after the newer {newer}."
     return batches.of(lab, [older]).process(text)
+
+
+def old_error(lab: Lab) -> Verdict:
+    """Let an order become pending again with the error that it was inquired for."""
+    order = lab.order()
+    if not lab.platform.inquire(order):
+        return verdicts.skipped(_NOTHING_TO_ASK)
+    lab.platform.act(order, "pend")
+    return batches.of(lab, [order]).process(f"Processed {order} with the error of an old inquiry.")
 
 
 def other_types(lab: Lab) -> Verdict:
@@ -79,6 +89,18 @@ CHECKS = (
         "got, and asks for newer orders only, never sees it.",
         "Ask for what is pending, without a limit by time or id.",
         older_order,
+    ),
+    Check(
+        "effects.old_error",
+        Level.SHOULD,
+        "An order with an error of an old inquiry is processed",
+        "An order that the vendor has inquired about and made pending again: the parameter has a "
+        "value, and still its `value_error`.",
+        "The order is approved once.",
+        "Connect keeps a `value_error` until somebody writes an empty one or the customer answers. "
+        "A handler that inquires whenever there is one does so for ever.",
+        "Decide by the values, and write an empty `value_error` with each value that is right.",
+        old_error,
     ),
     Check(
         "effects.other_types",

@@ -47,11 +47,12 @@ function approve(Api $api, string $id, ?string $template): void
     if ($order['status'] !== 'pending') {
         return; // Somebody has processed it since the list was read.
     }
-    // Only empty parameters get a value, and it is the same in a second run.
+    // Only empty parameters get a value, and it is the same in a second run. An old error
+    // stays until it is cleared.
     $params = [];
     foreach ($order['asset']['params'] as $param) {
         if ($param['phase'] === 'fulfillment' && $param['constraints']['required'] && !$param['value']) {
-            $params[] = ['id' => $param['id'], 'value' => "{$param['id']}-$id"];
+            $params[] = ['id' => $param['id'], 'value' => "{$param['id']}-$id", 'value_error' => ''];
         }
     }
     try {

@@ -16,13 +16,19 @@ from requests_queue.errors import Refused
 from requests_queue.queues import services, transitions, validation
 from requests_queue.queues.base import Queue, QueueObject
 
-_OPEN = ("draft", "pending", "inquiring", "scheduled")
 _NOTES = ("note", "notes")
 
 
 def is_editable(queue: Queue, row: QueueObject) -> bool:
     """Whether an object has parameters that can be edited now."""
-    return row.status in _OPEN and validation.find(queue.object_class) is not None
+    about = validation.find(queue.object_class)
+    if about is None:
+        return False
+    try:
+        about.check_updatable(row)
+    except Refused:
+        return False
+    return True
 
 
 class EditPage:

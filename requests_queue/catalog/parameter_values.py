@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from requests_queue.api import json_validation
@@ -199,9 +199,12 @@ def _flat(kind: str, structured: Mapping[str, Any]) -> str:
     return json.dumps(structured, sort_keys=True)
 
 
-def without_errors(params: Params) -> Params:
+def without_errors(params: Params, ids: Collection[str] | None = None) -> Params:
+    """Return the parameters, those of `ids` (None: all) without their errors."""
     return [
         {**{k: v for k, v in p.items() if k != "structured_error"}, "value_error": ""}
+        if ids is None or p["id"] in ids
+        else p
         for p in params
     ]
 

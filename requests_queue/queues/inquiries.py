@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 
 from requests_queue.catalog import parameter_values as parameters
-from requests_queue.catalog.actors import VENDOR, Actor
+from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Template
 from requests_queue.db.rows import get_named
 from requests_queue.errors import Invalid, MissedField, Refused
@@ -34,16 +34,29 @@ def check_inquiry(params: parameters.Params) -> None:
         )
 
 
-def answered(request: Any, code: str | None, given: Any, path: str) -> parameters.Params:
-    """Return the parameters with the answers of an inquiry; raises Invalid.
+def answered(request: Any, context: Context, given: Any, path: str) -> parameters.Params:
+    """Return the parameters after an inquiry, with the values given; raises Invalid.
 
-    `code` is the one of the form's link, if the answers come from the form.
+    What the customer answers, by the form (whose link has a `code`) or through the distributor,
+    loses its error. Other errors stay, unless SIM_VALUE_ERRORS clears them.
     """
+    code = context.data.get("code")
     if code is not None and code != request.form_code:
         raise Invalid("code", "This link is not valid for the request.")
     if code is not None and given is None:
         raise Invalid(path, "This field is required.")
-    return parameters.fill(request.params, given, ("ordering",), path)
+    filled = parameters.fill(request.params, given, ("ordering",), path)
+    if settings.SIM_VALUE_ERRORS == "cleared":
+        return parameters.without_errors(filled)
+    if code is None and context.actor.role != DISTRIBUTOR:
+        return filled
+    return parameters.without_errors(filled, {entry["id"] for entry in given or ()})
+
+
+def handed_over(params: parameters.Params) -> parameters.Params:
+    """Return a request's parameters as its subscription or configuration gets them."""
+    is_cleared = settings.SIM_VALUE_ERRORS == "cleared"
+    return parameters.without_errors(params) if is_cleared else params
 
 
 def check_filled(params: parameters.Params, path: str) -> None:

@@ -36,6 +36,10 @@ class Validated(Service):
 
     queue: Queue
     edit: Callable[[str, Mapping[str, Any], Actor], Any]
+    # Raises Refused for an object that `edit` can't change now.
+    check_updatable: Callable[[Any], None]
+    # The same by the body of a validation.
+    apply: Callable[[str, Mapping[str, Any], Actor], Any]
     text: Callable[[Any], str]
     # Writes an object's parameters (row, parameters, now).
     write: Callable[[Any, validator_responses.Params, datetime], None]
@@ -139,7 +143,7 @@ def _prepared(
             )
         shown = before
         if data:
-            about.edit(pk, data, actor)
+            about.apply(pk, data, actor)
             shown = about.shown(pk)
             edited = _timeless(shown) != _timeless(before)
         row = about.queue.model._default_manager.select_related("product").get(pk=pk)
@@ -225,7 +229,7 @@ def _write(
         if not is_latest():
             raise Superseded(pk)
         if data:
-            about.edit(pk, data, actor)
+            about.apply(pk, data, actor)
             row.refresh_from_db()
         merged = validator_responses.merge(row.params, responses)
         if merged != row.params:

@@ -95,8 +95,13 @@ class MovesView(APIView):
         if name not in queue.by_name:
             available = ", ".join(queue.by_name)
             raise Invalid("action", f"Unknown action {name}. Available: {available}.")
-        actor = _actor(queue, row, name, user)
-        changed = transitions.move(queue.model, pk, name, actor, values.get("data", {}))
+        data, target = values.get("data", {}), validation.find(queue.object_class)
+        if name == "pend" and target is not None and target.params_of(data) is not None:
+            # Answers are the customer's, for whom the distributor acts.
+            actor = Actor(None, row.provider)
+        else:
+            actor = _actor(queue, row, name, user)
+        changed = transitions.move(queue.model, pk, name, actor, data)
         return Response(QUEUE_OBJECT.represent(changed))
 
 

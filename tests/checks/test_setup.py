@@ -179,6 +179,7 @@ def test_product_without_drafts_has_no_validator(opened: Opened) -> None:
 def test_order_without_a_parameter_to_ask_for_is_not_judged(opened: Opened) -> None:
     params = [{"name": "activation_id", "phase": "fulfillment", "constraints": {"required": True}}]
     with opened(params=params) as lab:
-        verdict = orders.older_order(lab)
-    assert verdict.outcome == "skipped"
-    assert verdict.text == "The product has no parameter that the customer fills in."
+        for check in (orders.older_order, orders.old_error):
+            verdict = check(lab)
+            assert verdict.outcome == "skipped"
+            assert verdict.text == "The product has no parameter that the customer fills in."

@@ -163,6 +163,7 @@ VARIANTS: tuple[Variant, ...] = (
             "it also ends by work that a restore of the sandbox has overtaken"),
     Variant("asks_for_newer_orders_only", ("effects.older_order",), ("*",),
             "between checks the clock goes back, so new orders look older than what it has seen"),
+    Variant("inquires_for_old_errors", ("effects.old_error",)),
     Variant("processes_purchases_only", ("effects.other_types",)),
     Variant("writes_names_in_latin1", ("effects.customer_names",)),
     Variant("approves_all_products", ("effects.other_product",), ("*",),

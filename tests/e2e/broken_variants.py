@@ -39,7 +39,7 @@ VARIANTS = {
         ),
     ),
     "test_customer_is_asked_for_the_domain": Variant(
-        "webhooks.orders", '"value_error"', '"error"',
+        "webhooks.orders", '"value_error": "Which', '"error": "Which',
         (
             "to be inquiring",
             "status: expected inquiring, was pending",

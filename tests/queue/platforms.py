@@ -37,6 +37,7 @@ CLASSES = (FULFILLMENT, TIER_CONFIG, TIER_ACCOUNT, LISTING, USAGE, BILLING)
 VALIDATORS = {FULFILLMENT: "validator", TIER_CONFIG: "draft_tcr_t1_val"}
 CAPABILITIES: dict[str, Any] = {
     "cart": {"validation": True},
+    "inquiring": {"validation": True},
     "subscription": {
         "hold": True,
         "change": {"validation": True},

@@ -188,7 +188,7 @@ ASSETS = (
     ("suspend", "active", "active", "suspended", "active"),
     ("resume", "suspended", "suspended", "active", "suspended"),
     ("cancel", "active", "terminating", "terminated", "active"),
-    ("cancel", "suspended", "terminating", "terminated", "active"),
+    ("cancel", "suspended", "terminating", "terminated", "suspended"),
     ("renew", "active", "active", "active", "active"),
     ("transfer", "active", "active", "active", "active"),
 )

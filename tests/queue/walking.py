@@ -96,7 +96,9 @@ def subscriptions() -> None:
                 # A request created as failed may refer to a subscription in the other status.
                 failed = "active" if kind == "suspend" else "suspended"
             outcome = {"approved": approved, "failed": failed, "revoked": failed}
-            is_now = outcome.get(ended, created)
+            before, is_now = is_now, outcome.get(ended, created)
+            if kind == "cancel" and ended in ("failed", "revoked"):
+                is_now = before
         assert status == is_now, (pk, rows, status)
 
 

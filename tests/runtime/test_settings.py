@@ -51,6 +51,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "SIM_OBJECT_CLASS_FORM": ("pluralis", "Plural"),
     "SIM_USAGE_PROCESSED": ("done", "Ready"),
     "SIM_CONNECT_VERSION": ("37", "v37.0", "37.", "37.0 43.1", "37.0\r\nX-A: b", "latest"),
+    "SIM_VALUE_ERRORS": ("sticky", "Kept"),
+    "SIM_REQUEST_UPDATES": ("all", "Validated"),
     "SIM_EVENT_MODE": ("some", "EACH"),
     "SIM_ALLOW_NETWORKS": ("everything", "10.1.2.3/8", "300.0.0.0/8", "169.254.0.0/16", "*"),
     "SIM_HTTP_PROXY": ("socks5://x:1080", "x:3128", "http://", "http://x:99999", "http://x:0",

@@ -68,7 +68,11 @@ async function purchase(api, order, cloud) {
     return;
   }
   const environment = await cloud.create(order.asset.id, domain);
-  await api('PUT', path, { asset: { params: [{ id: 'activation_id', value: environment }] } });
+  const params = [
+    { id: 'domain', value_error: '' }, // An answered question stays until it is cleared.
+    { id: 'activation_id', value: environment },
+  ];
+  await api('PUT', path, { asset: { params } });
   await api('POST', `${path}/approve`, { activation_tile: `Your environment is ${environment}.` });
 }
 

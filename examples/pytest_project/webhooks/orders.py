@@ -61,7 +61,11 @@ def purchase(connect, order, cloud):
         reason = f"{values['domain']} has an environment already."
         connect.post(f"{path}/fail", {"reason": reason})
         return
-    connect.put(path, {"asset": {"params": [{"id": "activation_id", "value": environment}]}})
+    params = [
+        {"id": "domain", "value_error": ""},  # An answered question stays until it is cleared.
+        {"id": "activation_id", "value": environment},
+    ]
+    connect.put(path, {"asset": {"params": params}})
     connect.post(f"{path}/approve", {"activation_tile": f"Your environment is {environment}."})
 
 

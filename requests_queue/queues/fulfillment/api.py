@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -19,7 +20,7 @@ from requests_queue.catalog.rest import Collection, markdown, routes
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
 from requests_queue.queues.api import ValidatedCollection, queue_routes
-from requests_queue.queues.fulfillment import creation, editing, representations, rules
+from requests_queue.queues.fulfillment import creation, editing, effects, representations, rules
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.fulfillment.representations import ASSET, REQUEST, REQUEST_OF_ASSET
 from requests_queue.queues.validation import Validated
@@ -45,6 +46,8 @@ VALIDATED = Validated(
     represent=representations.request,
     create=creation.create,
     edit=editing.edit,
+    check_updatable=effects.check_updatable,
+    apply=partial(editing.edit, validates=True),
     text=representations.text_of_request,
     write=editing.write_params,
     paths=(("asset", "params"),),

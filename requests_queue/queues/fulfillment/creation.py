@@ -130,10 +130,12 @@ def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetim
     else:
         order = [{**row, "old_quantity": row["quantity"]} for row in asset.items]
     phases = () if kind in ("suspend", "resume", "cancel") else inquiries.writable(actor)
-    wanted = parameter_values.fill(asset.params, given.get("params"), phases)
-    if kind == "change" and items.is_unchanged(order) and wanted == asset.params:
+    # Nothing has been asked yet about the new request.
+    held = parameter_values.without_errors(asset.params)
+    wanted = parameter_values.fill(held, given.get("params"), phases)
+    if kind == "change" and items.is_unchanged(order) and wanted == held:
         raise Invalid("asset.items", "Item quantities are not changed.")
-    effects.check_unique(asset.product_id, asset.pk, wanted, asset.params)
+    effects.check_unique(asset.product_id, asset.pk, wanted, held)
     if kind in ("suspend", "resume") and not asset.product.capability("subscription.hold"):
         return _add(asset, kind, "failed", data, actor, now, order, wanted, reason=NO_HOLD)
     draft = _is_draft(kind, data, asset.product)

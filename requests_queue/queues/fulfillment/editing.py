@@ -22,10 +22,11 @@ UPDATE = RequestUpdate()
 
 
 @transaction.atomic
-def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
-    """Change the request by a body; raises Refused.
+def edit(pk: str, data: Mapping[str, Any], actor: Actor, *, validates: bool = False) -> None:
+    """Change the request by a body, of a PUT or of a validation; raises Refused.
 
-    The asset of a purchase has no other state than its request's, so it follows.
+    A PUT needs the capability of the validation, a validation doesn't: the inquiring form works
+    without it. The asset of a purchase has no other state than its request's, so it follows.
     """
     row = (
         Request.objects.select_for_update(of=("self",))
@@ -33,6 +34,8 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         .get(pk=pk)
     )
     values = UPDATE.check(data)
+    if not validates:
+        effects.check_updatable(row)
     context = Context(actor, values, clock.now())
     columns = effects.update(row, context)
     of_asset: dict[str, Any] = {"params": columns["params"]}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+
 from requests_queue import clock
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR
@@ -13,7 +15,7 @@ from requests_queue.db.rows import update_columns
 from requests_queue.errors import Invalid, MissedField, Refused
 from requests_queue.queues import inquiries
 from requests_queue.queues.base import Context
-from requests_queue.queues.fulfillment import unique_values
+from requests_queue.queues.fulfillment import request_types, unique_values
 from requests_queue.queues.fulfillment.models import OPEN, Request
 from requests_queue.signals import before_order_start
 
@@ -73,11 +75,10 @@ def inquire(request: Request, context: Context) -> dict[str, Any]:
 
 
 def answer(request: Request, context: Context) -> dict[str, Any]:
-    """Return the parameters with the answers, and without their errors."""
+    """Return the parameters with the answers."""
     given = context.data.get("asset", {}).get("params")
-    filled = inquiries.answered(request, context.data.get("code"), given, "asset.params")
-    check_unique(request.product_id, request.asset_id, filled, request.params)
-    params = parameters.without_errors(filled)
+    params = inquiries.answered(request, context, given, "asset.params")
+    check_unique(request.product_id, request.asset_id, params, request.params)
     return {"answered": True, "params": params, "template": None, "activation_key": ""}
 
 
@@ -102,7 +103,7 @@ def hand_over(request: Request, context: Context) -> None:
     """Copy items, parameters and template of the approved request to the asset."""
     changes: dict[str, Any] = {}
     if request.type in HANDS_OVER:
-        changes["params"] = parameters.without_errors(request.params)
+        changes["params"] = inquiries.handed_over(request.params)
         changes["items"] = [{**i, "old_quantity": i["quantity"]} for i in request.items]
     if request.template_id and request.type in HANDS_OVER:
         changes["template"] = request.template
@@ -111,7 +112,13 @@ def hand_over(request: Request, context: Context) -> None:
 
 def give_back(request: Request, context: Context) -> None:
     """Restore the asset's status; terminate an asset that was never active."""
-    set_asset(request, ASSET_STATUS[request.type][2], context.now)
+    status = ASSET_STATUS[request.type][2]
+    if request.type == "cancel":
+        # Nothing else suspends a subscription that can be canceled.
+        holds = request.asset.requests.filter(type__in=("suspend", "resume"), status="approved")
+        last = holds.order_by("-pk").values_list("type", flat=True).first()
+        status = "suspended" if last == "suspend" else status
+    set_asset(request, status, context.now)
 
 
 def schedule(request: Request, context: Context) -> dict[str, Any]:
@@ -137,17 +144,10 @@ def set_asset(request: Request, status: str | None, now: datetime, **changes: An
 
 
 def update(request: Request, context: Context) -> dict[str, Any]:
-    """Return the columns that a PUT changes: the note, and the parameters that the caller may set.
+    """Return the columns that a body changes: note, and parameters that the caller may set.
 
     Vendors set all of them, distributors the ordering ones.
-    Raises Refused where the status allows no change.
     """
-    if request.status not in ("pending", "draft", "inquiring", "scheduled"):
-        raise Refused(
-            "REQ_003",
-            "Only pending, draft or inquiring Fulfillments with enabled validation capability "
-            "can be updated.",
-        )
     columns: dict[str, Any] = {"updated": clock.shown(context.now)}
     names = ("note", "external_attributes")
     columns |= {name: context.data[name] for name in names if name in context.data}
@@ -155,6 +155,26 @@ def update(request: Request, context: Context) -> dict[str, Any]:
     orders = context.actor.role == DISTRIBUTOR
     columns["params"] = parameters.fill(request.params, given, phases, anew=orders)
     return columns
+
+
+def check_updatable(request: Request) -> None:
+    """Raise Refused `REQ_001` unless a PUT can change the request.
+
+    A draft and an inquiry are changed where the product has the capability to validate them.
+    """
+    if request.status == "pending":
+        return
+    if request.status in ("draft", "inquiring"):
+        if settings.SIM_REQUEST_UPDATES == "any":
+            return
+        names = request_types.validation_capabilities(request.type, request.status)
+        if any(request.product.capability(name) for name in names):
+            return
+    raise Refused(
+        "REQ_001",
+        "Only pending, draft or inquiring Fulfillments with enabled validation capability can be "
+        "updated",
+    )
 
 
 def check_unique(

@@ -9,6 +9,12 @@ DRAFT_CAPABILITY = {
     "renew": "subscription.renew.validation",
     "transfer": "subscription.transfer.validation",
 }
+# The product capability that validates inquiries of a type, besides `inquiring.validation`.
+INQUIRING_CAPABILITY = {
+    "change": "subscription.change.inquiring_validation",
+    "renew": "subscription.renew.inquiring_validation",
+    "transfer": "subscription.transfer.inquiring_validation",
+}
 # The product capability that a type requires.
 TYPE_CAPABILITY = {
     "renew": "subscription.renew.enable_renew",
@@ -24,3 +30,11 @@ NEEDS_ASSET = {
     "resume": ("suspended",),
     "cancel": ("active", "suspended"),
 }
+
+
+def validation_capabilities(kind: str, status: str) -> tuple[str, ...]:
+    """Return the capabilities each of which enables the validation of a draft or an inquiry."""
+    if status == "draft":
+        return tuple(filter(None, [DRAFT_CAPABILITY.get(kind)]))
+    own = INQUIRING_CAPABILITY.get(kind)
+    return ("inquiring.validation", *filter(None, [own]))

@@ -16,7 +16,7 @@ from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.catalog.models.accounts import name_by
 from requests_queue.catalog.rest import Collection, markdown, routes
 from requests_queue.queues.api import ValidatedCollection, queue_routes
-from requests_queue.queues.tier_config import creation, representations, rules, setup
+from requests_queue.queues.tier_config import creation, effects, representations, rules, setup
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.queues.validation import Validated
 
@@ -76,6 +76,8 @@ class TierConfigRequests(ValidatedCollection):
         represent=representations.REQUEST.represent,
         create=creation.create,
         edit=creation.edit,
+        check_updatable=effects.check_updatable,
+        apply=creation.edit,
         text=representations.text_of_request,
         write=creation.write_params,
         paths=(("params",), ("configuration", "params")),

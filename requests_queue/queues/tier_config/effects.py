@@ -75,11 +75,9 @@ def inquire(request: TierConfigRequest, context: Context) -> dict[str, Any]:
 
 
 def answer(request: TierConfigRequest, context: Context) -> dict[str, Any]:
-    """Return the parameters with the answers, and without their errors."""
-    given, code = context.data.get("params"), context.data.get("code")
-    filled = inquiries.answered(request, code, given, "params")
-    check_unique(request.configuration, filled, request.params)
-    params = parameters.without_errors(filled)
+    """Return the parameters with the answers."""
+    params = inquiries.answered(request, context, context.data.get("params"), "params")
+    check_unique(request.configuration, params, request.params)
     return {"params": params, "template": None, **_stamp("pending", context.now)}
 
 
@@ -105,7 +103,7 @@ def apply(request: TierConfigRequest, context: Context) -> None:
     Lock order: see `give_up`.
     """
     config = setup.lock(request.configuration)
-    params = parameters.without_errors(request.params)
+    params = inquiries.handed_over(request.params)
     _end(config, context.now, params=params, template=request.template)
     below = _locked_below(config)
     for order in _waiting_orders([config]):
@@ -146,14 +144,19 @@ def _locked_below(config: TierConfig) -> list[TierConfigRequest]:
     return list(locked.order_by("pk"))
 
 
+def check_updatable(request: TierConfigRequest) -> None:
+    """Raise Refused unless a PUT can change the request."""
+    if request.status not in ("draft", "pending", "inquiring"):
+        raise Refused("REQ_003", "Only pending, draft or inquiring tier requests can be updated.")
+
+
 def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
     """Return the columns that a PUT changes: notes, and the parameters that the caller may set.
 
     Vendors set all of them, distributors the ordering ones.
     Raises Refused where the status allows no change.
     """
-    if request.status not in ("draft", "pending", "inquiring"):
-        raise Refused("REQ_003", "Only pending, draft or inquiring tier requests can be updated.")
+    check_updatable(request)
     columns: dict[str, Any] = {"updated": clock.shown(context.now)}
     if "notes" in context.data:
         columns["notes"] = context.data["notes"]

@@ -91,6 +91,17 @@ class AsksBeforeApproving(Handler):
         super().send_approval(api, id, template)
 
 
+class InquiresForOldErrors(Handler):
+    """It asks the customer as long as a parameter has an error, whatever its value is."""
+
+    def send_approval(self, api: Api, id: str, template: str) -> None:
+        params = api.get(f"/requests/{id}")["asset"]["params"]
+        if any(param["value_error"] for param in params):
+            api.post(f"/requests/{id}/inquire", {})
+        else:
+            super().send_approval(api, id, template)
+
+
 class ChangesItsValues(Handler):
     """It sets a parameter before it knows the value, and corrects it afterwards."""
 

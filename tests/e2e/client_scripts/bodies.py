@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from urllib.request import Request, urlopen
 
 URL = os.environ["CONNECT_URL"]
 VENDOR_KEY = f"ApiKey {os.environ['VENDOR_KEY']}"
@@ -27,6 +28,14 @@ CONTACT = {
         "phone_number": {"country_code": "+1", "area_code": "555", "phone_number": "0100"},
     },
 }  # fmt: skip
+
+
+def let_inquiries_be_changed(product):
+    """Switch on the capability without which an inquiring request can't be changed."""
+    body = json.dumps({"capabilities": {"inquiring": {"validation": True}}}).encode()
+    headers = {"Authorization": VENDOR_KEY, "Content-Type": "application/json"}
+    request = Request(f"{URL}/products/{product}", body, headers, method="PUT")
+    urlopen(request, timeout=30).close()
 
 
 def purchase(product=PLAIN, params=(), tiers=(), asset=(), **more):

@@ -1,6 +1,6 @@
 """The Haxe SDK's Processor: a Flow for each kind of request."""
 
-from bodies import CONTACT, PLAIN, SUITE, purchase
+from bodies import CONTACT, PLAIN, SUITE, let_inquiries_be_changed, purchase
 from connect import Flow, Processor
 from connect.models import AssetRequest, Listing, TierConfigRequest, UsageFile
 from haxe import (
@@ -181,6 +181,7 @@ Processor().flow(Orders()).processAssetRequests(
 
 def answer():
     """Answer the inquiry as the distributor, by a flow, and return the order."""
+    let_inquiries_be_changed(PLAIN)
     as_distributor()
     Processor().flow(Answers()).processAssetRequests(where(id=bought["ask"].id))
     return AssetRequest.get(bought["ask"].id)

@@ -29,7 +29,13 @@ async function template(product, scope, type) {
   return rows.find((row) => row.scope === scope && row.type === type).id;
 }
 
+// Without the capability, an inquiring request can't be changed.
+async function letInquiriesBeChanged(product) {
+  await vendor.products.update(product, { capabilities: { inquiring: { validation: true } } });
+}
+
 async function fulfillment() {
+  await letInquiriesBeChanged(PLAIN);
   const created = await order(PLAIN);
   const { id } = created;
   const pending = await selling.searchRequests({
@@ -61,6 +67,7 @@ async function failure() {
 
 // Approved with a text instead of a template; inquired with neither.
 async function later() {
+  await letInquiriesBeChanged(METER);
   const created = await order(METER);
   await selling.inquireRequest(created.id, {}, [{ id: 'cost_center', value_error: 'Which one?' }]);
   await selling.updateRequestParameters(created.id, [{ id: 'cost_center', value: 'CC-1' }]);

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 
+from requests_queue.catalog.models import Product
 from requests_queue.errors import Invalid
 from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation, editing
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
+from tests.api import caller, refused
 
 pytestmark = pytest.mark.django_db
 DRAFTS = {"cart": {"validation": True}}
@@ -57,3 +60,70 @@ def test_invalid_draft_changes_nothing() -> None:
         )
     row.refresh_from_db()
     assert row.note == ""
+
+
+NOT_NOW = (
+    "Only pending, draft or inquiring Fulfillments with enabled validation capability can be "
+    "updated"
+)
+CHANGES = {"change": {"inquiring_validation": True}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "capabilities", "is_allowed"),
+    [
+        ("purchase", "pending", {}, True),
+        ("purchase", "inquiring", {}, False),
+        ("purchase", "inquiring", {"inquiring": {"validation": True}}, True),
+        # Not the validation of drafts, nor that of another type.
+        ("purchase", "inquiring", {**DRAFTS, "subscription": CHANGES}, False),
+        ("change", "inquiring", {"subscription": CHANGES}, True),
+        ("change", "inquiring", {"inquiring": {"validation": True}}, True),
+        ("cancel", "inquiring", {"inquiring": {"validation": True}}, True),
+        ("purchase", "draft", DRAFTS, True),
+        # The capability was switched off after the draft was created.
+        ("purchase", "draft", {"inquiring": {"validation": True}}, False),
+        ("change", "draft", {"subscription": {"change": {"validation": True}}}, True),
+        ("cancel", "draft", DRAFTS, False),
+        *(
+            ("purchase", status, {**DRAFTS, "inquiring": {"validation": True}}, False)
+            for status in ("scheduled", "tiers_setup", "revoking", "revoked", "approved", "failed")
+        ),
+    ],
+)
+def test_updates_need_the_capability_of_the_validation(
+    catalog: make.Catalog, kind: str, status: str, capabilities: Any, is_allowed: bool
+) -> None:
+    row = make.order(catalog)
+    Request.objects.update(status=status, type=kind)
+    Product.objects.filter(pk=catalog.product.pk).update(capabilities=capabilities)
+    for account, note in ((catalog.vendor, "by the vendor"), (catalog.provider, "by the other")):
+        response = caller(account).put(f"/requests/{row.pk}", {"note": note})
+        row.refresh_from_db()
+        if is_allowed:
+            assert (response.status, row.note) == (200, note)
+        else:
+            refused(response, 400, NOT_NOW)
+            assert (response.json["error_code"], row.note) == ("REQ_001", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("draft", 200), ("inquiring", 200), ("scheduled", 400)]
+)
+def test_setting_lets_all_drafts_and_inquiries_be_updated(
+    catalog: make.Catalog, settings: Any, status: str, expected: int
+) -> None:
+    settings.SIM_REQUEST_UPDATES = "any"
+    row = make.order(catalog)
+    Request.objects.update(status=status)
+    assert caller(catalog.vendor).put(f"/requests/{row.pk}", {"note": "x"}).status == expected
+
+
+def test_validation_stores_answers_without_the_capability(catalog: make.Catalog) -> None:
+    make.parameter(catalog, "region")
+    row = make.order(catalog)
+    Request.objects.update(status="inquiring")
+    body = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
+    response = caller(catalog.provider).post(f"/requests/{row.pk}/validate", body)
+    assert response.status == 200
+    assert [p["value"] for p in response.json["asset"]["params"]] == ["eu"]

@@ -30,6 +30,7 @@ STATUSES = (
 )  # fmt: skip
 EVERYTHING = {
     "cart": {"validation": True},
+    "inquiring": {"validation": True},
     "subscription": {
         "hold": True,
         "change": {"validation": True},
@@ -178,7 +179,7 @@ def test_acting_on_an_unassigned_request_assigns_the_vendor(catalog: make.Catalo
         assert row.assignee is None
 
 
-def test_inquire_requires_an_error_and_pend_clears_it(
+def test_inquire_requires_an_error_and_the_answer_clears_it(
     catalog: make.Catalog, vendor: Caller, distributor: Caller
 ) -> None:
     make.parameter(catalog, "region")
@@ -314,7 +315,7 @@ def test_asset_has_one_open_request(catalog: make.Catalog) -> None:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_put_is_refused_for_final_requests(
+def test_put_is_for_drafts_pending_and_inquiring_requests(
     catalog: make.Catalog, vendor: Caller, status: str
 ) -> None:
     make.webhook(catalog)
@@ -322,7 +323,7 @@ def test_put_is_refused_for_final_requests(
     before = everything()
     body = {"note": "Hello", "asset": {"params": [{"id": "region", "value": "eu"}]}}
     response = vendor.put(f"/requests/{row.pk}", body)
-    if status in ("draft", "pending", "inquiring", "scheduled"):
+    if status in ("draft", "pending", "inquiring"):
         assert response.status == 200
         assert (response.json["note"], response.json["status"]) == ("Hello", status)
         # An error stays until it is cleared.
@@ -333,7 +334,7 @@ def test_put_is_refused_for_final_requests(
         # Changing the contents of a request is not a queue change.
         assert not Event.objects.exists()
     else:
-        assert (response.status, response.json["error_code"]) == (400, "REQ_003")
+        assert (response.status, response.json["error_code"]) == (400, "REQ_001")
         assert everything() == before
 
 

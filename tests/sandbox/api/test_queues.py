@@ -207,3 +207,22 @@ def test_action_on_another_partys_object_is_not_found(other: Catalog) -> None:
     body = {"id": "PR-5810-2277-4101-001", "action": "fail", "data": {"reason": "no"}}
     for account in (other.vendor, other.provider):
         assert caller(account).post("/sandbox/queue/moves", body).status == 404
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_parameters_of_a_pend_are_the_customers_answer(vendor: Caller, is_answered: bool) -> None:
+    rows = vendor.get("/requests?status=inquiring").json
+    order, asked = next(
+        (row, asked)
+        for row in rows
+        if (asked := [p for p in row["asset"]["params"] if p["value_error"]])
+    )
+    body: dict[str, Any] = {"id": order["id"], "action": "pend"}
+    if is_answered:
+        answers = [{"id": p["id"], "value": p["value"]} for p in asked]
+        body["data"] = {"asset": {"params": answers}}
+    assert vendor.post("/sandbox/queue/moves", body).json["status"] == "pending"
+    params = vendor.get(f"/requests/{order['id']}").json["asset"]["params"]
+    assert [bool(p["value_error"]) for p in params] == [
+        not is_answered and p["id"] in [each["id"] for each in asked] for p in params
+    ]

@@ -50,9 +50,10 @@ def approve(api, order_id, template):
     order = api.call("GET", path)
     if order["status"] != "pending":
         return  # Somebody has processed it since the list was read.
-    # Only empty parameters get a value, and it is the same in a second run.
+    # Only empty parameters get a value, and it is the same in a second run. An old error
+    # stays until it is cleared.
     params = [
-        {"id": param["id"], "value": f"{param['id']}-{order_id}"}
+        {"id": param["id"], "value": f"{param['id']}-{order_id}", "value_error": ""}
         for param in order["asset"]["params"]
         if param["phase"] == "fulfillment"
         and param["constraints"]["required"]
