@@ -179,7 +179,7 @@ def _with_open(account: Account, rows: Sequence[Product]) -> list[tuple[Product,
         open_statuses = [status for status in queue.status_names if status not in queue.final]
         if not open_statuses:
             continue
-        objects = queue.model.visible_to(account).filter(
+        objects = queue.model.listed_to(account).filter(
             product__in=[row.pk for row in rows], status__in=open_statuses
         )
         counted = objects.order_by().values_list("product").annotate(n=Count("pk"))

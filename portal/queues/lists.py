@@ -69,7 +69,7 @@ def counts(rows: QuerySet[Any]) -> dict[str, int]:
 
 def filtered(queue: Queue, account: Account, query: Mapping[str, str]) -> QuerySet[Any]:
     """Return the account's objects, filtered by `type`, `product` and the search `q`."""
-    rows = queue.model.visible_to(account)
+    rows = queue.model.listed_to(account)
     if query.get("type") in queue.types:
         rows = rows.filter(type=query["type"])
     if product := query.get("product"):
@@ -132,7 +132,7 @@ def summaries(account: Account) -> list[tuple[Queue, str, int, list[tuple[str, i
     """
     summaries = []
     for queue in base.registered():
-        by_status = counts(queue.model.visible_to(account))
+        by_status = counts(queue.model.listed_to(account))
         shown = [(each, by_status[each]) for each in queue.status_names if by_status.get(each)]
         name, total = labels.name_of(queue), sum(by_status.values())
         summaries.append((queue, name, total, shown, queue.sample is not None))

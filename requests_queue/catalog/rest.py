@@ -108,6 +108,10 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         """Return the rows that the caller's account may see, with what they are filtered by."""
         raise NotImplementedError
 
+    def listed(self) -> QuerySet[Any]:
+        """Return the rows that lists have: by default all visible ones."""
+        return self.visible()
+
     def annotations(self) -> Mapping[str, Any]:
         """Return the values that the database computes of a row, to show and to filter by."""
         return {}
@@ -132,7 +136,7 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         A page is found by keys alone, so that an index can tell them without the rows, however
         far behind they are; what is shown is then joined to a page and not to all that fits.
         """
-        visible = self.visible().alias(**self.annotations(), **self.filtered_by())
+        visible = self.listed().alias(**self.annotations(), **self.filtered_by())
         filtered = in_full_order(self.filter_queryset(visible))
         keys = self.paginate_queryset(filtered.values_list("pk", flat=True)) or ()
         complete = self.complete(filtered.model._default_manager.all()).order_by()

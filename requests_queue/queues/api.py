@@ -46,6 +46,10 @@ class QueueCollection(Collection):
         """Return the objects that the caller's account may see."""
         return self.queue.model.visible_to(self.account)
 
+    def listed(self) -> QuerySet[Any]:
+        """Return the objects that the lists of the caller's account have."""
+        return self.queue.model.listed_to(self.account)
+
     def complete(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Return the objects with everything that their representation needs."""
         return self.service.complete(rows)

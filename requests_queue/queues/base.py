@@ -62,6 +62,11 @@ class QueueObject(models.Model):
         """Return the objects that an account may see: those it is a party to."""
         return cls._default_manager.filter(**visibility.party(account))
 
+    @classmethod
+    def listed_to(cls, account: Account) -> models.QuerySet[Any]:
+        """Return the objects that an account's lists have: by default all that it may see."""
+        return cls.visible_to(account)
+
     def parties(self) -> tuple[str, ...]:
         """Return the ids of the accounts that are notified of this object's changes."""
         return tuple(dict.fromkeys((self.vendor_id, self.provider_id)))

@@ -44,6 +44,7 @@ def add_listing_requests(at: datetime) -> dict[str, int]:
                 provider_id=PROVIDER,
                 creator=people.get(VENDOR_USER),
                 note=note,
+                submitted=status != "draft",
                 assignee=people.get(DISTRIBUTOR_USER) if touched else None,
                 created=created,
                 updated=clock.shown(created + timedelta(hours=hours)),

@@ -13,12 +13,14 @@ from requests_queue.catalog.models import Account, Product, User
 from requests_queue.conversations.models import Message
 from requests_queue.queues import base
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.listing.models import ListingRequest
 from tests import html, make
 from tests.api import PROVIDER, VENDOR, caller
 from tests.portal.queues import (
     DRAFT,
     INQUIRING,
     PENDING,
+    SUITE,
     distributor,
     seeded,
     vendor,
@@ -142,3 +144,26 @@ def test_number_of_statements_is_constant(seeded: Any) -> None:
 def test_draft_has_no_history(vendor: Client) -> None:
     Message.objects.filter(conversation__instance_id=DRAFT).delete()
     assert "Drafts trigger no webhooks." in html.get(vendor, f"/queues/fulfillment/{DRAFT}/")
+
+
+def test_distributors_board_has_no_drafts_that_were_not_submitted(
+    vendor: Client, distributor: Client
+) -> None:
+    [pk] = ListingRequest.objects.filter(status="draft").values_list("pk", flat=True)
+    at = f"/queues/listing/{pk}/"
+    found = [
+        (at in client.get("/queues/listing/").content.decode(), client.get(at).status_code)
+        for client in (vendor, distributor)
+    ]
+    assert found == [(True, 200), (False, 200)]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_inquiring_order_has_an_edit_button_where_the_api_lets_it_be_changed(
+    vendor: Client, is_on: bool
+) -> None:
+    product = Product.objects.get(pk=SUITE)
+    product.capabilities["inquiring"] = {"validation": is_on}
+    product.save()
+    page = vendor.get(f"/queues/fulfillment/{INQUIRING}/").content.decode()
+    assert ('id="edit"' in page) is is_on

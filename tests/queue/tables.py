@@ -58,6 +58,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
     ),
     LISTING: (
         Row("submit", "draft", "reviewing", "V"),
+        Row("cancel", "draft", "canceled", "V"),
         Row("deploy", "reviewing", "deploying", "D"),
         Row("refine", "reviewing", "draft", "D"),
         Row("cancel", "reviewing", "canceled", "D"),

@@ -28,7 +28,10 @@ _PROVIDERS_ONLY = "Only the provider can change tier accounts."
 
 
 class TierAccounts(AuditedCollection):
-    """`/tier/accounts`: providers read and write their own; vendors read those in their assets."""
+    """`/tier/accounts`: providers read and write their own; vendors read those in their assets.
+
+    Decommissioned ones are in no list; a GET by id still returns them.
+    """
 
     documented = Documented("Tiers", "tier account", TIER_ACCOUNT)
     bodies = {
@@ -42,6 +45,10 @@ class TierAccounts(AuditedCollection):
             contact_email=text_in("contact_info__contact__email"),
             region=Value(representations.REGION, TextField()),
         )
+
+    def listed(self) -> QuerySet[TierAccount]:
+        """Return the tier accounts that aren't decommissioned."""
+        return self.visible().filter(decommissioned=None)
 
     def annotations(self) -> dict[str, Exists]:
         """Return the tiers of an account in the caller's assets."""

@@ -21,13 +21,13 @@ class Step:
     moment: str = ""
 
 
-# States are Connect's (reference 6.3); whose each move is, is assumed.
+# From CloudBlue's published state machine.
 STEPS = {
     "enroll": Step("enrolling", "pending", ("vendor",), "enrolled"),
     "sign": Step("pending", "active", ("provider",), "signed"),
     "reject": Step("pending", "rejected", ("provider",)),
     "refine": Step("pending", "enrolling", ("provider",)),
-    "terminate": Step("active", "terminated", ("vendor", "provider"), "terminated"),
+    "terminate": Step("active", "terminated", ("provider",), "terminated"),
 }
 
 

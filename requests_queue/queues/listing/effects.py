@@ -40,7 +40,7 @@ def submit(request: ListingRequest, context: Context) -> dict[str, Any]:
     product = Product.objects.get(pk=request.product_id)
     if request.type == "new" and product.status != "published":
         raise Refused("REQ_003", unpublished(product))
-    return take(request, context)
+    return {"submitted": True, **take(request, context)}
 
 
 def take(request: ListingRequest, context: Context) -> dict[str, Any]:

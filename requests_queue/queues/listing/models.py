@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
-from requests_queue.catalog.models import Listing, User
+from requests_queue.catalog.models import Account, Listing, User
 from requests_queue.queues.base import QueueObject, list_indexes
 
 # Statuses of open requests: a listing has at most one. Drafts are not open.
@@ -21,6 +23,8 @@ class ListingRequest(QueueObject):
     listing = models.ForeignKey(Listing, models.CASCADE, related_name="requests")
     creator = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
     note = models.TextField(blank=True)
+    # Whether the distributor has ever got it: a refined request is a draft again.
+    submitted = models.BooleanField(default=False, editable=False)
 
     class Meta(QueueObject.Meta):
         constraints = [
@@ -31,3 +35,12 @@ class ListingRequest(QueueObject):
             )
         ]
         indexes = list_indexes("listing_request")
+
+    @classmethod
+    def listed_to(cls, account: Account) -> models.QuerySet[Any]:
+        """Return the requests in an account's lists: drafts only once they have been submitted.
+
+        The vendor's lists have all of its drafts.
+        """
+        rows = cls.visible_to(account)
+        return rows if account.is_vendor else rows.exclude(status="draft", submitted=False)

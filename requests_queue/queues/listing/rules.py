@@ -51,6 +51,7 @@ QUEUE = Queue(
             effect=effects.complete,
             emphasis=PRIMARY,
         ),
+        action("cancel", "draft", "canceled", VENDOR, prepare=effects.take),
         action("cancel", "reviewing deploying", "canceled", DISTRIBUTOR, prepare=effects.take),
     ),
     sample=samples.create_sample,

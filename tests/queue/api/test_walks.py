@@ -420,7 +420,7 @@ def test_any_walk_keeps_the_invariants() -> None:
         # The same walks each time; failing walks are not shrunk.
         phases = (Phase.explicit, Phase.generate)
         chosen = examples(
-            20 if is_sample() else 12, stateful_step_count=25, derandomize=True, phases=phases
+            20 if is_sample() else 14, stateful_step_count=25, derandomize=True, phases=phases
         )
     quiet = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
     MADE.clear()

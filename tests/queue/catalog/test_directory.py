@@ -61,6 +61,12 @@ class TestContracts:
                 assert (response.status, response.json, status) == (200, None, step.target)
                 assert response.headers.get("Content-Type", "") != "application/json"
 
+    def test_contract_is_terminated_by_its_distributor(
+        self, vendor: Caller, distributor: Caller
+    ) -> None:
+        refused(vendor.post(f"/contracts/{CONTRACT}/terminate"), 403)
+        assert distributor.post(f"/contracts/{CONTRACT}/terminate").status == 200
+
 
 class TestConnections:
     def test_a_vendor_connects_to_hubs_that_it_sees(

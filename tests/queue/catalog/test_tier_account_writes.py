@@ -10,7 +10,7 @@ from requests_queue.catalog.models import Hub, TierAccount
 from requests_queue.seed.accounts import HUB
 from requests_queue.seed.customers import BRIGHTWATER, CASCADE, MASTER
 from tests import make
-from tests.api import PROVIDER, Caller, caller, refused
+from tests.api import PROVIDER, Caller, caller, ids, refused
 
 NEW = {"name": "Harbour Cafe", "external_uid": "uid-1", "contact_info": make.CONTACT}
 
@@ -185,6 +185,8 @@ class TestTierAccountWrites:
         response = distributor.delete(f"/tier/accounts/{pk}")
         assert (response.status, response.json) == (204, None)
         assert distributor.get(f"/tier/accounts/{pk}").json["events"]["decommissioned"]["at"]
+        assert pk not in ids(distributor, "/tier/accounts?limit=1000")
+        assert ids(distributor, f"/tier/accounts?id={pk}") == []
         message = f"Tier account {pk} is decommissioned: it can't be changed any more."
         refused(distributor.delete(f"/tier/accounts/{pk}"), 400, message)
         refused(distributor.put(f"/tier/accounts/{pk}", {"name": "X"}), 400, message)

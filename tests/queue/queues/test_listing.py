@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import pytest
+from django.apps import apps
 
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Contract, Listing, Product
@@ -136,6 +138,51 @@ def test_a_product_is_listed_under_an_active_contract_only(
     body = {"type": "new", "product_id": PRODUCT, "contract_id": "CRD-11111-11111-11111"}
     response = caller(catalog.vendor).post(PATH, body)
     refused(response, 400, f"contract_id: Contract CRD-11111-11111-11111 is {status}.")
+
+
+def test_distributors_list_has_no_drafts_that_were_not_submitted(catalog: make.Catalog) -> None:
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    pk = vendor.post(PATH, {"type": "update", "listing_id": LISTING}).json["id"]
+
+    def listed() -> tuple[bool, ...]:
+        parties = (vendor, distributor)
+        found = [ids(party, f"{PATH}?state=draft") == [pk] for party in parties]
+        assert found == [ids(party, f"{PATH}?id={pk}") == [pk] for party in parties]
+        return tuple(found)
+
+    assert listed() == (True, False)
+    assert distributor.get(f"{PATH}/{pk}").json["state"] == "draft"
+    assert vendor.post(f"{PATH}/{pk}/submit").status == 200
+    assert ids(distributor, PATH) == [pk]
+    # A refined request is a draft that the distributor has seen.
+    assert distributor.post(f"{PATH}/{pk}/refine").status == 200
+    assert listed() == (True, True)
+
+
+def test_migration_takes_requests_of_the_distributor_for_submitted(catalog: make.Catalog) -> None:
+    body = {"type": "update", "listing_id": LISTING}
+    drafts = [creation.create(body, catalog.as_vendor).pk for _ in range(4)]
+    rows = ListingRequest.objects
+    rows.filter(pk=drafts[1]).update(assignee=catalog.vendor_user)
+    rows.filter(pk=drafts[2]).update(assignee=catalog.provider_user)
+    rows.filter(pk=drafts[3]).update(status="canceled")
+    name = "requests_queue.queues.listing.migrations.0002_submitted"
+    importlib.import_module(name).mark(apps, None)
+    found = rows.order_by("pk").values_list("submitted", flat=True)
+    assert list(found) == [False, False, True, True]
+
+
+def test_vendor_cancels_a_draft_and_nothing_else(catalog: make.Catalog) -> None:
+    vendor, distributor = caller(catalog.vendor), caller(catalog.provider)
+    body = {"type": "remove", "listing_id": LISTING}
+    one, two = (vendor.post(PATH, body).json["id"] for _ in range(2))
+    assert distributor.post(f"{PATH}/{one}/cancel").status == 403
+    canceled = vendor.post(f"{PATH}/{one}/cancel").json
+    assert (canceled["state"], canceled["assignee"]) == ("canceled", {})
+    assert Listing.objects.get(pk=LISTING).status == "listed"
+    assert vendor.post(f"{PATH}/{one}/submit").status == 400
+    assert vendor.post(f"{PATH}/{two}/submit").status == 200
+    assert vendor.post(f"{PATH}/{two}/cancel").status == 403
 
 
 def test_deleted_draft_deletes_its_conversation(catalog: make.Catalog) -> None:
