@@ -86,7 +86,7 @@ class Context:
 # can't have such an object.
 SampleFactory = Callable[[str, "Product | None", "Account | None"], "QueueObject"]
 # Checks the body against the object and returns the columns to write beside the status
-# (a "status" among them overrides Action.target).  Raises Refused.
+# (a "status" among them, one of Action.outcomes, overrides Action.target).  Raises Refused.
 Prepare = Callable[[Any, Context], dict[str, Any]]
 # Changes other objects, after the status has been written.
 Effect = Callable[[Any, Context], None]
@@ -145,6 +145,8 @@ class Action:
     target: str
     actors: frozenset[str]
     types: frozenset[str] | None = None
+    # The statuses that `prepare` may choose in place of `target`.
+    outcomes: frozenset[str] = frozenset()
     prepare: Prepare | None = None
     effect: Effect | None = None
     # The body that it takes.
@@ -153,6 +155,11 @@ class Action:
     emphasis: str = ""
     # Which of the actors takes it, where that depends on the object.
     party: PartyOf | None = None
+
+    @property
+    def targets(self) -> frozenset[str]:
+        """The statuses that an object may have after the action."""
+        return self.outcomes | {self.target}
 
     @property
     def title(self) -> str:
@@ -167,8 +174,11 @@ class Action:
 
 
 def action(name: str, source: str, target: str, *actors: str, **more: Any) -> Action:
-    """Return an action; `source` names its statuses, separated by spaces."""
-    return Action(name, frozenset(source.split()), target, frozenset(actors), **more)
+    """Return an action; `source` names its statuses, and `outcomes`, separated by spaces."""
+    outcomes = frozenset(more.pop("outcomes", "").split())
+    return Action(
+        name, frozenset(source.split()), target, frozenset(actors), outcomes=outcomes, **more
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +213,7 @@ class Queue:
     def __post_init__(self) -> None:
         self.by_status.update({status.name: status for status in self.statuses})
         for one in self.actions:
-            unknown = (one.source | {one.target}) - self.by_status.keys()
+            unknown = (one.source | one.targets) - self.by_status.keys()
             if unknown:
                 raise ValueError(f"{self.object_class}.{one.name}: unknown statuses: {unknown}")
             self.by_name[one.name] = (*self.by_name.get(one.name, ()), one)

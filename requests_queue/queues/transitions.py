@@ -174,6 +174,8 @@ def _write(queue: Queue, row: QueueObject, chosen: Action, context: Context) -> 
         columns["assignee"] = context.actor.user
     if chosen.prepare:
         columns |= chosen.prepare(row, context)
+    if columns["status"] not in chosen.targets:
+        raise ValueError(f"{chosen.name} does not declare the outcome {columns['status']}.")
     won = type(row)._default_manager.filter(pk=row.pk, status=row.status).update(**columns)
     if not won:
         raise not_allowed(queue, f"{row.pk} was changed by another request at the same time.")

@@ -191,7 +191,9 @@ def deviations(document: Document) -> dict[str, str]:
         if ("GET", root) in document.operations:
             found |= listed
         else:
-            found[f"* {root}*: not in the compared parts"] = "the document that is compared lacks it"
+            found[f"* {root}*: not in the compared parts"] = (
+                "the document that is compared lacks it"
+            )
     return found
 
 

@@ -73,7 +73,7 @@ TABLES: dict[str, tuple[Row, ...]] = {
         Row("upload", "uploaded", "uploading", "V"),
         Row("upload", "rejected", "uploading", "V"),
         Row("process", "uploading", "processing", "S"),
-        Row("ready", "processing", "ready", "S"),
+        Row("ready", "processing", "ready", "S", ("uploaded",)),
         Row("invalidate", "processing", "invalid", "S"),
         Row("submit", "ready", "pending", "V"),
         Row("submit", "uploaded", "pending", "V"),

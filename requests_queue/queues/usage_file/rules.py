@@ -58,8 +58,15 @@ QUEUE = Queue(
             effect=effects.store_upload,
         ),
         action("process", "uploading", "processing", SYSTEM, prepare=effects.by_worker),
-        # The setting SIM_USAGE_PROCESSED may change the target to "uploaded".
-        action("ready", "processing", "ready", SYSTEM, prepare=effects.processed),
+        # The setting SIM_USAGE_PROCESSED chooses.
+        action(
+            "ready",
+            "processing",
+            "ready",
+            SYSTEM,
+            outcomes="uploaded",
+            prepare=effects.processed,
+        ),
         action("invalidate", "processing", "invalid", SYSTEM, prepare=effects.by_worker),
         action(
             "submit",
@@ -138,6 +145,7 @@ QUEUE = Queue(
             "accepted",
             "accepted",
             DISTRIBUTOR,
+            outcomes="closed",
             prepare=effects.reconcile,
             effect=effects.store_reconciliation,
             label="Reconcile",

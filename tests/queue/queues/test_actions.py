@@ -14,6 +14,7 @@ from requests_queue.errors import Refused
 from requests_queue.queues import base, transitions
 from requests_queue.queues.api import QueueCollection, ValidatedCollection
 from requests_queue.queues.helpdesk.models import Case
+from requests_queue.queues.listing import effects
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
 from tests.api import Response
@@ -188,13 +189,13 @@ def test_declared_actions_match_the_table(queue: str) -> None:
     # The actors of other queues are the same for all objects.
     case = Case(issuer_id="PA-1", receiver_id="VA-1", vendor_id="VA-1", provider_id="PA-1")
     declared = {
-        (move.name, source, move.target, LETTERS[role])
+        (move.name, source, move.target, LETTERS[role], move.outcomes)
         for move in rules.actions
         for source in move.source
         for role in move.actors_for(case)
     }
     assert declared == {
-        (row.verb, row.source, row.target, actor)
+        (row.verb, row.source, row.target, actor, frozenset(row.others))
         for row in tables.TABLES[queue]
         for actor in row.actors
     }
@@ -236,3 +237,14 @@ def test_deleting_a_listing_draft_creates_no_event(
             pk = builders.BUILDERS[queue](platform, "pending", a_kind(queue))
             for actor in ("V", "D"):
                 assert platform.by[actor].delete(f"{tables.PATHS[queue]}/{pk}").status == 405
+
+
+def test_action_with_an_undeclared_outcome_changes_nothing(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pk = builders.BUILDERS[LISTING](platform, "draft", "update")
+    before = everything()
+    monkeypatch.setattr(effects, "take", lambda request, context: {"status": "completed"})
+    with pytest.raises(ValueError, match="submit does not declare the outcome completed"):
+        transitions.move(model(LISTING), pk, "submit", platform.catalog.as_vendor)
+    assert everything() == before
