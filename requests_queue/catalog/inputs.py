@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from requests_queue.api.fields import Anything, Id, Input, String, Values
+from requests_queue.api.fields import Anything, Id, Input, String, Text, Values
 from requests_queue.errors import MissedField
 
 
@@ -42,7 +42,7 @@ class OrderedItemInput(Input):
 class ReasonInput(Input):
     """Why."""
 
-    reason = String()
+    reason = Text()
 
     def validate(self, attrs: Values) -> Values:
         """Return the reason; raises MissedField without one."""

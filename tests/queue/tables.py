@@ -158,13 +158,13 @@ REFUSED: dict[str, tuple[tuple[str, str, str, tuple[Any, ...], str], ...]] = {
     ),
     TIER_CONFIG: (
         ("pending", "fail", "V", (None, {"reason": " "}), "Missed fields: reason."),
-        ("pending", "fail", "V", ({"reason": 1},), "reason: Not a valid string."),
+        ("pending", "fail", "V", ({"reason": [1]},), "reason: Not a valid string."),
         ("pending", "fail", "V", ({"reason": "x" * 501},),
          "reason: Ensure this field has no more than 500 characters."),
         ("pending", "approve", "V", ({"template": {"id": "TL-1"}},), "TL-1 does not exist"),
     ),
     TIER_ACCOUNT: (
-        ("pending", "ignore", "V", ({"reason": "x" * 256}, {"reason": 5}, {"reason": ["x"]}),
+        ("pending", "ignore", "V", ({"reason": "x" * 256}, {"reason": [5]}, {"reason": ["x"]}),
          "reason"),
     ),
     CASES: (

@@ -172,7 +172,7 @@ def test_action_takes_a_json_body(vendor: Client, row: Request) -> None:
         ("schedule", {"planned_date": "2001-01-01T00:00"}, "in the past"),
         ("schedule", {"planned_date": "soon"}, "valid date"),
         ("inquire", {}, "at least one parameter"),
-        ("fail", {"body": '{"reason": 7}'}, "Not a valid string"),
+        ("fail", {"body": '{"reason": [7]}'}, "Not a valid string"),
         ("fail", {"body": "["}, "not valid JSON"),
         ("approve", {"template_id": "TL-222-222-222"}, "not one of the available"),
         ("approve", {"body": '{"template_id": "TL-999-999-999"}'}, "does not exist"),

@@ -5,7 +5,7 @@ From CloudBlue's published state machine and the verbs of its OpenAPI document.
 
 from typing import Any
 
-from requests_queue.api.fields import Input, String
+from requests_queue.api.fields import Input, Text
 from requests_queue.catalog.actors import VENDOR
 from requests_queue.queues.base import BAD, GOOD, PRIMARY, WAIT, Context, Queue, Status, action
 from requests_queue.queues.tier_account import samples
@@ -15,7 +15,7 @@ from requests_queue.queues.tier_account.models import TierAccountRequest
 class IgnoreInput(Input):
     """Why the change isn't kept; the document doesn't demand a reason."""
 
-    reason = String(255)
+    reason = Text(255)
 
 
 def ignore(request: TierAccountRequest, context: Context) -> dict[str, Any]:

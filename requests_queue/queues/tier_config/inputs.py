@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework.fields import empty
 
-from requests_queue.api.fields import Choice, Date, Id, Input, List, Reference, String
+from requests_queue.api.fields import Choice, Date, Id, Input, List, Reference, String, Text
 from requests_queue.catalog import inputs
 from requests_queue.catalog.inputs import ParameterValueInput
 from requests_queue.catalog.tiers import TierInput
@@ -42,7 +42,7 @@ class TierConfigInput(Input):
 class TierConfigRequestUpdate(Input):
     """What changes of a request."""
 
-    notes = String(2000)
+    notes = Text(2000)
     params = List(ParameterValueInput(), null_value=empty)
 
 
@@ -84,4 +84,4 @@ class PendTierConfigInput(Input):
 class TierReasonInput(inputs.ReasonInput):
     """Why."""
 
-    reason = String(500)
+    reason = Text(500)

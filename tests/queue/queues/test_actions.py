@@ -17,7 +17,7 @@ from requests_queue.queues.helpdesk.models import Case
 from requests_queue.queues.listing import effects
 from requests_queue.queues.usage_file import leases
 from requests_queue.queues.usage_file.models import UsageFile
-from tests.api import Response
+from tests.api import Caller, Response, ids
 from tests.marks import nightly
 from tests.queue import builders, tables
 from tests.queue.platforms import (
@@ -248,3 +248,19 @@ def test_action_with_an_undeclared_outcome_changes_nothing(
     with pytest.raises(ValueError, match="submit does not declare the outcome completed"):
         transitions.move(model(LISTING), pk, "submit", platform.catalog.as_vendor)
     assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("path", "verb"),
+    [
+        ("/requests", "fail"),
+        ("/tier/config-requests", "fail"),
+        ("/tier/account-requests", "ignore"),
+    ],
+)
+def test_number_as_a_reason_is_its_digits(vendor: Caller, path: str, verb: str) -> None:
+    pk = ids(vendor, f"{path}?status=pending")[0]
+    assert vendor.post(f"{path}/{pk}/{verb}", {"reason": 42}).status in (200, 204)
+    assert vendor.get(f"{path}/{pk}").json["reason"] == "42"
+    for bad in (True, [], {}):
+        assert vendor.post(f"{path}/{pk}/{verb}", {"reason": bad}).status == 400
