@@ -27,6 +27,21 @@ def blank(product: Product, scope: str = "asset") -> Params:
     return [_blank(row) for row in rows if row.type not in ("heading", "content")]
 
 
+def with_added(params: Params, given: Any, product: Product, scope: str) -> Params:
+    """Return the parameters, and without values those that only `given` names.
+
+    These were added to the product after the order.
+    """
+    if not isinstance(given, list):
+        return params
+    held = {param["id"] for param in params}
+    ids = [entry.get("id") for entry in given if isinstance(entry, Mapping)]
+    added = {pk for pk in ids if isinstance(pk, str)} - held
+    if not added:
+        return params
+    return [*params, *(param for param in blank(product, scope) if param["id"] in added)]
+
+
 def _blank(row: Parameter) -> dict[str, Any]:
     constraints = dict(row.constraints)
     choices = constraints.pop("choices", None)

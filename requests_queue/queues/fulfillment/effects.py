@@ -153,7 +153,8 @@ def update(request: Request, context: Context) -> dict[str, Any]:
     columns |= {name: context.data[name] for name in names if name in context.data}
     given, phases = context.data.get("asset", {}).get("params"), inquiries.writable(context.actor)
     orders = context.actor.role == DISTRIBUTOR
-    columns["params"] = parameters.fill(request.params, given, phases, anew=orders)
+    params = parameters.with_added(request.params, given, request.product, "asset")
+    columns["params"] = parameters.fill(params, given, phases, anew=orders)
     return columns
 
 

@@ -162,7 +162,9 @@ def update(request: TierConfigRequest, context: Context) -> dict[str, Any]:
         columns["notes"] = context.data["notes"]
     given, phases = context.data.get("params"), inquiries.writable(context.actor)
     orders = context.actor.role == DISTRIBUTOR
-    columns["params"] = parameters.fill(request.params, given, phases, "params", anew=orders)
+    scope = setup.SCOPES[request.configuration.tier_level]
+    params = parameters.with_added(request.params, given, request.product, scope)
+    columns["params"] = parameters.fill(params, given, phases, "params", anew=orders)
     check_unique(request.configuration, columns["params"], request.params)
     return columns
 

@@ -127,3 +127,20 @@ def test_validation_stores_answers_without_the_capability(catalog: make.Catalog)
     response = caller(catalog.provider).post(f"/requests/{row.pk}/validate", body)
     assert response.status == 200
     assert [p["value"] for p in response.json["asset"]["params"]] == ["eu"]
+
+
+def test_parameter_that_was_added_after_the_order_can_be_set(catalog: make.Catalog) -> None:
+    make.parameter(catalog, "region")
+    row = creation.create(make.purchase(catalog), catalog.as_distributor)
+    make.parameter(catalog, "tenant", phase="fulfillment")
+    make.parameter(catalog, "unset")
+    body = {"asset": {"params": [{"id": "tenant", "value": "t-1"}]}}
+    with pytest.raises(Invalid, match="tenant"):
+        editing.edit(row.pk, body, catalog.as_distributor)
+    with pytest.raises(Invalid, match="unknown"):
+        editing.edit(row.pk, {"asset": {"params": [{"id": "unknown"}]}}, catalog.as_vendor)
+    editing.edit(row.pk, body, catalog.as_vendor)
+    row = Request.objects.select_related("asset").get(pk=row.pk)
+    values = [(param["id"], param["value"]) for param in row.params]
+    assert values == [("region", ""), ("tenant", "t-1")]
+    assert row.asset.params == row.params

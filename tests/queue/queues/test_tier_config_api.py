@@ -127,6 +127,16 @@ class TestActions:
         assert vendor.delete(path).status == 405
         assert vendor.post(CONFIGS, {}).status == 405
 
+    def test_parameter_that_was_added_after_the_request_can_be_set(self, vendor: Caller) -> None:
+        fields = {"title": "Region", "type": "text", "scope": "tier1", "phase": "fulfillment"}
+        created = vendor.post(f"/products/{SUITE}/parameters", {"name": "region", **fields})
+        assert created.status == 201
+        path = f"{LIST}/{PENDING}"
+        before = [param["id"] for param in vendor.get(path).json["params"]]
+        changed = vendor.put(path, {"params": [{"id": "region", "value": "eu"}]})
+        assert [param["id"] for param in changed.json["params"]] == [*before, "region"]
+        assert changed.json["params"][-1]["value"] == "eu"
+
     def test_an_order_starts_a_setup(self, vendor: Caller, distributor: Caller) -> None:
         asset = {
             "connection": {"id": "CT-3380-6125-4471"},
