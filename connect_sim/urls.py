@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from connect_sim.api import errors, schema_views
 from connect_sim.api.errors import envelope, is_api
+from connect_sim.api.root import Root
 from portal import layout, pages
 
 
@@ -51,6 +52,7 @@ def _api_urls() -> list[Any]:
 # Before the patterns of the admin, which has those of the models that are registered.
 admin.autodiscover()
 urlpatterns = [
+    path("public/v1", Root.as_view()),
     path("public/v1/", include([*schema_views.api_urlpatterns, *_api_urls()])),
     re_path(r"^public(/.*)?$", UnknownPath.as_view()),
     *schema_views.urlpatterns,

@@ -25,6 +25,8 @@ FORMS = {
     "template": "TL-ddd-ddd-ddd",
     "marketplace": "MP-ddddd",
     "hub": "HB-dddd-dddd",
+    "program": "AGP-ddd-ddd-ddd",
+    "distribution": "AGD-ddd-ddd-ddd",
     "connection": "CT-dddd-dddd-dddd",
     "action": "ACT-ddd-ddd-ddd-ddd",
     "contract": "CRD-ddddd-ddddd-ddddd",

@@ -17,7 +17,7 @@ from django.db import connection, models, transaction
 
 from requests_queue import clock
 from requests_queue.catalog import agreements
-from requests_queue.catalog.models import ApiToken, Marketplace, Parameter, Product
+from requests_queue.catalog.models import Agreement, ApiToken, Marketplace, Parameter, Product
 from requests_queue.catalog.representations.parameters import parameter_id
 from requests_queue.catalog.representations.translations import translation_id
 from requests_queue.conversations.models import Conversation, Message, label
@@ -137,9 +137,10 @@ class Copy:
             if isinstance(row, Product):
                 fresh_product = Product(pk=self._other(row.pk))
                 self.ids[translation_id(row)] = translation_id(fresh_product)
-            if isinstance(row, Marketplace):
-                fresh_place = Marketplace(pk=self._other(row.pk))
-                self.ids[agreements.id_of(row)] = agreements.id_of(fresh_place)
+            if isinstance(row, Agreement) and row.marketplace and not row.parent_id:
+                # It follows from the marketplace's.
+                fresh_place = Marketplace(pk=self._other(row.marketplace.pk))
+                self.ids[row.pk] = agreements.id_of(fresh_place)
             if prefix:
                 self.ids[label(prefix, row.pk)] = label(prefix, self._number(row.pk))
 

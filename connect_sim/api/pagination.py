@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from dj_rql.transformer import RQLLimitOffsetTransformer
@@ -14,9 +15,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connect_sim.api.rql import flatten_and, read_query
+from requests_queue.api.filter_tables import plain
 
 # A row's number that both databases take.
 _MAX_OFFSET = 2**62
+_DIGITS = re.compile(r"[0-9]+")
+# More than `_MAX_OFFSET` has. Python refuses to convert thousands of digits.
+_MAX_DIGITS = 100
 
 
 def _limits(ast: Tree | None) -> tuple[Any, Any]:
@@ -32,14 +37,17 @@ def _limits(ast: Tree | None) -> tuple[Any, Any]:
     return limit, offset
 
 
-def _number(value: Any, default: int) -> int:
-    """Return a limit or offset of a query; the default if it isn't one."""
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        # ValueError also for thousands of digits.
+def _number(name: str, value: str | None, default: int) -> int:
+    """Return the limit or offset of a query, `default` without one; raises RQLFilterParsingError.
+
+    Of a long number the first digits count: they are beyond all rows already.
+    """
+    if value is None:
         return default
-    return default if number < 0 else number
+    digits = plain(value)
+    if not _DIGITS.fullmatch(digits):
+        raise RQLFilterParsingError(details={"error": f"{name}: Not a whole number of 0 or more."})
+    return int(digits[:_MAX_DIGITS])
 
 
 class ContentRangePagination(LimitOffsetPagination):
@@ -59,8 +67,8 @@ class ContentRangePagination(LimitOffsetPagination):
             query = read_query(request)
             request.rql_ast = RQLParser.parse_query(flatten_and(query)) if query else None  # type: ignore[attr-defined]
         asked = _limits(request.rql_ast)  # type: ignore[attr-defined]
-        limit = min(_number(asked[0], self.default_limit), self.max_limit)
-        offset = _number(asked[1], 0) if limit else 0
+        limit = min(_number("limit", asked[0], self.default_limit), self.max_limit)
+        offset = _number("offset", asked[1], 0)
         is_beyond = offset > _MAX_OFFSET
         page = [] if is_beyond else list(queryset[offset : offset + limit])
         if 0 < len(page) < limit or (limit and not page and not offset):

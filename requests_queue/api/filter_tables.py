@@ -7,10 +7,11 @@ imported here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from dj_rql.fields import SelectField
 from django.db.models import BooleanField, Case, CharField, Field, Q, TextField, Value, When
-from django.db.models.fields.json import KT
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
 from requests_queue.api.schema import Json
@@ -66,12 +67,17 @@ def parts(*names: str, hidden: bool = False) -> list[Json]:
     ]
 
 
-def text_in(path: str) -> Coalesce:
+def text_in(path: str, route: str = "") -> Coalesce:
     """Return the text at a path of a JSON column, `unit__title`; empty where there is none.
 
-    Cast, because Django takes what it compares with a key for JSON.
+    `route` leads to the column's row, `parameter__`. Cast, because Django takes what it compares
+    with a key for JSON.
     """
-    return Coalesce(Cast(KT(path), TextField()), Value("", TextField()))
+    column, *keys = path.split("__")
+    text: Any = f"{route}{column}"
+    for key in keys:
+        text = KeyTextTransform(key, text)
+    return Coalesce(Cast(text, TextField()), Value("", TextField()))
 
 
 def switch_in(path: str) -> Case:

@@ -27,12 +27,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_origin
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import BooleanField, DateTimeField, IntegerField, Model, TextField
 from django.db.models import Field as Column
 
+from requests_queue.api.constants import constant
 from requests_queue.api.filter_tables import computed, filters, parts
 from requests_queue.api.schema import Json, Stamp
 
@@ -110,15 +111,21 @@ class Field:
 
 
 class Constant(Field):
-    """A JSON key with the same value in every object."""
+    """A JSON key with the same value in every object; RQL filters by a plain value."""
 
-    def __init__(self, value: Any, type: Any) -> None:
-        super().__init__(type, unfiltered=True)
+    def __init__(self, value: Any, type: Any, *, unfiltered: bool = False) -> None:
+        self.kind = _kind(type)
+        super().__init__(type, unfiltered=unfiltered or self.kind is None)
         self.constant = value
 
     def reader(self, key: str) -> Callable[[Any], Any]:
         """Return a function that makes a copy for each object."""
         return lambda row: deepcopy(self.constant)
+
+
+def absent(*names: str, type: Any = str | None) -> dict[str, Constant]:
+    """Return filters (`Resource.also`) by data of Connect's that no object has here."""
+    return dict.fromkeys(names, Constant(None, type))
 
 
 class Many(Field):
@@ -201,9 +208,9 @@ class Part:
 class Resource(Part):
     """The JSON object that the API serves of a model's rows.
 
-    `search` are the keys that `search=` looks into. `also` are more filters: an ORM route, or a
-    Field whose source the view's query annotates. `custom` are filters ready for django-rql, and
-    `filter_base` evaluates all filters: ConnectFilters where it is None.
+    `search` are the keys that `search=` looks into. `also` are more filters: an ORM route, a
+    Field whose source the view's query annotates, or a Constant. `custom` are filters ready for
+    django-rql, and `filter_base` evaluates all filters: ConnectFilters where it is None.
     """
 
     model: type[Model]
@@ -220,11 +227,15 @@ class Resource(Part):
             for name, each in self.also.items()
         }
         own = {leaf.name: leaf.route for leaf in self.leaves() if leaf.filtered}
-        return {
-            name: route
-            for name, route in (own | more).items()
-            if name not in {each["filter"] for each in self.custom}
-        }
+        taken = {each["filter"] for each in self.custom} | self.constants.keys()
+        return {name: route for name, route in (own | more).items() if name not in taken}
+
+    @cached_property
+    def constants(self) -> dict[str, Constant]:
+        """The values that RQL filters by without a column."""
+        own = {leaf.name: leaf.field for leaf in self.leaves() if leaf.filtered}
+        fields = (own | dict(self.also)).items()
+        return {name: each for name, each in fields if isinstance(each, Constant)}
 
     @cached_property
     def filters(self) -> list[Json]:
@@ -235,7 +246,13 @@ class Resource(Part):
             name: _column(self.model, route.partition("__")[0]) is not None
             for name, route in self.routes.items()
         }
-        taken = {*self.routes, *(each["filter"] for each in self.custom)}
+        constants = [
+            constant(name, each.constant, each.kind)
+            for name, each in self.constants.items()
+            if each.kind
+        ]
+        custom = [*self.custom, *constants]
+        taken = {*self.routes, *(each["filter"] for each in custom)}
         return [
             *filters(
                 *(row for row in self.routes.items() if is_column[row[0]]), search=self.search
@@ -245,7 +262,7 @@ class Resource(Part):
                 for name, route in self.routes.items()
                 if not is_column[name]
             ),
-            *self.custom,
+            *custom,
             *parts(
                 *(
                     name
@@ -288,6 +305,15 @@ def _column(model: type[Model], name: str) -> Any:
         return model._meta.get_field(name)
     except FieldDoesNotExist:
         return None
+
+
+def _kind(type_: Any) -> type | None:
+    """Return the type by which RQL compares a constant, None for a list or an object."""
+    if get_origin(type_) is Literal:
+        return str
+    if type_ == Stamp | None:
+        return datetime
+    return next((kind for kind in (str, int, bool) if type_ in (kind, kind | None)), None)
 
 
 def _as_field(value: Any) -> Field:

@@ -77,6 +77,30 @@ def condition(vendor: str, column: str, text: str, *, ignore_case: bool) -> tupl
     return f"{column} {operator} %s ESCAPE '\\'", pattern
 
 
+def matches(value: str | None, text: str, *, ignore_case: bool) -> bool:
+    """Return whether a value matches a pattern, outside of a database; raises RQLFilterValueError.
+
+    Linear in the length of both.
+    """
+    found = pieces(text)
+    if value is None:
+        return False
+    if ignore_case:
+        value, found = value.lower(), [piece.lower() for piece in found]
+    if len(found) == 1:
+        return value == found[0]
+    first, *inner, last = found
+    if not value.startswith(first):
+        return False
+    at = len(first)
+    for piece in inner:
+        at = value.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return value.endswith(last) and len(value) - len(last) >= at
+
+
 def lower(value: Any) -> Any:
     """Return a text in lower case (SQLite's `sim_lower`), other values unchanged."""
     return value.lower() if isinstance(value, str) else value

@@ -1,29 +1,33 @@
-"""Distribution agreements: one for each marketplace, derived from it.
+"""Agreements: those of marketplaces, which all contracts of a marketplace refer to.
 
-It needs no row: its id and its name follow from the marketplace's. All contracts of a
-marketplace refer to it.
+Their names follow the marketplace's.
 """
 
 from __future__ import annotations
 
-from django.db.models import TextField, Value
-from django.db.models.functions import Concat, Substr
+from django.db.models import F, Q, TextField, Value
+from django.db.models.functions import Coalesce, Concat, NullIf, Substr
 
-from requests_queue.catalog.models import Marketplace
+from requests_queue.catalog.models import Agreement, Marketplace
 
-KIND = "distribution"
 _NAME = "Distribution agreement of "
+# Of the agreement that a marketplace's contracts refer to.
+OF_CONTRACTS = Q(parent=None, marketplace__isnull=False)
 
 
 def id_of(row: Marketplace) -> str:
-    """Return the id of a marketplace's agreement: `AGD-000-0` and the digits of `MP-ddddd`."""
-    digits = row.id.removeprefix("MP-")
-    return f"AGD-000-0{digits[:2]}-{digits[2:]}"
+    """Return the id of a marketplace's agreement."""
+    return Agreement.of_marketplace(row).id
 
 
 def name_of(row: Marketplace) -> str:
     """Return the name of a marketplace's agreement."""
     return f"{_NAME}{row.name}"
+
+
+def shown_name(row: Agreement) -> str:
+    """Return the name of any agreement."""
+    return row.name or (name_of(row.marketplace) if row.marketplace else "")
 
 
 def id_by(route: str = "") -> Concat:
@@ -36,3 +40,9 @@ def id_by(route: str = "") -> Concat:
 
 def name_by(route: str = "") -> Concat:
     return Concat(Value(_NAME), f"{route}name", output_field=TextField())
+
+
+def shown_name_by() -> Coalesce:
+    """Return the name of any agreement as an expression."""
+    own = NullIf(F("name"), Value(""), output_field=TextField())
+    return Coalesce(own, name_by("marketplace__"), output_field=TextField())

@@ -3,6 +3,7 @@
 from requests_queue.catalog.views import (
     accounts,
     agreements,
+    brands,
     contracts,
     hubs,
     product_actions,
@@ -18,6 +19,7 @@ from requests_queue.catalog.views import (
 _VIEWS = (
     accounts,
     agreements,
+    brands,
     contracts,
     hubs,
     product_actions,

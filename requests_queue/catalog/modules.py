@@ -10,6 +10,7 @@ BY_PATH = {
     "accounts": "Account",
     "agreements": "Partners",
     "assets": "Subscriptions",
+    "branding": "Account",
     "categories": "Products",
     "contracts": "Partners",
     "conversations": "Conversations",

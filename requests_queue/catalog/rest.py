@@ -7,7 +7,7 @@ from DRF's settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, cast
 
 from django.db.models import Model, QuerySet
@@ -142,10 +142,14 @@ class Collection(GenericViewSet):  # type: ignore[type-arg]
         complete = self.complete(filtered.model._default_manager.all()).order_by()
         rows = {row.pk: row for row in complete.filter(pk__in=keys)} if keys else {}
         select = getattr(request, "rql_select", {"select": {}})["select"]
+        self.load_selected(rows.values(), select)
         represent = type(self).represent
         # A row that was deleted meanwhile is missing.
         page = [prune(represent(rows[key]), select) for key in keys if key in rows]
         return self.get_paginated_response(page)
+
+    def load_selected(self, rows: Iterable[Any], select: Mapping[str, bool]) -> None:
+        """Load, for the rows of a page, the parts that a list has only if `select` names them."""
 
     def retrieve(self, request: Request, **kwargs: Any) -> Response:
         """Answer 200 with the object, 404 where there is none for this account."""

@@ -11,6 +11,7 @@ from django.db.models import (
     BooleanField,
     Count,
     Exists,
+    Model,
     OuterRef,
     Q,
     QuerySet,
@@ -21,6 +22,7 @@ from django.db.models.functions import Coalesce
 
 from requests_queue.catalog.models import (
     Account,
+    Agreement,
     Asset,
     Connection,
     Contract,
@@ -72,10 +74,25 @@ def listings(account: Account) -> QuerySet[Listing]:
     return Listing.objects.filter(**party(account, "contract__"))
 
 
+def placeholders(account: Account, model: type[Model], route: str) -> QuerySet[Any]:
+    """Return what stands in orders of the account's preview environment, in no list.
+
+    `route` leads to the model's row from a subscription, `connection__hub`.
+    """
+    orders = assets(account).filter(connection__public_id=PREVIEW_CONNECTION, **{route: _OUTER})
+    return model._default_manager.filter(Exists(orders))
+
+
 def require_vendor(account: Account) -> None:
     """Raise Forbidden for a provider."""
     if not account.is_vendor:
         raise Forbidden("Only the product's vendor can change it.")
+
+
+def require_provider(account: Account, kind: str) -> None:
+    """Raise Forbidden for a vendor; `kind` is what only providers write, in the plural."""
+    if account.is_vendor:
+        raise Forbidden(f"{kind} are written by their provider only.")
 
 
 def products(account: Account) -> QuerySet[Product]:
@@ -116,6 +133,13 @@ def marketplaces(account: Account) -> QuerySet[Marketplace]:
     if not account.is_vendor:
         return Marketplace.objects.filter(owner=account)
     return Marketplace.objects.filter(Exists(contracts(account).filter(marketplace=_OUTER)))
+
+
+def agreements(account: Account) -> QuerySet[Agreement]:
+    """Return a provider's own agreements; a vendor's: those that its contracts are made from."""
+    if not account.is_vendor:
+        return Agreement.objects.filter(owner=account)
+    return Agreement.objects.filter(parent=None, marketplace__in=marketplaces(account))
 
 
 def tier_accounts(account: Account) -> QuerySet[TierAccount]:

@@ -10,6 +10,7 @@ from django.contrib.auth.hashers import make_password
 from requests_queue import clock
 from requests_queue.catalog.models import (
     Account,
+    Agreement,
     Connection,
     Contract,
     Hub,
@@ -151,7 +152,11 @@ def add_marketplaces(at: datetime) -> dict[str, int]:
         enrolled=at - timedelta(days=369),
         signed=at - timedelta(days=368),
     )
-    added = {"marketplaces": add_missing([marketplace]), "hubs": add_missing([hub])}
+    added = {
+        "marketplaces": add_missing([marketplace]),
+        "agreements": add_missing([Agreement.of_marketplace(marketplace)]),
+        "hubs": add_missing([hub]),
+    }
     if added["hubs"]:
         # Only with a new hub: the user may have removed the marketplace from an existing one.
         link = Hub.marketplaces.through

@@ -214,6 +214,7 @@ def _shared_rows(number: int) -> Iterator[QuerySet[Any]]:
         yield User.objects.filter(account=PROVIDER)
         yield catalog.Hub.objects.filter(company=PROVIDER)
         yield catalog.Marketplace.objects.filter(owner=PROVIDER)
+        yield catalog.Agreement.objects.filter(owner=PROVIDER)
         yield catalog.Hub.marketplaces.through._default_manager.filter(hub__company=PROVIDER)
     if number == NEW_DISTRIBUTOR:
         yield Account.objects.filter(pk=VENDOR)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from requests_queue.catalog.models import Contract
-from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB
+from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB, MARKETPLACE
 from requests_queue.seed.accounts import VENDOR as ACCOUNT
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, SUITE
@@ -278,6 +278,20 @@ def _hub(callers: Callers) -> str:
     return str(_must(callers[DISTRIBUTOR].post("/hubs", _NEW_HUB))["id"])
 
 
+def _marketplace(callers: Callers) -> str:
+    return str(_must(callers[DISTRIBUTOR].post("/marketplaces", _NEW_MARKETPLACE))["id"])
+
+
+def _program(callers: Callers) -> str:
+    return str(_must(callers[DISTRIBUTOR].post("/agreements", _NEW_PROGRAM))["id"])
+
+
+_NEW_MARKETPLACE = {
+    "name": "Northland Germany", "description": "Sells in Germany.", "currency": "EUR",
+    "zone": "EU", "countries": [{"id": "DE"}],
+    "hubs": [{"hub": {"id": HUB}, "external_id": "de-1"}],
+}  # fmt: skip
+_NEW_PROGRAM = {"title": "Program", "description": "For all.", "type": "program"}
 _NEW_HUB = {
     "name": "Northland Shop", "description": "Sells to resellers.", "instance_id": "shop-1",
     "instance_type": "api",
@@ -352,6 +366,13 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/hubs"): Call(DISTRIBUTOR, _NEW_HUB),
     ("PUT", "/hubs/{}"): Call(DISTRIBUTOR, {"description": "Sells."}, _hub),
     ("DELETE", "/hubs/{}"): Call(DISTRIBUTOR, None, _hub),
+    ("POST", "/marketplaces"): Call(DISTRIBUTOR, _NEW_MARKETPLACE),
+    ("PUT", "/marketplaces/{}"): Call(DISTRIBUTOR, {"description": "Sells."}, _marketplace),
+    ("DELETE", "/marketplaces/{}"): Call(DISTRIBUTOR, None, _marketplace),
+    ("POST", "/agreements"): Call(DISTRIBUTOR, _NEW_PROGRAM),
+    ("POST", "/agreements/{}/agreements"): Call(
+        DISTRIBUTOR, {"title": "Distribution", "marketplace": {"id": MARKETPLACE}}, _program
+    ),
     ("POST", "/contracts/{}/enroll"): Call(VENDOR, None, _contract("enrolling")),
     ("POST", "/contracts/{}/sign"): Call(DISTRIBUTOR, None, _contract("pending")),
     ("POST", "/contracts/{}/reject"): Call(DISTRIBUTOR, None, _contract("pending")),

@@ -71,6 +71,9 @@ ELSEWHERE = {
     "live/": "tests/portal/test_live_pages.py",
     "public/v1/docs": "the document",
     "public/v1/schema": "the document",
+    "public/v1": "addresses, the same for all",
+    "public/v1/branding/brand": "tests/queue/catalog/test_reference_lists.py",
+    "public/v1/pricing/versions": "empty for all",
     "public/v1/categories": "tests/queue/catalog/test_reference_lists.py",
     "public/v1/localization/locales": "the same for all",
     "public/v1/products/{}/messages": "tests/queue/catalog/test_reference_lists.py",
@@ -123,8 +126,13 @@ ELSEWHERE = {
 }
 # Observe and move the whole sandbox, by any API key: docs/observing.md.
 WHOLE_SANDBOX = "sandbox/"
-# Only some objects have these: the first file has no invalid rows, the first subscription no usage.
-EMPTY = {"/usage/files/{}/errors", "/assets/{}/usage/aggregates"}
+# Only some objects have these: the first file has no invalid rows, the first subscription no usage,
+# and only programs have agreements.
+EMPTY = {
+    "/agreements/{}/agreements",
+    "/assets/{}/usage/aggregates",
+    "/usage/files/{}/errors",
+}
 # Objects that two accounts with a common partner both see.
 SHARED = {
     "new vendor": ("/agreements/", "/hubs/", "/marketplaces/"),

@@ -27,7 +27,8 @@ ALONE = 12
 # Companies and their places, of which there are one or two here; and two columns of one table.
 _SHORT = {
     "/assets/{}/usage/aggregates", "/products/{}/versions/{}/actions",
-    "/accounts", "/accounts/{}/users", "/agreements", "/agreements/{}/products/{}/marketplaces",
+    "/accounts", "/accounts/{}/users", "/agreements", "/agreements/{}/agreements",
+    "/agreements/{}/products/{}/marketplaces",
     "/contracts", "/contracts/{}/versions", "/hubs", "/hubs/{}/marketplaces", "/marketplaces",
     "/products/{}/media", "/usage/aggregates", "/usage/chunks", "/usage/files/{}/errors",
     "/usage/reconciliations",
@@ -85,7 +86,7 @@ def test_more_rows_need_no_more_statements(callers: dict[str, Caller], side: str
     lists = list(longest(caller))
     assert len(lists) > 20
     assert {path for path, _, rows in lists if rows < 3} <= _SHORT
-    for _, full, rows in lists:
+    for _, full, rows in (each for each in lists if each[2]):
         many = statements(caller, f"{full}?limit=1000")
         # Rows differ in what they show: compare with the maximum over several pages of one row.
         one: Counter[str] = Counter()

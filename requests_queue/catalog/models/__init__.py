@@ -4,6 +4,7 @@ from requests_queue.catalog.models.accounts import Account, ApiToken, User
 from requests_queue.catalog.models.assets import Asset, TierAccount, TierAccountVersion
 from requests_queue.catalog.models.audit import AuditEntry
 from requests_queue.catalog.models.directory import (
+    Agreement,
     Connection,
     Contract,
     Hub,
@@ -24,6 +25,7 @@ from requests_queue.catalog.models.products import (
 
 __all__ = [
     "Account",
+    "Agreement",
     "ApiToken",
     "Asset",
     "AuditEntry",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.db import models
+from typing import Any
+
+from django.db import models, transaction
 from django.db.models import Case, F, Value, When
 
 from requests_queue.catalog.models.accounts import Account
@@ -20,6 +22,50 @@ class Marketplace(Named):
     zone = models.CharField(max_length=2, default="EU")
     currency = models.CharField(max_length=3, default="USD")
     countries = models.JSONField(default=list)
+    # What each hub calls it, by the hub's id.
+    hub_external_ids = models.JSONField(default=dict, editable=False)
+
+    @transaction.atomic
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save the marketplace; a new one gets the agreement that its contracts are made from."""
+        is_new = self._state.adding
+        super().save(*args, **kwargs)
+        if is_new:
+            Agreement.of_marketplace(self).save(force_insert=True)
+
+
+class Agreement(Named):
+    """What contracts are made from (`AGP-`, `AGD-`).
+
+    A marketplace has one distribution agreement without a name, for all of its contracts; providers
+    create programs and, in them, further ones.
+    """
+
+    # Empty: `catalog.agreements.name_of` its marketplace.
+    name = models.CharField(max_length=100, blank=True)
+    type = models.CharField(max_length=16)
+    description = models.TextField(blank=True)
+    document_type = models.CharField(max_length=16, default="none")
+    auto_accept = models.BooleanField(default=False)
+    owner = models.ForeignKey(Account, models.CASCADE, related_name="agreements")
+    parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="agreements")
+    marketplace = models.ForeignKey(
+        Marketplace, models.CASCADE, null=True, related_name="agreements"
+    )
+    updated = models.DateTimeField()
+
+    @classmethod
+    def of_marketplace(cls, row: Marketplace) -> Agreement:
+        """Return the unsaved agreement of a marketplace: `AGD-000-0`, the digits of `MP-ddddd`."""
+        digits = row.id.removeprefix("MP-")
+        return cls(
+            id=f"AGD-000-0{digits[:2]}-{digits[2:]}",
+            type="distribution",
+            owner_id=row.owner_id,
+            marketplace_id=row.id,
+            created=row.created,
+            updated=row.created,
+        )
 
 
 class Hub(Named):

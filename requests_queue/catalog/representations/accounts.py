@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from requests_queue.api.resources import CREATED, HAPPENED, Field, Part, Resource
+from requests_queue.api.resources import CREATED, HAPPENED, Field, Part, Resource, absent
+from requests_queue.api.schema import Stamp
 from requests_queue.catalog.models import Account, User
 from requests_queue.catalog.representations import icon
 
@@ -27,6 +28,7 @@ ACCOUNT = Resource(
     },
     model=Account,
     search=("id", "name"),
+    also=absent("public", type=bool | None),
 )
 
 
@@ -46,7 +48,7 @@ ACCOUNT_USER = Resource(
             "The moments of a user.",
             {
                 "created": Field(HAPPENED, "date_joined"),
-                "activated": Field(HAPPENED, "date_joined", unfiltered=True),
+                "activated": Field(HAPPENED, "date_joined"),
             },
         ),
         # The document has an address in it, or no such key.
@@ -54,5 +56,21 @@ ACCOUNT_USER = Resource(
     },
     model=User,
     search=("id", "email"),
-    also={"email": "email", "name": Field(str, "shown_name"), "status": Field(str, "shown_status")},
+    also={
+        "email": "email",
+        "name": Field(str, "shown_name"),
+        "status": Field(str, "shown_status"),
+        **absent(
+            "domain.auth.idp.id",
+            "domain.id",
+            "external_id",
+            "groups.id",
+            "groups.name",
+            "idp.id",
+            "tags.id",
+            "tags.name",
+        ),
+        **absent("domain.auth.enforce", type=bool | None),
+        **absent("events.invited.at", "events.signed.at", type=Stamp | None),
+    },
 )

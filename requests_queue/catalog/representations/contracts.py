@@ -5,14 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
-from requests_queue.api.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
+from requests_queue.api.resources import (
+    HAPPENED,
+    MADE,
+    NAMED,
+    Constant,
+    Field,
+    Part,
+    Resource,
+    absent,
+)
 from requests_queue.api.schema import Stamp
 from requests_queue.catalog import agreements
-from requests_queue.catalog.models import Contract, Marketplace
+from requests_queue.catalog.models import Agreement, Contract
 from requests_queue.catalog.representations import PICTURED
-
-# All contracts here are of one kind; the other is `test`.
-CONTRACT_KIND = "production"
 
 _AGREEMENT = replace(
     NAMED, keys={"id": Field(str, agreements.id_of), "name": Field(str, agreements.name_of)}
@@ -25,7 +31,7 @@ _CONTRACT: dict[str, Any] = {
     "status": Literal["enrolling", "pending", "active", "rejected", "terminated"],
     "version": Constant(1, int),
     "version_created": Field(Stamp, "created", unfiltered=True),
-    "kind": Constant(CONTRACT_KIND, Literal["production", "test"]),
+    "kind": Constant("production", Literal["production", "test"]),
     "owner": Field(PICTURED, "vendor"),
     "issuer": Field(PICTURED, "provider"),
     "agreement": Field(_AGREEMENT, "marketplace"),
@@ -51,7 +57,23 @@ CONTRACT = Resource(
         "agreement.id": Field(str, "agreement_id"),
         "agreement.name": Field(str, "agreement_name"),
         "agreement.owner.id": "provider__id",
-        "kind": Field(str, "kind_of_all"),
+        **absent(
+            "agreement.product_groups.id",
+            "agreement.product_groups.products.id",
+            "agreement.sourcing_agreement.id",
+            "agreement.sourcing_agreement.type",
+            "events.created.by.id",
+            "events.created.by.name",
+            "events.signed.by.id",
+            "events.signed.by.name",
+            "partner.id",
+            "referral.agreement.id",
+            "sourcing.listing.id",
+            "sourcing.marketplace.id",
+            "sourcing.marketplace.name",
+            "sourcing.product.id",
+            "sourcing.product.name",
+        ),
     },
 )
 CONTRACT_VERSION = Part(
@@ -68,20 +90,21 @@ CONTRACT_VERSION = Part(
     },
 )
 
-# Of the fields of the document those that connect-sdk and the Haxe SDK read.
 AGREEMENT = Resource(
     "Agreement",
-    "What the contracts of a marketplace are made from.",
+    "What contracts are made from; a distribution agreement is for a marketplace.",
     {
-        "id": Field(str, agreements.id_of),
-        "name": Field(str, agreements.name_of),
-        "type": Constant(agreements.KIND, Literal["distribution"]),
-        "title": Field(str, agreements.name_of),
-        "description": Constant("", str),
+        "id": str,
+        "name": Field(str, agreements.shown_name),
+        "type": Literal["distribution", "program"],
+        "title": Field(str, agreements.shown_name),
+        "description": str,
         "created": Stamp,
-        "updated": Field(Stamp, "created"),
+        "updated": Stamp,
+        "events": MADE,
         "owner": Field(PICTURED),
-        "marketplace": PICTURED,
+        "document_type": Literal["external", "uploaded", "none"],
+        "auto_accept": bool,
         "version": Constant(1, int),
         "active": Constant(True, bool),
         "version_created": Field(Stamp, "created", unfiltered=True),
@@ -90,16 +113,21 @@ AGREEMENT = Resource(
             "AgreementStats",
             "How many of what an agreement has.",
             {
-                "contracts": Field(int, "contract_count", unfiltered=True),
+                "contracts": Field(int, "contract_count"),
                 "versions": Constant(1, int),
             },
         ),
+        "marketplace": Field(PICTURED, optional=True),
+        "parent": Field(
+            replace(NAMED, keys={"id": str, "name": Field(str, agreements.shown_name)}),
+            optional=True,
+        ),
     },
-    model=Marketplace,
+    model=Agreement,
+    search=("id",),
     also={
-        "id": Field(str, "agreement_id"),
-        "name": Field(str, "agreement_name"),
-        "type": Field(str, "agreement_type"),
-        "title": Field(str, "agreement_name"),
+        "name": Field(str, "name_shown"),
+        "title": Field(str, "name_shown"),
+        **absent("forms.id", "forms.type"),
     },
 )

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from requests_queue.api.filtering import ConnectFilters
 from requests_queue.api.inside_json import inside_json
-from requests_queue.api.resources import CREATED, MADE, NAMED, Constant, Field, Many, Part, Resource
+from requests_queue.api.resources import (
+    CREATED,
+    MADE,
+    NAMED,
+    Field,
+    Many,
+    Part,
+    Resource,
+    absent,
+)
 from requests_queue.api.schema import AnyReference, Stamp
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations import PICTURED, icon
@@ -58,6 +69,7 @@ CONNECTION = Resource(
     },
     model=Connection,
     search=("id", "hub.name"),
+    also=absent("product_version_type"),
 )
 HUB_CONNECTION = Resource(
     "HubConnection",
@@ -89,7 +101,7 @@ HUB_MARKETPLACE = Resource(
         "name": str,
         "icon": Field(str, icon),
         "description": str,
-        "external_id": Constant("", str),
+        "external_id": Field(str, lambda row: row.hub_external_ids.get(row.seen_in, "")),
     },
     model=Marketplace,
 )
@@ -115,9 +127,12 @@ MARKETPLACE = Resource(
             Part(
                 "HubOfMarketplace",
                 "A hub of a marketplace, and what it calls it.",
-                {"hub": NAMED, "external_id": Constant("", str)},
+                {"hub": Field(NAMED), "external_id": str},
             ),
-            lambda row: row.hubs.all(),
+            lambda row: [
+                SimpleNamespace(hub=hub, external_id=row.hub_external_ids.get(hub.pk, ""))
+                for hub in row.hubs.all()
+            ],
         ),
         "active_contracts": Field(int, "active_contract_count"),
         "countries": Field(list[AnyReference], unfiltered=True),
@@ -132,6 +147,13 @@ MARKETPLACE = Resource(
     model=Marketplace,
     search=("id", "name"),
     filter_base=_DistinctFilters,
-    also={"owner_id": "owner__id", "hubs.id": "hubs__id", "hubs.name": "hubs__name"},
+    also={
+        "owner_id": "owner__id",
+        "hubs.id": "hubs__id",
+        "hubs.name": "hubs__name",
+        # The view annotates it.
+        "agreements.id": Field(str, "agreement_id"),
+        **absent("alt_currency_1", "alt_currency_2", "locales.id", "locales.name"),
+    },
     custom=inside_json(Marketplace, "countries", {"countries.id": "id", "countries.name": "name"}),
 )

@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 from requests_queue.api.resources import NAMED, Field, Part
-from requests_queue.api.schema import Id, Stamp
+from requests_queue.api.schema import Free, Id, Stamp
 from requests_queue.catalog.configured_values import of_product
+from requests_queue.catalog.models import Product
+from requests_queue.catalog.representations import PRODUCT_REFERENCE
+from requests_queue.catalog.representations.products import capabilities
 from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import ConfiguredValue, Environment
 
+
+def show_capabilities(product: Product) -> None:
+    """Let the representation of an order's product have its capabilities."""
+    product.shows_capabilities = True  # type: ignore[attr-defined]
+
+
+PRODUCT = Part(
+    "OrderedProduct",
+    "A product, as orders name it; with its capabilities where `select` names them.",
+    {
+        **PRODUCT_REFERENCE.keys,
+        "capabilities": Field(
+            Free,
+            lambda row: (
+                capabilities(row.capabilities) if hasattr(row, "shows_capabilities") else None
+            ),
+            optional=True,
+        ),
+    },
+)
 CONNECTION = Part(
     "ConnectionReference",
     "A product's connection to a hub, as orders have it.",

@@ -13,8 +13,17 @@ from django.db.models import Q
 from django.utils.crypto import salted_hmac
 from py_rql.constants import RQL_NULL
 
-from requests_queue.api.filter_tables import looked_up
-from requests_queue.api.resources import HAPPENED, MADE, NAMED, Constant, Field, Part, Resource
+from requests_queue.api.filter_tables import looked_up, parts
+from requests_queue.api.resources import (
+    HAPPENED,
+    MADE,
+    NAMED,
+    Constant,
+    Field,
+    Part,
+    Resource,
+    absent,
+)
 from requests_queue.api.schema import Free, Json, Named, Stamp, Uri
 from requests_queue.catalog.models import Item, Product, ProductAction, ProductMedia, Template
 from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE, icon
@@ -164,13 +173,22 @@ PRODUCT = Resource(
     search=("id", "name"),
     also={
         "replacement.id": "replacement__id",
+        "category.id": Field(str, "category_id"),
+        "category.name": Field(str, "category_name"),
+        **absent(
+            "events.published.by.id",
+            "events.published.by.name",
+            "events.updated.by.id",
+            "events.updated.by.name",
+            "groups.id",
+            "sourcing.marketplaces",
+        ),
         # CloudBlue's Zapier app asks for `product.visibility.owner`.
         **{f"product.visibility.{name}": field for name, field in _SEEN_BY.items()},
     },
     custom=[
         looked_up("version", _is_version, ordering="version"),
-        looked_up("category.id", lambda pk: Q(category__id=pk)),
-        looked_up("category.name", lambda name: Q(category__name=name)),
+        *parts("category.parent"),
     ],
 )
 
@@ -247,6 +265,9 @@ ITEM = Resource(
         "precision": Field(str, "small_precision"),
         "unit.id": Field(str, "unit_id"),
         "unit.title": Field(str, "unit_title"),
+        # Of the working copy, the only version.
+        **absent("app.id", "applicability", "group.id", "usage_data_type", "version"),
+        "frozen": Constant(False, bool),
     },
 )
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from django.db.models import Q
 
 from requests_queue.api.filter_tables import looked_up, parts
-from requests_queue.api.resources import HAPPENED, NAMED, Constant, Field, Part, Resource
+from requests_queue.api.resources import HAPPENED, NAMED, Constant, Field, Part, Resource, absent
 from requests_queue.catalog.models import TierAccount
 from requests_queue.catalog.representations import PICTURED, REGION
 from requests_queue.catalog.schema import ContactInfo, Environment
@@ -65,7 +65,7 @@ TIER_ACCOUNT = Resource(
     also={
         "parent.parent.id": "parent__parent__id",
         "contact_info.contact.email": Field(str, "contact_email"),
-        "db": Field(str, "region"),
+        **absent("events.created.by", "events.updated.by"),
     },
     custom=[
         looked_up(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 from django.db.models import Q
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from requests_queue.api.filter_tables import looked_up
-from requests_queue.api.resources import MADE, Constant, Field, Part, Resource
-from requests_queue.api.schema import Free, Named
+from requests_queue.api.resources import MADE, Constant, Field, Part, Resource, absent
+from requests_queue.api.schema import Json
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.catalog.spreadsheets import workbook_writer
@@ -47,23 +48,40 @@ TRANSLATION = Resource(
             },
         ),
         "owner": Field(PICTURED),
-        "locale": Constant(LOCALE, Named),
+        "locale": Part(
+            "TranslationLocale",
+            "The language of a translation.",
+            {key: Constant(text, str) for key, text in LOCALE.items()},
+        ),
         "description": Constant("", str),
         "primary": Constant(True, bool),
-        "auto": Constant({"enabled": False, "status": "off"}, Free),
-        "stats": Constant({"total": _TEXTS, "translated": _TEXTS}, Free),
+        "auto": Part(
+            "AutomaticTranslation",
+            "Whether the platform translates: it doesn't.",
+            {"enabled": Constant(False, bool), "status": Constant("off", str)},
+        ),
+        "stats": Part(
+            "TranslationStats",
+            "How many texts there are, and how many of them are translated.",
+            {"total": Constant(_TEXTS, int), "translated": Constant(_TEXTS, int)},
+        ),
         "status": Constant("active", str),
         "events": MADE,
     },
     model=Product,
-    # The view annotates it.
-    also={"primary": Field(bool, "is_primary")},
+    also=absent(
+        "context.id",
+        "events.created.by.id",
+        "events.created.by.name",
+        "events.updated.by.id",
+        "events.updated.by.name",
+    ),
     custom=[looked_up("id", translation_by_id, ordering="pk")],
 )
 
 
-def attributes(row: Product) -> bytes:
-    """Return the workbook of a product's texts, as Connect's sheet Attributes has them."""
+def _texts(row: Product) -> dict[str, str]:
+    """Return a product's texts by their keys in a translation."""
     settings = row.customer_ui_settings
     texts = {
         "description": row.short_description,
@@ -72,10 +90,36 @@ def attributes(row: Product) -> bytes:
         "customer_ui_settings.getting_started": settings.get("getting_started", ""),
     }
     assert len(texts) == _TEXTS
-    rows: list[list[str | None]] = [
-        ["key", f"English ({translation_id(row)})", "value", "comment", "editor"]
+    return {f"product.{row.pk}.{key}": text for key, text in texts.items()}
+
+
+ATTRIBUTE = Part(
+    "TranslationAttribute",
+    "A text of a product in a language.",
+    {
+        "key": str,
+        "value": str,
+        "comment": Constant(None, str | None),
+        "auto_translated": Constant(False, bool),
+        "events": Field(MADE, "product"),
+    },
+)
+
+
+def attributes(row: Product) -> list[Json]:
+    """Return a product's texts as attributes of its translation."""
+    return [
+        ATTRIBUTE.represent(SimpleNamespace(key=key, value=text, product=row))
+        for key, text in _texts(row).items()
     ]
-    for key, text in texts.items():
+
+
+def workbook(row: Product) -> bytes:
+    """Return the workbook of a product's texts, as Connect's sheet Attributes has them."""
+    rows: list[list[str | None]] = [
+        ["key", f"{LOCALE['name']} ({translation_id(row)})", "value", "comment", "editor"]
+    ]
+    for key, text in _texts(row).items():
         storable = ILLEGAL_CHARACTERS_RE.sub("", text) or None
-        rows.append([f"product.{row.pk}.{key}", storable, storable, None, "-"])
+        rows.append([key, storable, storable, None, "-"])
     return workbook_writer.write({"Attributes": rows})

@@ -4,43 +4,75 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Exists, Model, OuterRef, QuerySet, TextField, Value
+from django.db.models import Case, Count, Exists, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.urls import path
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from requests_queue.api.schema import Documented
 from requests_queue.catalog import agreements, visibility
-from requests_queue.catalog.models import Listing, Marketplace, Product
+from requests_queue.catalog.models import Account, Agreement, Listing, Marketplace, Product
 from requests_queue.catalog.representations.contracts import AGREEMENT
 from requests_queue.catalog.representations.hubs import MARKETPLACE
 from requests_queue.catalog.representations.products import PRODUCT
 from requests_queue.catalog.rest import Collection, routes
+from requests_queue.catalog.views.audited import AuditedCollection
 from requests_queue.catalog.views.hubs import Marketplaces
 from requests_queue.catalog.views.products import Products
+from requests_queue.catalog.writes import agreements as writes
+from requests_queue.db.rows import get_row
 from requests_queue.errors import Missing
 
 
-class Agreements(Collection):
-    """`/agreements`, for both sides, read-only: those of the marketplaces that the caller sees."""
+class Agreements(AuditedCollection):
+    """`/agreements`, for both sides: a provider's own, a vendor's by contracts.
+
+    The provider creates programs.
+    """
 
     documented = Documented("Agreements", "agreement", AGREEMENT)
+    bodies = {"create": writes.AgreementInput()}
 
-    def visible(self) -> QuerySet[Marketplace]:
-        """Return the marketplaces, each with what its agreement is called."""
-        return visibility.marketplaces(self.account).alias(
-            agreement_id=agreements.id_by(),
-            agreement_name=agreements.name_by(),
-            agreement_type=Value(agreements.KIND, TextField()),
-        )
+    def visible(self) -> QuerySet[Agreement]:
+        """Return the agreements, each with what it is called."""
+        rows = visibility.agreements(self.account)
+        return rows.alias(name_shown=agreements.shown_name_by())
 
-    def annotations(self) -> dict[str, Coalesce]:
+    def annotations(self) -> dict[str, Case]:
         """Return the count of an agreement's contracts."""
-        contracts = visibility.contracts(self.account)
-        return {"contract_count": visibility.count(contracts, "marketplace")}
+        contracts = visibility.contracts(self.account).filter(marketplace=OuterRef("marketplace"))
+        counted = contracts.order_by().values("marketplace").annotate(n=Count("pk")).values("n")
+        count = Coalesce(Subquery(counted), 0)
+        return {"contract_count": Case(When(agreements.OF_CONTRACTS, then=count), default=0)}
 
-    def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
-        """Return the row by the agreement's id."""
-        return rows.filter(agreement_id=pk).first()
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Create a program agreement, for providers: 201, 400 or 403."""
+        visibility.require_provider(self.account, "Agreements")
+        return self.created(writes.create(self.body, self.account))
+
+
+def _agreement(account: Account, pk: str) -> Agreement:
+    """Return the agreement in a path; raises Missing."""
+    return get_row(visibility.agreements(account), pk)
+
+
+class AgreementsOfProgram(Agreements):
+    """`/agreements/{id}/agreements`, for both sides; the provider creates them."""
+
+    documented = Documented("Agreements", "agreement of a program", AGREEMENT)
+    bodies = {"create": writes.DistributionAgreementInput()}
+
+    def visible(self) -> QuerySet[Agreement]:
+        """Return the agreements in the program; raises Missing."""
+        program = _agreement(self.account, self.kwargs["agreement_id"])
+        return super().visible().filter(parent=program)
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Create a distribution agreement, for the program's provider: 201, 400 or 403."""
+        program = _agreement(self.account, self.kwargs["agreement_id"])
+        visibility.require_provider(self.account, "Agreements")
+        return self.created(writes.create_in(program, self.body, self.account))
 
 
 class InAgreement(Collection):
@@ -48,12 +80,12 @@ class InAgreement(Collection):
 
     def listings(self) -> QuerySet[Listing]:
         """Return what is listed under the agreement in the path; raises Missing."""
-        pk = self.kwargs["agreement_id"]
-        rows = visibility.marketplaces(self.account).alias(agreement_id=agreements.id_by())
-        row = rows.filter(agreement_id=pk).first()
-        if row is None:
-            raise Missing(pk)
-        return visibility.listings(self.account).filter(contract__marketplace=row, status="listed")
+        row = _agreement(self.account, self.kwargs["agreement_id"])
+        listed = visibility.listings(self.account).filter(status="listed")
+        if row.parent_id or row.marketplace_id is None:
+            # No contract is made from it.
+            return listed.none()
+        return listed.filter(contract__marketplace=row.marketplace_id)
 
 
 class AgreementProducts(InAgreement, Products):
@@ -83,6 +115,10 @@ _PRODUCTS = "agreements/<str:agreement_id>/products"
 urlpatterns = routes(
     "agreements",
     Agreements,
+    path(
+        "agreements/<str:agreement_id>/agreements",
+        AgreementsOfProgram.as_view({"get": "list", "post": "create"}),
+    ),
     path(_PRODUCTS, AgreementProducts.as_view({"get": "list"})),
     path(
         f"{_PRODUCTS}/<str:product_id>/marketplaces", AgreementMarketplaces.as_view({"get": "list"})

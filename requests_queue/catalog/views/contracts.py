@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet, TextField, Value
+from django.db.models import QuerySet
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -12,18 +12,15 @@ from rest_framework.response import Response
 from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import agreements, visibility
 from requests_queue.catalog.models import Contract
-from requests_queue.catalog.representations.contracts import (
-    CONTRACT,
-    CONTRACT_KIND,
-    CONTRACT_VERSION,
-)
+from requests_queue.catalog.representations.contracts import CONTRACT, CONTRACT_VERSION
 from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.audited import AuditedCollection
+from requests_queue.catalog.views.placeholders import ReadPlaceholders
 from requests_queue.catalog.writes import contracts
 from requests_queue.errors import Missing
 
 
-class Contracts(AuditedCollection):
+class Contracts(ReadPlaceholders, AuditedCollection):
     """`/contracts`, for both sides: those that the caller is a party of."""
 
     documented = Documented(
@@ -32,10 +29,10 @@ class Contracts(AuditedCollection):
         CONTRACT,
         answers={name: Answer(200) for name in contracts.STEPS},
     )
+    in_orders = "contract"
 
     def visible(self) -> QuerySet[Contract]:
         return visibility.contracts(self.account).alias(
-            kind_of_all=Value(CONTRACT_KIND, TextField()),
             agreement_id=agreements.id_by("marketplace__"),
             agreement_name=agreements.name_by("marketplace__"),
         )

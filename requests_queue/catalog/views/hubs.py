@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from django.db.models import Prefetch, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Prefetch, QuerySet, TextField, Value
+from django.db.models.functions import Coalesce, Concat
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.api.schema import Documented
-from requests_queue.catalog import visibility
+from requests_queue.catalog import agreements, visibility
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations.hubs import (
     HUB,
@@ -19,17 +19,19 @@ from requests_queue.catalog.representations.hubs import (
 )
 from requests_queue.catalog.rest import Collection, routes
 from requests_queue.catalog.views.audited import AuditedCollection
-from requests_queue.catalog.writes import hubs
+from requests_queue.catalog.views.placeholders import ReadPlaceholders
+from requests_queue.catalog.writes import hubs, marketplaces
 from requests_queue.db.rows import get_row
 
 
-class Hubs(AuditedCollection):
+class Hubs(ReadPlaceholders, AuditedCollection):
     """`/hubs`, for both sides: a provider's own, a vendor's by connections and contracts.
 
     The provider writes them.
     """
 
     documented = Documented("Hubs", "hub", HUB)
+    in_orders = "connection__hub"
     bodies = {"create": hubs.HubInput(), "update": hubs.HubInput(partial=True)}
 
     def visible(self) -> QuerySet[Hub]:
@@ -44,7 +46,7 @@ class Hubs(AuditedCollection):
 
     def create(self, request: Request) -> Response:
         """Create a hub, for its provider: 201, 400 or 403."""
-        hubs.require_provider(self.account)
+        visibility.require_provider(self.account, "Hubs")
         return self.created(hubs.create(self.body, self.account))
 
     def update(self, request: Request, pk: str) -> Response:
@@ -59,7 +61,7 @@ class Hubs(AuditedCollection):
 
     def _own(self) -> Hub:
         row: Hub = self.get_object()
-        hubs.require_provider(self.account)
+        visibility.require_provider(self.account, "Hubs")
         return row
 
 
@@ -89,14 +91,30 @@ class HubMarketplaces(InHub):
     def visible(self) -> QuerySet[Marketplace]:
         return visibility.marketplaces(self.account).filter(hubs=self.hub)
 
+    def annotations(self) -> dict[str, Value]:
+        """Return the hub, which has an id of its own for the marketplace."""
+        return {"seen_in": Value(self.kwargs["hub_id"], TextField())}
 
-class Marketplaces(Collection):
-    """`/marketplaces`, for both sides: a provider's own, a vendor's by contracts."""
+
+class Marketplaces(ReadPlaceholders, AuditedCollection):
+    """`/marketplaces`, for both sides: a provider's own, a vendor's by contracts.
+
+    The provider writes them.
+    """
 
     documented = Documented("Marketplaces", "marketplace", MARKETPLACE)
+    bodies = {
+        "create": marketplaces.MarketplaceInput(),
+        "update": marketplaces.MarketplaceInput(partial=True),
+    }
+    in_orders = "marketplace"
 
     def visible(self) -> QuerySet[Marketplace]:
         return visibility.marketplaces(self.account)
+
+    def filtered_by(self) -> dict[str, Concat]:
+        """Return the id of a marketplace's agreement."""
+        return {"agreement_id": agreements.id_by()}
 
     def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
         """Return the marketplaces with the hubs that this account sees."""
@@ -112,6 +130,26 @@ class Marketplaces(Collection):
             "contract_count": visibility.count(contracts, "marketplace"),
             "active_contract_count": visibility.count(active, "marketplace"),
         }
+
+    def create(self, request: Request) -> Response:
+        """Create a marketplace, for its provider: 201, 400 or 403."""
+        visibility.require_provider(self.account, "Marketplaces")
+        return self.created(marketplaces.create(self.body, self.account))
+
+    def update(self, request: Request, pk: str) -> Response:
+        """Change a marketplace, for its provider: 200; what the body lacks stays as it is."""
+        marketplaces.update(self._own().pk, self.body, self.account)
+        return self.answer(self.get_object())
+
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Delete a marketplace that nothing refers to, for its provider: 204 or 400."""
+        marketplaces.delete(self._own().pk, self.account)
+        return Response(status=204)
+
+    def _own(self) -> Marketplace:
+        row: Marketplace = self.get_object()
+        visibility.require_provider(self.account, "Marketplaces")
+        return row
 
 
 urlpatterns = [

@@ -24,6 +24,7 @@ from requests_queue.catalog.representations.parameters import (
 from requests_queue.catalog.representations.products import ITEM, TEMPLATE
 from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.of_product import OfProduct, PartOfProduct
+from requests_queue.catalog.views.placeholders import ReadPlaceholders
 from requests_queue.catalog.writes import configurations
 from requests_queue.catalog.writes import connections as connection_writes
 from requests_queue.catalog.writes import items as item_writes
@@ -113,10 +114,12 @@ class Templates(PartOfProduct):
         return Template.objects.filter(product=self.product)
 
 
-class Connections(OfProduct):
+class Connections(ReadPlaceholders, OfProduct):
     """`/products/{id}/connections`, for both sides: those that the caller is a party of."""
 
     documented = Documented("Products", "connection", CONNECTION)
+    in_orders = "connection"
+    shown_id = "public_id"
     bodies = {
         "create": connection_writes.ConnectionInput(),
         "update": connection_writes.ConnectionUpdate(partial=True),
@@ -125,6 +128,10 @@ class Connections(OfProduct):
     def visible(self) -> QuerySet[Connection]:
         """Return the product's connections."""
         return visibility.connections(self.account).filter(product=self.product)
+
+    def placeholders(self) -> QuerySet[Any]:
+        """Return the product's connection of the preview environment."""
+        return super().placeholders().filter(product=self.product)
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Connect the product to a hub, for its vendor: 201, 400 or 403."""
@@ -149,7 +156,7 @@ class Configurations(OfProduct):
         mine = Q(marketplace=None) | Q(marketplace__in=visibility.marketplaces(self.account))
         return rows.filter(mine).alias(
             is_required=switch_in("parameter__constraints__required"),
-            shared=text_in("parameter__constraints__shared"),
+            shared=text_in("constraints__shared", "parameter__"),
         )
 
     def create(self, request: Request, **kwargs: Any) -> Response:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from requests_queue.api.filter_tables import text_in
 from requests_queue.api.schema import Documented
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
@@ -35,6 +37,10 @@ class Products(AuditedCollection):
 
     def visible(self) -> QuerySet[Product]:
         return visibility.products(self.account)
+
+    def filtered_by(self) -> dict[str, Coalesce]:
+        """Return what the category of a product is called."""
+        return {"category_id": text_in("category__id"), "category_name": text_in("category__name")}
 
     def annotations(self) -> dict[str, Any]:
         """Return why this account sees a product."""

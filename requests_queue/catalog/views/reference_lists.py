@@ -1,7 +1,7 @@
-"""Lists that connect-cli reads to export and synchronize a product.
+"""Lists that connect-cli reads to export and synchronize a product, and Adobe's reports.
 
 They have no objects of their own: categories and units are those of products, locales are
-constants, and a product has no messages.
+constants, a product has no messages, and there are no price lists.
 """
 
 from __future__ import annotations
@@ -45,14 +45,19 @@ class ReferenceList(APIView):
     def get(self, request: Request, **names: str) -> Response:
         """Return 200 with an array and `Content-Range`; raises Invalid for a filter."""
         rows = self.rows(cast(Account, cast(User, request.user).account), **names)
-        make_pager: Any = api_settings.DEFAULT_PAGINATION_CLASS
-        pager = make_pager()
-        page = pager.paginate_queryset(rows, request, self)
-        # Whatever the filter, an empty list is what it finds in one.
-        if rows and set(request.query_params) - {"limit", "offset"}:
-            raise Invalid("", "This list has no filters.")
-        response: Response = pager.get_paginated_response(page)
-        return response
+        return page_of(rows, request, self)
+
+
+def page_of(rows: list[Json], request: Request, view: APIView) -> Response:
+    """Return 200 with a page of objects that have no filters; raises Invalid for a filter."""
+    make_pager: Any = api_settings.DEFAULT_PAGINATION_CLASS
+    pager = make_pager()
+    page = pager.paginate_queryset(rows, request, view)
+    # Whatever the filter, an empty list is what it finds in one.
+    if rows and set(request.query_params) - {"limit", "offset"}:
+        raise Invalid("", "This list has no filters.")
+    response: Response = pager.get_paginated_response(page)
+    return response
 
 
 def _locales(account: Account) -> list[Json]:
@@ -81,9 +86,15 @@ def _units(account: Account) -> list[Json]:
     ]
 
 
+def _price_lists(account: Account) -> list[Json]:
+    """Return nothing: there are no price lists, and so no versions of them."""
+    return []
+
+
 urlpatterns = [
     path("categories", ReferenceList.as_view(rows=categories.known)),
     path("localization/locales", ReferenceList.as_view(rows=_locales)),
+    path("pricing/versions", ReferenceList.as_view(rows=_price_lists)),
     path("products/<str:product_id>/messages", ReferenceList.as_view(rows=_messages)),
     path("settings/units", ReferenceList.as_view(rows=_units)),
 ]

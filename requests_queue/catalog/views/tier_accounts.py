@@ -8,13 +8,13 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from django.db.models import Exists, QuerySet, TextField, Value
+from django.db.models import Exists, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.api.filter_tables import text_in
 from requests_queue.api.schema import Documented
-from requests_queue.catalog import representations, visibility
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import TierAccount, TierAccountVersion
 from requests_queue.catalog.representations.tier_accounts import TIER_ACCOUNT, scopes_of
 from requests_queue.catalog.rest import Collection, routes
@@ -43,7 +43,6 @@ class TierAccounts(AuditedCollection):
         """Return the tier accounts, decommissioned ones too."""
         return visibility.tier_accounts(self.account).alias(
             contact_email=text_in("contact_info__contact__email"),
-            region=Value(representations.REGION, TextField()),
         )
 
     def listed(self) -> QuerySet[TierAccount]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import BooleanField, Model, QuerySet, Value
+from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -13,8 +13,9 @@ from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Product
 from requests_queue.catalog.representations import translations
-from requests_queue.catalog.representations.translations import TRANSLATION
+from requests_queue.catalog.representations.translations import ATTRIBUTE, TRANSLATION
 from requests_queue.catalog.rest import Collection, routes
+from requests_queue.catalog.views.reference_lists import page_of
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -26,12 +27,12 @@ class Translations(Collection):
         "Localization",
         "translation",
         TRANSLATION,
-        answers={"attributes": Answer(200, str, (_XLSX,))},
+        answers={"attributes": Answer(200, [ATTRIBUTE])},
     )
+    lists = frozenset({"attributes"})
 
     def visible(self) -> QuerySet[Product]:
-        primary = Value(True, BooleanField())
-        return visibility.products(self.account).alias(is_primary=primary)
+        return visibility.products(self.account)
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:
         """Return the product by the id of its translation."""
@@ -39,9 +40,11 @@ class Translations(Collection):
 
     @action(detail=True, methods=["get"])
     def attributes(self, request: Request, pk: str) -> HttpResponse:
-        """Return the workbook of the texts: 200."""
-        content = translations.attributes(self.get_object())
-        return HttpResponse(content, content_type=_XLSX)
+        """Return 200 with a page of the texts, or their workbook if `Accept` has its type."""
+        row = self.get_object()
+        if _XLSX in request.headers.get("Accept", ""):
+            return HttpResponse(translations.workbook(row), content_type=_XLSX)
+        return page_of(translations.attributes(row), request, self)
 
 
 urlpatterns = routes("localization/translations", Translations)

@@ -8,7 +8,7 @@ from requests_queue.api.fields import AnyCaseChoice, Input, String, Text, Values
 from requests_queue.catalog.models import Account, Connection, Hub, TierAccount
 from requests_queue.catalog.writes.products import create_row, save
 from requests_queue.db.rows import get_row
-from requests_queue.errors import ActionNotAllowed, Forbidden
+from requests_queue.errors import ActionNotAllowed
 
 TYPES = ("OA", "API")
 
@@ -52,12 +52,6 @@ def delete(pk: str, account: Account) -> None:
         if kind._default_manager.filter(hub=row).exists():
             raise ActionNotAllowed(f"{pk} has {title}: a hub that is in use is not deleted.")
     row.delete()
-
-
-def require_provider(account: Account) -> None:
-    """Raise Forbidden for a vendor."""
-    if account.is_vendor:
-        raise Forbidden("Hubs are written by their provider only.")
 
 
 def _lock(pk: str, account: Account) -> Hub:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
@@ -23,7 +23,7 @@ from requests_queue.queues.billing.representations import (
     Attributes,
     with_stats,
 )
-from requests_queue.queues.fulfillment.models import OPEN, Request
+from requests_queue.queues.fulfillment.representations import pending_requests
 from requests_queue.queues.services import Service
 
 _RELATED = ("billing", "customer", "tier1", "tier2")
@@ -91,13 +91,8 @@ class Subscriptions(Collection):
 
     def complete(self, rows: QuerySet[Asset]) -> QuerySet[Asset]:
         """Return the subscriptions, each with its open request."""
-        pending = Request.objects.filter(status__in=OPEN).select_related("template")
-        opened = Prefetch("requests", pending, to_attr="open_requests")
-        return (
-            super()
-            .complete(rows)
-            .prefetch_related(*sales_context.prefetch(), templates.prefetch(), opened)
-        )
+        shared = *sales_context.prefetch(), templates.prefetch(), pending_requests()
+        return super().complete(rows).prefetch_related(*shared)
 
     def answer(self, row: Asset, status: int = 200) -> Response:
         """Answer with the detail: how often it was billed, as far as the caller may know."""

@@ -24,7 +24,7 @@ from requests_queue.catalog.schema import AssetStatus, ContactInfo, Environment
 from requests_queue.queues.billing.models import BillingRequest, SubscriptionBilling
 from requests_queue.queues.billing.parsing import quantity
 from requests_queue.queues.billing.periods import MONTHS
-from requests_queue.queues.fulfillment.representations import template_of
+from requests_queue.queues.fulfillment.representations import PENDING_REQUEST
 
 Type = Literal["vendor", "provider"]
 
@@ -224,11 +224,6 @@ BILLING_REQUEST = Resource(
         _of_subscription,
     ),
 )
-_PENDING_REQUEST = Part(
-    "PendingRequest",
-    "The open fulfillment request of a subscription.",
-    {"id": str, "type": str, "status": str, "template": Field(NAMED, template_of, optional=True)},
-)
 SUBSCRIPTION = Resource(
     "RecurringAsset",
     "A subscription, as billing sees it.",
@@ -238,9 +233,7 @@ SUBSCRIPTION = Resource(
         "items": Many(ITEM, lambda row: [i for i in row.items if i["item_type"] != "PPU"]),
         "template": Field(NAMED, optional=True),
         # Prefetched by the view.
-        "pending_request": Field(
-            _PENDING_REQUEST, lambda row: next(iter(row.open_requests), None), optional=True
-        ),
+        "pending_request": PENDING_REQUEST,
     },
     model=Asset,
     also=_ROUTES,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.http import HttpResponse
 from django.urls import path
 from rest_framework.decorators import action
@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from requests_queue.api.schema import MARKDOWN, Answer, Documented
 from requests_queue.catalog import configured_values, sales_context, templates, visibility
 from requests_queue.catalog.models import Asset, Template
+from requests_queue.catalog.representations.orders import show_capabilities
 from requests_queue.catalog.rest import Collection, markdown, routes
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Invalid
@@ -74,6 +75,12 @@ class Requests(ValidatedCollection):
         """Return the template that a request shows."""
         return {"template_shown": templates.shown_id({"asset": Q()})}
 
+    def load_selected(self, rows: Iterable[Any], select: Mapping[str, bool]) -> None:
+        """Show the capabilities of the products if `select` names them."""
+        if select.get("asset.product.capabilities"):
+            for row in rows:
+                show_capabilities(row.asset.product)
+
     def assign_to(self, request: HttpRequest, pk: str, user: str) -> Response:
         """Assign the request to the user in the path: the call of the Haxe SDKs."""
         self.check_visible(pk)
@@ -121,6 +128,13 @@ class Assets(Collection):
         """Return the assets with where they are sold, and what is configured there."""
         shared = sales_context.prefetch()
         return super().complete(rows).prefetch_related(*shared, configured_values.prefetch())
+
+    def load_selected(self, rows: Iterable[Any], select: Mapping[str, bool]) -> None:
+        """Load the open requests if `select` names them."""
+        if select.get("pending_request"):
+            prefetch_related_objects(
+                list(rows), templates.prefetch(), representations.pending_requests()
+            )
 
     @action(detail=True, methods=["get"])
     def requests(self, request: HttpRequest, pk: str) -> Response:

@@ -9,20 +9,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
+from django.db.models import Prefetch
+
 from requests_queue.api.filter_tables import parts
 from requests_queue.api.inside_json import inside_json
 from requests_queue.api.rendering import render
-from requests_queue.api.resources import MADE, NAMED, Constant, Field, Part, Resource
+from requests_queue.api.resources import MADE, NAMED, Constant, Field, Part, Resource, absent
 from requests_queue.api.schema import Json, Nothing, Person, Stamp, Uri
 from requests_queue.catalog import templates
 from requests_queue.catalog.configured_values import of_product, with_values
 from requests_queue.catalog.models import Asset, Template
-from requests_queue.catalog.representations import PERSON, PICTURED, PRODUCT_REFERENCE
+from requests_queue.catalog.representations import PERSON, PICTURED
 from requests_queue.catalog.representations.orders import (
     CONFIGURATION,
     CONNECTION,
     CONTRACT,
     PREVIOUS,
+    PRODUCT,
     TIERS,
 )
 from requests_queue.catalog.schema import AssetStatus, ChangedItem, OrderedItem, ParameterValue
@@ -59,7 +62,7 @@ _ASSET: dict[str, Any] = {
     "status": AssetStatus,
     "external_id": str,
     "external_uid": str,
-    "product": Field(PRODUCT_REFERENCE),
+    "product": Field(PRODUCT),
     "connection": Field(CONNECTION),
     "events": MADE,
     "items": Field(list[OrderedItem], lambda row: _with_values(row, map(_current, row.items))),
@@ -69,7 +72,7 @@ _ASSET: dict[str, Any] = {
     "marketplace": Field(PICTURED),
     "contract": Field(CONTRACT),
 }
-_INSIDE_ASSET = ("configuration.params", "tiers.customer", "tiers.tier1", "tiers.tier2")
+_INSIDE_ASSET = ("configuration.params", "tiers.customer", "tiers.tier1")
 
 
 def _with_values(asset: Asset, items: Any) -> list[Json]:
@@ -81,10 +84,43 @@ def _current(item: Json) -> Json:
     return {key: value for key, value in item.items() if key != "old_quantity"}
 
 
+def template_of(row: Request) -> Template | None:
+    """Return the template that a request carries in its status."""
+    return templates.shown(row.status, row.template, row.asset.product, "asset")
+
+
+def pending_requests() -> Prefetch[Any]:
+    """Return the prefetch of subscriptions' open requests, to show as `PENDING_REQUEST`.
+
+    Their products need `templates.prefetch`.
+    """
+    rows = Request.objects.filter(status__in=OPEN).select_related("template")
+    return Prefetch("requests", rows, to_attr="open_requests")
+
+
+PENDING_REQUEST = Field(
+    Part(
+        "PendingRequest",
+        "The open fulfillment request of a subscription.",
+        {
+            "id": str,
+            "type": Type,
+            "status": Status,
+            "template": Field(NAMED, template_of, optional=True),
+        },
+    ),
+    lambda row: next(iter(getattr(row, "open_requests", ())), None),
+    optional=True,
+)
 ASSET = Resource(
     "Asset",
     "A subscription.",
-    {**_ASSET, "template": Field(replace(NAMED, named=("id",)), optional=True)},
+    {
+        **_ASSET,
+        "template": Field(replace(NAMED, named=("id",)), optional=True),
+        # Prefetched where `select` names it.
+        "pending_request": PENDING_REQUEST,
+    },
     model=Asset,
     also={
         "created": "created",
@@ -93,7 +129,10 @@ ASSET = Resource(
         "hub.name": "connection__hub__name",
         "product.title": "product__name",
     },
-    custom=inside_json(Asset, "params", {"params.id": "id", "params.value": "value"}),
+    custom=[
+        *inside_json(Asset, "params", {"params.id": "id", "params.value": "value"}),
+        *parts("pending_request", "pending_request.template", hidden=True),
+    ],
 )
 
 
@@ -119,7 +158,7 @@ REQUEST = Resource(
             Person | Nothing, lambda row: PERSON.represent(row.assignee) if row.assignee else ""
         ),
         # Filled by `request`, as it is rendered with the other keys.
-        "activation_key": Constant("", str),
+        "activation_key": Constant("", str, unfiltered=True),
         "external_attributes": Field(Any, unfiltered=True),
         # A request is sold where its asset is.
         "marketplace": Field(PICTURED, "asset.marketplace"),
@@ -150,6 +189,7 @@ REQUEST = Resource(
     also={
         "product_id": "product__id",
         "asset_id": "asset__id",
+        "assignee": "assignee__uid",
         "assignee.id": "assignee__uid",
         "assignee.email": "assignee__email",
         "marketplace.id": "marketplace__id",
@@ -166,12 +206,15 @@ REQUEST = Resource(
         "asset.product.id": "product__id",
         "asset.product.name": "product__name",
         "asset.connection.environment": "asset__connection__type",
+        "asset.external.id": "asset__external_id",
+        "asset.tiers.tier2": "asset__tier2__id",
         "asset.tier1_id": "asset__tier1__id",
         "asset.tier2_id": "asset__tier2__id",
         "asset.account_id": "asset__customer__id",
         "asset.hub.id": "asset__connection__hub__id",
         "asset.hub.name": "asset__connection__hub__name",
         "template.id": Field(str, "template_shown"),
+        **absent("sli.days", "sli.zone", type=int | None),
     },
     custom=[
         *inside_json(Request, "params", {"asset.params.id": "id", "asset.params.value": "value"}),
@@ -181,6 +224,7 @@ REQUEST = Resource(
                 for name in ("items", "params", "configuration", "events", *_INSIDE_ASSET)
             )
         ),
+        *parts("asset.product.capabilities", hidden=True),
     ],
 )
 REQUEST_OF_ASSET = Part(
@@ -219,11 +263,6 @@ def request(row: Request) -> Json:
 def _values(shown: Json) -> Json:
     """Return what the placeholders of a request's templates are looked up in."""
     return {"request": shown, "asset": shown["asset"]}
-
-
-def template_of(row: Request) -> Template | None:
-    """Return the template that a request carries in its status."""
-    return templates.shown(row.status, row.template, row.asset.product, "asset")
 
 
 def text_of_request(row: Request) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from requests_queue.api.schema import MARKDOWN, Answer, Documented
 from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.catalog.models.accounts import name_by
+from requests_queue.catalog.representations.orders import show_capabilities
 from requests_queue.catalog.rest import Collection, markdown, routes
 from requests_queue.queues.api import ValidatedCollection, queue_routes
 from requests_queue.queues.tier_config import creation, effects, representations, rules, setup
@@ -94,6 +95,12 @@ class TierConfigRequests(ValidatedCollection):
             {scope: Q(configuration__tier_level=level) for level, scope in setup.SCOPES.items()}
         )
         return {"assignee_name": name_by("assignee__"), "template_shown": template}
+
+    def load_selected(self, rows: Iterable[Any], select: Mapping[str, bool]) -> None:
+        """Show the capabilities of the products if `select` names them."""
+        if select.get("configuration.product.capabilities"):
+            for row in rows:
+                show_capabilities(row.configuration.product)
 
     def done(self, name: str) -> Response:
         """Respond to an action: to an approval with the text and its date, as in the document."""

@@ -14,17 +14,18 @@ from django.db.models import Q
 from requests_queue.api.filter_tables import looked_up, parts
 from requests_queue.api.inside_json import inside_json
 from requests_queue.api.rendering import render
-from requests_queue.api.resources import HAPPENED, MADE, NAMED, Field, Part, Resource
+from requests_queue.api.resources import HAPPENED, MADE, NAMED, Field, Part, Resource, absent
 from requests_queue.api.schema import Id, Json, Stamp, Uri
 from requests_queue.catalog import templates
 from requests_queue.catalog.models import Template, TierAccount
 from requests_queue.catalog.parameter_values import Params
-from requests_queue.catalog.representations import PICTURED, PRODUCT_REFERENCE
+from requests_queue.catalog.representations import PICTURED
 from requests_queue.catalog.representations.orders import (
     CONFIGURATION,
     CONNECTION,
     CONTRACT,
     PREVIOUS,
+    PRODUCT,
 )
 from requests_queue.catalog.representations.tier_accounts import TIER
 from requests_queue.catalog.schema import Environment, ParameterValue
@@ -52,7 +53,7 @@ CONFIG = Resource(
         "id": str,
         "name": Field(str, lambda row: f"Configuration of {row.account.name}"),
         "account": Field(TIER),
-        "product": Field(PRODUCT_REFERENCE),
+        "product": Field(PRODUCT),
         "tier_level": Literal[1, 2],
         "connection": Field(CONNECTION),
         "events": MADE,
@@ -73,6 +74,7 @@ CONFIG = Resource(
         "account.hub.id": "account__hub__id",
         "account.hub.name": "account__hub__name",
         "parent.id": "parent__id",
+        **absent("connection.product_version_type"),
     },
     custom=inside_json(TierConfig, "params", _PARAMS),
 )
@@ -167,11 +169,13 @@ REQUEST = Resource(
         "configuration.account.hub.name": "configuration__account__hub__name",
         "parent_configuration.id": "configuration__parent__id",
         "template.id": Field(str, "template_shown"),
+        **absent("sli.days", "sli.zone", type=int | None),
     },
     custom=[
         looked_up("unassigned", _is_unassigned),
         *inside_json(TierConfigRequest, "params", _PARAMS),
-        *parts("configuration.params", "configuration.product.capabilities"),
+        *parts("configuration.params"),
+        *parts("configuration.product.capabilities", hidden=True),
     ],
 )
 

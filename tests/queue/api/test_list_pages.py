@@ -64,6 +64,41 @@ def test_select_cuts_the_marketplace_of_a_request_by_itself(vendor: Caller) -> N
     assert row["asset"]["marketplace"]["name"]
 
 
+def test_select_adds_the_open_request_of_a_subscription(vendor: Caller) -> None:
+    [request] = vendor.get("/requests?status=pending&type=change&limit=1").json
+    path = f"/assets?id={request['asset']['id']}"
+    assert "pending_request" not in vendor.get(path).json[0]
+    assert "pending_request" not in vendor.get(f"/assets/{request['asset']['id']}").json
+    shown = {name: request[name] for name in ("id", "type", "status")}
+    template = {name: request["template"][name] for name in ("id", "name")}
+    for query, expected in (
+        ("pending_request", shown),
+        ("+pending_request", shown),
+        ("pending_request.template", {**shown, "template": template}),
+        ("+pending_request,+pending_request.template,-items", {**shown, "template": template}),
+    ):
+        [row] = vendor.get(f"{path}&select({query})").json
+        assert row["pending_request"] == expected, query
+        assert ("items" in row) == ("-items" not in query)
+    idle = vendor.get("/assets?status=active&select(pending_request)").json
+    assert [row for row in idle if "pending_request" not in row]
+
+
+@pytest.mark.parametrize(
+    ("path", "part"), [("/requests", "asset"), ("/tier/config-requests", "configuration")]
+)
+def test_select_adds_the_capabilities_of_the_product(vendor: Caller, path: str, part: str) -> None:
+    [row] = vendor.get(f"{path}?limit=1").json
+    assert "capabilities" not in row[part]["product"]
+    for sign in ("", "+"):
+        [row] = vendor.get(f"{path}?select({sign}{part}.product.capabilities)&limit=1").json
+        product = row[part]["product"]
+        assert (
+            product.pop("capabilities")
+            == vendor.get(f"/products/{product['id']}").json["capabilities"]
+        )
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -130,6 +165,19 @@ def test_a_page_that_is_the_last_is_not_counted(vendor: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["limit", "offset"])
-def test_number_that_cannot_be_read_is_the_default(vendor: Caller, name: str) -> None:
-    for number in ("9" * 5_000, "-1", "1.5"):
-        assert page(vendor, f"&{name}={number}") == page(vendor, "")
+@pytest.mark.parametrize("path", ["/requests", "/categories", "/assets/{}/requests"])
+def test_limit_and_offset_are_whole_numbers_of_zero_or_more(
+    vendor: Caller, path: str, name: str
+) -> None:
+    path = path.format(ids(vendor, "/assets?limit=1")[0])
+    for bad in ("-1", "1.5", "x", "%2B1", "1_0", "true", "%D9%A1"):
+        response = vendor.get(f"{path}?{name}={bad}")
+        assert (response.status, response.json["error_code"]) == (400, "VAL_001"), bad
+        assert response.json["errors"] == [f"{name}: Not a whole number of 0 or more."]
+    for good in ("9" * 5_000, '"1"'):
+        assert vendor.get(f"{path}?{name}={good}").status == 200, good
+
+
+@pytest.mark.parametrize("query", ["limit=1&limit=2", "ge(offset,1)"])
+def test_limit_that_is_no_single_number_is_refused(vendor: Caller, query: str) -> None:
+    assert vendor.get(f"/requests?{query}").status == 400

@@ -13,7 +13,8 @@ AGREEMENT = "AGD-000-040-117"
 # What connect-sdk and the Haxe SDK read.
 FIELDS = {
     "id", "name", "type", "title", "description", "created", "updated", "owner", "marketplace",
-    "version", "active", "version_created", "version_contracts", "stats",
+    "version", "active", "version_created", "version_contracts", "stats", "events",
+    "document_type", "auto_accept",
 }  # fmt: skip
 
 

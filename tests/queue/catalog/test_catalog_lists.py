@@ -6,6 +6,7 @@ import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 
+from requests_queue.catalog.models import Parameter
 from requests_queue.seed.accounts import HUB
 from requests_queue.seed.products import BACKUP, METER, SUITE
 from tests import make
@@ -163,6 +164,14 @@ class TestLists:
     @pytest.mark.parametrize("order", ["--name", "+-name", "-+name", "++name", "- name"])
     def test_two_signs_are_refused(self, order: str, vendor: Caller) -> None:
         refused(vendor.get(f"/products?ordering({order})"), 400)
+
+    @pytest.mark.parametrize("word", ["view", "edit"])
+    def test_configurations_are_filtered_by_constraints(self, vendor: Caller, word: str) -> None:
+        path = f"/products/{SUITE}/configurations"
+        rows = vendor.get(path).json
+        Parameter.objects.filter(product=SUITE).update(constraints={"shared": "view"})
+        found = vendor.get(f"{path}?parameter.constraints.shared={word}").json
+        assert len(found) == (len(rows) if word == "view" else 0)
 
     def test_select_excludes_fields(self, vendor: Caller) -> None:
         query = "select(-capabilities,-visibility.owner)&eq(id,PRD-362-917-440)"

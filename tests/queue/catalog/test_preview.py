@@ -77,6 +77,32 @@ def test_vendor_orders_its_own_product_and_sees_the_placeholders(vendor: Caller)
     assert vendor.get(f"/assets/{asset['id']}").json["connection"]["id"] == CONNECTION
 
 
+def test_placeholders_are_read_by_the_vendor_that_ordered(
+    vendor: Caller, distributor: Caller, other: make.Catalog
+) -> None:
+    paths = [
+        f"/hubs/{HUB}",
+        f"/marketplaces/{MARKETPLACE}",
+        f"/contracts/{CONTRACT}",
+        f"/products/{BACKUP}/connections/{CONNECTION}",
+    ]
+    for path in paths:
+        refused(vendor.get(path), 404)
+    placed(vendor)
+    for path in paths:
+        response = vendor.get(path)
+        assert (response.status, response.json["id"]) == (200, path.rpartition("/")[2])
+        for stranger in (distributor, caller(other.vendor)):
+            refused(stranger.get(path), 404)
+        refused(
+            vendor.put(path, {"type": "test", "name": "Mine"}),
+            *((405,) if path == paths[2] else (404,)),
+        )
+    assert vendor.get(paths[1]).json["currency"] == "USD"
+    refused(vendor.post(f"{paths[2]}/terminate"), 404)
+    refused(vendor.get(f"/products/{SUITE}/connections/{CONNECTION}"), 404)
+
+
 def test_product_is_known_by_its_items_or_has_to_be_named(vendor: Caller) -> None:
     assert placed(vendor, order(None))["asset"]["product"]["id"] == BACKUP
     body = order(None, items=[{"id": "SKU_SEAT", "quantity": 1}])

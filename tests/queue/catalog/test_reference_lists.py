@@ -74,10 +74,60 @@ def test_each_product_has_a_primary_translation(vendor: Caller, other: make.Cata
     refused(vendor.post(one, {}), 405)
 
 
-def test_texts_of_a_translation_are_a_workbook(vendor: Caller) -> None:
+@pytest.mark.parametrize(
+    ("query", "count"),
+    [
+        ("context.type=product", 3),
+        ("context.type=pim", 0),
+        ("not(eq(context.type,product))", 0),
+        ("(eq(context.type,pim)|eq(locale.id,EN))", 3),
+        ("(eq(context.type,pim)|eq(locale.id,DE))", 0),
+        ("in(context.type,(pim,product))", 3),
+        ("out(context.type,(pim,product))", 0),
+        ("ne(context.type,pim)&ordering(-context.type)", 3),
+        ("ilike(locale.name,*LISH)", 3),
+        ("like(locale.name,E*g*h)", 3),
+        ("like(locale.name,*LISH)", 0),
+        ("auto.enabled=false&auto.status=off&status=active", 3),
+        ("ne(auto.enabled,false)", 0),
+        ("eq(description,empty())", 3),
+        ("eq(context.id,null())", 3),
+        ("ne(context.id,null())", 0),
+        ("ne(context.id,x)", 3),
+        ("context.id=x", 0),
+    ],
+)
+def test_translations_are_filtered_by_what_all_have(vendor: Caller, query: str, count: int) -> None:
+    assert len(vendor.get(f"/localization/translations?{query}").json) == count
+
+
+@pytest.mark.parametrize("query", ["auto.enabled=maybe", "gt(context.type,a)", "like(primary,t*)"])
+def test_comparison_that_does_not_fit_a_constant_is_refused(vendor: Caller, query: str) -> None:
+    refused(vendor.get(f"/localization/translations?{query}"), 400)
+
+
+def test_texts_of_a_translation_are_a_list(vendor: Caller, other: make.Catalog) -> None:
+    Product.objects.filter(pk=BACKUP).update(short_description="Backup")
+    path = "/localization/translations/TRN-8145-0501-8000/attributes"
+    for accept in ("*/*", "application/json"):
+        response = vendor.get(path, accept=accept)
+        assert response.headers["Content-Range"] == "items 0-3/4"
+        first = response.json[0]
+        assert (first["key"], first["value"]) == (f"product.{BACKUP}.description", "Backup")
+        assert (first["comment"], first["auto_translated"]) == (None, False)
+        assert first["events"].keys() == {"created", "updated"}
+    assert vendor.get(f"{path}?limit=1&offset=1").json == response.json[1:2]
+    refused(vendor.get(f"{path}?key=x"), 400, "This list has no filters.")
+    refused(caller(other.vendor).get(path), 404)
+
+
+def test_texts_of_a_translation_are_a_workbook_by_accept(vendor: Caller) -> None:
     Product.objects.filter(pk=BACKUP).update(short_description="=1+1", detailed_description="\x01")
     path = "/public/v1/localization/translations/TRN-8145-0501-8000/attributes"
-    response = vendor.client.get(path, headers={"authorization": f"ApiKey {vendor.key}"})
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    headers = {"authorization": f"ApiKey {vendor.key}", "accept": kind}
+    response = vendor.client.get(path, headers=headers)
+    assert response.headers["Content-Type"] == kind
     sheet = load_workbook(io.BytesIO(response.content))["Attributes"]
     rows = [list(row) for row in sheet.values]
     assert rows[0][0] == "key" and rows[1] == [
@@ -90,7 +140,37 @@ def test_texts_of_a_translation_are_a_workbook(vendor: Caller) -> None:
     assert sheet["B2"].data_type == "s" and rows[2][1] is None
 
 
-@pytest.mark.parametrize("path", [*LISTS, "/localization/translations"])
+def test_brand_has_what_extensions_read(vendor: Caller, other: make.Catalog) -> None:
+    own = vendor.get("/branding/brand").json
+    assert vendor.get(f"/branding/brand?id={own['id']}").json == own
+    assert own["id"] == vendor.get("/accounts").json[0]["brand"]
+    platform = vendor.get("/branding/brand?id=BR-000").json
+    for brand in (own, platform):
+        assert "@" in brand["customization"]["email"] and brand["customization"]["emailName"]
+        assert [portal["domain"] for portal in brand["portals"].values()] == list(brand["portals"])
+    assert caller(other.vendor).get("/branding/brand").json["id"] == "BR-000"
+    refused(caller(other.vendor).get(f"/branding/brand?id={own['id']}"), 404)
+    refused(vendor.post("/branding/brand", {}), 405)
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?and(eq(pricelist.id,null()),eq(status,active))&limit=1&offset=0"]
+)
+def test_there_are_no_versions_of_price_lists(vendor: Caller, query: str) -> None:
+    response = vendor.get(f"/pricing/versions{query}")
+    assert (response.status, response.json) == (200, [])
+    assert response.headers["Content-Range"] == "items 0-0/0"
+
+
+def test_root_names_the_document(vendor: Caller) -> None:
+    root = vendor.get("").json
+    assert vendor.get("/").json == root
+    assert root["schema"] == f"{root['api']}/schema"
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/branding/brand", "/pricing/versions", *LISTS, "/localization/translations"]
+)
 def test_an_api_key_is_required(nobody: Caller, path: str) -> None:
     refused(nobody.get(path), 401)
 
