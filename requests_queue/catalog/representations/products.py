@@ -11,7 +11,6 @@ from typing import Any, Literal, TypedDict
 
 from django.db.models import Q
 from django.utils.crypto import salted_hmac
-from py_rql.constants import RQL_NULL
 
 from requests_queue.api.filter_tables import looked_up, parts
 from requests_queue.api.resources import (
@@ -71,6 +70,9 @@ def _branch(value: Any, switch: str) -> Json | None:
 
 
 def _is_version(value: str) -> Q:
+    # Only where somebody filters: it imports a parser.
+    from py_rql.constants import RQL_NULL
+
     # Connect's lists have a row per version, null for the working copy; a row of ours is both.
     if value == RQL_NULL:
         return Q()
