@@ -191,7 +191,7 @@ def test_distributor_can_choose_queue_changes_only(distributor: Client, catalog:
 
 def test_added_queue_has_an_explanation(monkeypatch: pytest.MonkeyPatch) -> None:
     class Later:
-        object_class, title = "renewal", "Renewals"
+        object_class, title, has_webhooks = "renewal", "Renewals", True
 
     monkeypatch.setattr(base, "registered", lambda: [Later])
     trigger = types.find("event", "renewal")

@@ -15,6 +15,7 @@ from portal.deliveries import queries
 from portal.home import last_hour
 from portal.queues import history
 from requests_queue import clock
+from requests_queue.catalog.models import ApiToken
 from requests_queue.errors import Missing
 from requests_queue.queues.fulfillment import creation
 from requests_queue.queues.fulfillment.models import Request
@@ -72,7 +73,7 @@ def test_deleted_webhook_is_hidden_while_it_has_rows(
     actions.delete(used_hook.pk)
     assert sum(remaining_rows()) > 10
     client = APIClient()
-    client.force_authenticate(catalog.vendor_user)
+    client.force_authenticate(catalog.vendor_user, ApiToken())
     path = f"/public/v1/notifications/webhooks/{used_hook.pk}"
     assert client.get("/public/v1/notifications/webhooks").json() == []
     for method, url in (
@@ -261,7 +262,7 @@ def test_removal_of_100000_deliveries_does_not_block(
     fill([hook], 100_000, body=500)
     make.webhook(catalog, n=2)
     client = APIClient()
-    client.force_authenticate(catalog.vendor_user)
+    client.force_authenticate(catalog.vendor_user, ApiToken())
     # The inserted rows are written to the file now, not during the measurement.
     connection.close()
     began = time.monotonic()

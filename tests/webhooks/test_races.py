@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from rest_framework.test import APIClient
 
 from requests_queue import clock
-from requests_queue.catalog.models import Asset
+from requests_queue.catalog.models import ApiToken, Asset
 from requests_queue.errors import ActionNotAllowed, Missing, Refused
 from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation, lookups
@@ -120,7 +120,7 @@ def buy(catalog: make.Catalog, asset_uid: str, customer_uid: str = "") -> Any:
     body = make.purchase(catalog, asset={"external_uid": asset_uid})
     body["asset"]["tiers"]["customer"]["external_uid"] = customer_uid
     client = APIClient()
-    client.force_authenticate(catalog.provider_user)
+    client.force_authenticate(catalog.provider_user, ApiToken())
     return client.post("/public/v1/requests", body, format="json")
 
 

@@ -1,6 +1,6 @@
 """FulfillmentAutomation of connect-sdk 22: every way in which a request can end."""
 
-from bodies import METER, PLAIN, purchase
+from bodies import METER, PLAIN, let_inquiries_be_changed, purchase
 from connect.exceptions import FailRequest, InquireRequest, SkipRequest
 from connect.models import (
     ActivationTemplateResponse,
@@ -110,6 +110,7 @@ def answer():
     """Send a new value for the inquired order, as the distributor, and return the order."""
     params = [{"id": "contact_email", "value": "people@example.com"}]
     note = "The address is corrected."
+    let_inquiries_be_changed(PLAIN)
     distributor.update_param_asset_request(orders["inquire_by"], {"params": params}, note)
     return AssetRequestResource(DISTRIBUTOR).get(orders["inquire_by"])
 

@@ -31,7 +31,9 @@ def helped(thing):
 
 def node(path):
     """Return the client's object of a path."""
-    current, at, parts = connect, "", path.strip("/").split("/")
+    # Below an object, a collection is named by its whole path: `usage/aggregates`.
+    first, *rest = re.split(r"/(?=\{)|(?<=\})/", path.strip("/"))
+    current, at, parts = connect, "", [*first.split("/"), *rest]
     for number, part in enumerate(parts):
         at = f"{at}/{part}"
         if part.startswith("{"):

@@ -424,7 +424,7 @@ class TestCreation:
                 {"configuration": good, "params": [{"id": "tier1_set", "value": "x"}]},
                 "cannot be set",
             ),
-            ({"configuration": good, "notes": 1}, "notes: Not a valid string."),
+            ({"configuration": good, "notes": True}, "notes: Not a valid string."),
             ({"configuration": good, "notes": "x" * 2001}, "no more than 2000 characters"),
         ]
         before = everything()
