@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, FloatField, Func
+from django.db.models import BooleanField, FloatField, Func, Model
 from django.db.models.expressions import RawSQL
 
 from requests_queue.api import fast_json
@@ -49,11 +49,6 @@ def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> lis
 def datetime_param(value: datetime | None) -> Any:
     """Return a datetime as a parameter of raw SQL, adapted as the ORM does."""
     return _text(value) if value is not None and connection.vendor == "sqlite" else value
-
-
-def datetime_params(values: Iterable[datetime | None]) -> dict[datetime | None, Any]:
-    """Return datetimes as parameters of raw SQL, each adapted once: rows share few of them."""
-    return {value: datetime_param(value) for value in set(values)}
 
 
 def _text(value: datetime) -> Any:
@@ -133,6 +128,13 @@ def limit_lock_wait(seconds: float) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL lock_timeout = {round(seconds * 1000)}")
+
+
+def column_types(model: type[Model], columns: Iterable[str] = ()) -> dict[str, str]:
+    """Return the columns of a model, or some of them, and their types in the database."""
+    fields = [each for each in model._meta.fields if not each.primary_key or columns]
+    types = {str(each.column): each.db_type(connection) or "" for each in fields}
+    return {name: types[name] for name in columns or types}
 
 
 def rows_of(

@@ -98,8 +98,8 @@ class _Part(Input):
 
     @staticmethod
     def defaults(data: Mapping[str, Any]) -> Values:
-        """Return the defaults of a part; its name may be missing."""
-        raise NotImplementedError
+        """Return the defaults of a part, whose name may be missing: by default none."""
+        return {}
 
     def to_internal_value(self, data: Any) -> Values:
         """Return the columns; raises ValidationError."""
@@ -169,16 +169,9 @@ def create(values: Values, account: Account) -> Sold:
         raise Forbidden("Only vendors have products.")
     contract, hub = _sales_line(account)
     tree = capabilities.merge(all_capabilities(True), values.get("capabilities", {}))
-    row = create_row(
-        Product,
-        "product",
-        owner=account,
-        status="draft",
-        version=0,
-        name=values.get("name") or "Test product",
-        capabilities=tree,
-    )
-    product = lock(row)
+    columns = {"name": values.get("name") or "Test product", "capabilities": tree}
+    columns |= {"status": "draft", "version": 0}
+    product = lock(create_row(Product, "product", owner=account, **columns))
     for place, part in enumerate(values["items"]):
         with _errors_at(f"items.{place}"):
             local_id = part.pop("local_id", "") or part["mpn"][:64]

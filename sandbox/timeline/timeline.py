@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -174,14 +175,12 @@ def _values(entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
     """Return the values of the entries' columns."""
     real = datetime.now(UTC)
     # Entries of one transaction share few moments, and each conversion costs as much as a row.
-    adapted = sql.datetime_params(
-        at for entry in entries for at in (entry.at, entry.real_at or real)
-    )
+    moment = cache(sql.datetime_param)
     return [
         (
             e.kind,
-            adapted[e.at],
-            adapted[e.real_at or real],
+            moment(e.at),
+            moment(e.real_at or real),
             e.webhook,
             e.delivery,
             e.attempt,

@@ -10,16 +10,15 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Model
 
 from requests_queue import operations
 from requests_queue.api import fast_json
@@ -391,39 +390,25 @@ def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
     Raw SQL: `bulk_create` of model instances takes a fifth of the CPU time of a delivery.
     """
     ids: list[int] = []
-    types = column_types(Attempt)
-    # Claims of one webhook share their request, which is encrypted once.
+    types = sql.column_types(Attempt)
+    # Claims of one webhook share their request, which is encrypted once, and all few moments.
     sent: dict[int, dict[str, str]] = {}
-    moments = sql.datetime_params(
-        at
-        for each in attempts
-        for at in (each.result.claim.started_at, each.at, each.next_attempt_at)
-    )
+    moment = cache(sql.datetime_param)
     size = _CHUNK[connection.vendor]
     for start in range(0, len(attempts), size):
-        values = [attempt_row(each, sent, moments) for each in attempts[start : start + size]]
+        values = [attempt_row(each, sent, moment) for each in attempts[start : start + size]]
         source, params = sql.rows_of([[row[name] for name in types] for row in values], types)
         statement = f"INSERT INTO webhooks_attempt ({', '.join(types)}) {source} RETURNING id"
         ids += [pk for (pk,) in sql.fetch(statement, params)]
     return ids
 
 
-def column_types(model: type[Model], columns: Iterable[str] = ()) -> dict[str, str]:
-    """Return the columns of a model, or some of them, and their types in the database."""
-    fields = [each for each in model._meta.fields if not each.primary_key or columns]
-    types = {str(each.column): each.db_type(connection) or "" for each in fields}
-    return {name: types[name] for name in columns or types}
-
-
 def attempt_row(
     attempt: RecordedAttempt,
     sent: dict[int, dict[str, str]],
-    moments: Mapping[datetime | None, Any],
+    moment: Callable[[datetime | None], Any],
 ) -> dict[str, Any]:
-    """Return the values of an attempt; `sent` keeps those of requests that several share.
-
-    `moments` has its datetimes as parameters.
-    """
+    """Return the values of an attempt; `sent` keeps those of requests that several share."""
     result = attempt.result
     claim, response, prepared = result.claim, result.response, result.prepared
     if id(prepared) not in sent:
@@ -441,8 +426,8 @@ def attempt_row(
         "delivery_id": claim.delivery_id,
         "number": attempt.number,
         "outcome": result.outcome,
-        "started_at": moments[claim.started_at],
-        "finished_at": moments[attempt.at],
+        "started_at": moment(claim.started_at),
+        "finished_at": moment(attempt.at),
         "duration": result.duration,
         "method": claim.webhook.http_method,
         "url": claim.webhook.external_url,
@@ -457,7 +442,7 @@ def attempt_row(
         "error": result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
         "why": attempt.why,
         "is_unmerged": result.unmerged,
-        "next_attempt_at": moments[attempt.next_attempt_at],
+        "next_attempt_at": moment(attempt.next_attempt_at),
         "faults": json.dumps(list(result.faults)),
         # As in logs and metrics, except that a status has a column of its own.
         "error_class": None if response and not result.error_class else result.error_type or None,

@@ -154,8 +154,7 @@ _SELECT = """
             SELECT MIN(webhook_id) FROM webhooks_delivery
             WHERE {pending} AND webhook_id > pending.webhook_id
         ) FROM pending WHERE webhook_id IS NOT NULL
-    ), hook AS MATERIALIZED (
-        -- Otherwise PostgreSQL counts the requests in flight of every active webhook.
+    ), hook AS MATERIALIZED (  -- else PostgreSQL counts the requests of every active webhook
         SELECT w.id AS webhook_id, w.responds,
             CASE WHEN w.earliest_possible_trigger IS NULL THEN %(limit)s ELSE 1 END AS cap, (
                 SELECT COUNT(*) FROM webhooks_delivery c

@@ -29,7 +29,6 @@ from webhooks.delivery import fan_out, retry
 from webhooks.delivery.attempt import (
     AttemptResult,
     RecordedAttempt,
-    column_types,
     insert_attempts,
     redact,
 )
@@ -310,7 +309,7 @@ def _write_webhooks(
             ClearedBackoff.of(pk, before, now, cause, attempt_id=attempt_ids[index])
             for index, cause, before in row.cleared
         ]
-    types = column_types(Webhook, ("id", *_ADDED, *_KEPT, *_SET))
+    types = sql.column_types(Webhook, ("id", *_ADDED, *_KEPT, *_SET))
     source, params = sql.rows_of(rows, types)
     sql.fetch(
         f"""
