@@ -2,7 +2,7 @@
 
 Private is what has a leading underscore: a name that is imported, an attribute, and what a class of
 ours overrides or uses of a base class. Exits with 1 for another one, for one of the list that isn't
-used, and where formatting is switched off. A part of `make lint`.
+used, and for modules that are too long or switch formatting off. A part of `make lint`.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ DOCUMENTED = {
     "_replace",
     "_state",
 }
+_MOST = 450  # lines of a module
 _SWITCHED_OFF = re.compile(r"#\s*fmt:\s*(?:skip|off)")
 
 
@@ -124,6 +125,8 @@ def problems(name: str, source: str, known: set[str]) -> list[str]:
     found += [f"{name}: {part} is listed, but not used" for part in sorted(listed - used)]
     if _SWITCHED_OFF.search(source):
         found.append(f"{name}: formatting is switched off")
+    if (count := source.count("\n")) > _MOST:
+        found.append(f"{name}: {count} lines, of {_MOST} at most")
     return found
 
 

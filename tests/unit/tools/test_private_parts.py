@@ -64,6 +64,16 @@ def test_formatting_is_not_switched_off(
     assert found == ["ours: formatting is switched off"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "expected"), [(449, []), (450, ["ours: 451 lines, of 450 at most"])]
+)
+def test_modules_are_not_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: int, expected: list[str]
+) -> None:
+    # With the line of the import.
+    assert problems(tmp_path, monkeypatch, "\n".join(["a = 1"] * lines)) == expected
+
+
 def problems(folder: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> list[str]:
     source = f"from library import Base\n{source}\n"
     (folder / "library.py").write_text(LIBRARY)
