@@ -149,7 +149,8 @@ class ProductInput(Exact):
     def to_internal_value(self, data: Any) -> Values:
         """Return the values, with the default parts; raises ValidationError."""
         if isinstance(data, Mapping):
-            data = PARTS | {name: value for name, value in data.items() if value is not None}
+            missing = {name: PARTS[name] for name in PARTS if data.get(name) is None}
+            data = {**data, **missing}
         return super().to_internal_value(data)
 
 

@@ -134,6 +134,7 @@ def test_vendor_without_contract_is_refused(vendor: Caller) -> None:
         ({"capabilities": {"teleport": True}}, "capabilities.teleport"),
         ({"name": []}, "name"),
         ({"parameters": []}, "parameters"),
+        ({"itemz": None}, "itemz"),
     ],
 )  # fmt: skip
 def test_invalid_body_is_refused_and_creates_nothing(
