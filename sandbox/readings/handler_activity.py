@@ -370,14 +370,16 @@ def _objects(ids: Collection[str]) -> dict[str, tuple[base.Queue, base.QueueObje
 
 
 def _products_of(calls: dict[Key, list[Call]]) -> dict[str, str]:
-    """Return the products of the objects that calls are made to change."""
+    """Return the products of the objects that calls are made to change, as far as they have any."""
     targets = {
         call.target
         for each in calls.values()
         for call in each
         if call.row.method != "GET" and call.target
     }
-    return {pk: row.product_id for pk, (_, row) in _objects(targets).items()}
+    rows = (row for _, row in _objects(targets).values())
+    # A case of the helpdesk may be about no product.
+    return {row.pk: row.product_id for row in rows if row.product_id}
 
 
 # Notes.

@@ -118,6 +118,22 @@ def test_handler_that_approves_another_product_s_request_has_a_note(
     ]
 
 
+def test_resolved_case_is_of_no_other_product(catalog: Catalog, who: Caller) -> None:
+    body = {
+        "type": "technical",
+        "subject": "Sign-in fails",
+        "description": "Since this morning.",
+        "receiver": {"account": {"id": catalog.vendor.pk}},
+    }
+    case = caller(catalog.provider).post("/helpdesk/cases", body).json["id"]
+
+    def work(who: Caller, pk: str) -> None:
+        assert who.post(f"/helpdesk/cases/{case}/resolve", {}).status == 200
+        approve(who, pk)
+
+    assert Order(catalog, who, work).notes() == []
+
+
 def test_handler_that_approves_has_no_note(catalog: Catalog, who: Caller) -> None:
     order = Order(catalog, who, approve)
     assert order.notes() == []
