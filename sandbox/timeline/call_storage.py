@@ -36,7 +36,8 @@ _COMPARED = re.compile(
     r"|(?:^|[&|(,;]|%26)(?:jwt_secret|headers)[\w.-]*(?:=|%3D)))[^&]*",
     re.IGNORECASE,
 )
-_VALUE = re.compile(r'("(?:structured_)?value"\s*:\s*)"(?:[^"\\]|\\.)*(?:"|$)', re.DOTALL)
+_VALUE = re.compile(r'"(?:structured_)?value"\s*:\s*')
+_DECODER = json.JSONDecoder(strict=False)
 
 _Object = dict[str, Any]
 MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
@@ -73,9 +74,27 @@ def without_passwords(body: str, names: Collection[str] = ()) -> str:
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        return _VALUE.sub(rf'\1"{MASK}"', body)
+        return _without_values(body)
     before, after = _text_of(value), _changed(value, lambda each: _mask_password(each, names))
     return body if after == before else after
+
+
+def _without_values(body: str) -> str:
+    """Return a body that is no valid JSON with all values masked.
+
+    What follows a value that does not end is left out.
+    """
+    parts, end = [], 0
+    for match in _VALUE.finditer(body):
+        if match.start() < end:
+            # Inside the value before it.
+            continue
+        parts += [body[end : match.end()], f'"{MASK}"']
+        try:
+            _, end = _DECODER.raw_decode(body, match.end())
+        except (ValueError, RecursionError):
+            return "".join(parts)
+    return "".join([*parts, body[end:]])
 
 
 def _changed(value: Any, mask: Callable[[_Object], None]) -> str:

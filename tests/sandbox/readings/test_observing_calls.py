@@ -128,12 +128,14 @@ def test_values_of_password_parameters_are_masked(who: Caller, catalog: Catalog)
     typed = {"params": [{"id": "root_password", "type": "password", "value": secret}]}
     sent = json.dumps({"asset": {"params": [{"id": "root_password", "value": secret}]}})
     returned = json.dumps({"asset": typed, "other": {"id": "region", "value": "eu"}})
-    cut = json.dumps({"results": [typed, {"value": secret}]})[:-9]
-    for body in (returned, cut):
+    others = [{"value": 8675309}, {"structured_value": {"deep": [secret]}}, {"value": secret}]
+    whole = json.dumps({"results": [typed, *others]})
+    cut = [whole[: whole.rindex(secret) + 5], whole[: whole.index("deep") + 15]]
+    for body in (returned, *cut):
         bodies = {"request_body": sent.encode(), "response_body": body.encode()}
         call_storage.store([recorded.call(account=catalog.vendor.pk, **bodies)])
     shown = calls(who)
-    assert secret not in json.dumps(shown) and "never" not in json.dumps(shown)
+    assert not any(part in json.dumps(shown) for part in ("never", "8675309"))
     assert json.loads(shown[0]["response_body"])["other"]["value"] == "eu"
     assert json.loads(shown[0]["request_body"])["asset"]["params"][0]["id"] == "root_password"
 
