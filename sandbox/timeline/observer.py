@@ -45,11 +45,95 @@ MAX_WAIT = 600.0  # seconds for which a caller may wait
 # Seconds after which a thread looks again without a change, if nothing else is known.
 LONGEST = 60.0
 _FAILURE_PAUSE = 0.5  # seconds until a kind is tried again after an error
-KEY = "connect_sim.deferred"
+# Key of the environment of a request, by which the web server waits for its response.
+DEFERRED = "connect_sim.deferred"
 
-_condition = threading.Condition()
-_count = 0
-_waiting = 0  # threads in `wait`
+
+class Changes:
+    """The changes that threads of this process wait for, and the thread that hears of others'."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = 0
+        # Threads in `wait`.
+        self._waiting = 0
+        self._listener: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    def announce(self) -> None:
+        """Notify the waiting threads of this process."""
+        with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+
+    def count(self) -> int:
+        """Return a number that grows with each notification."""
+        return self._count
+
+    def wait(self, seen: int, timeout: float | None = None) -> int:
+        """Wait until `count()` differs from `seen` or the timeout (seconds); return the count."""
+        self._ensure_listener()
+        with self._changed:
+            self._waiting += 1
+            # The listener may pause while nobody waits.
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: self._count != seen, timeout)
+            finally:
+                self._waiting -= 1
+            return self._count
+
+    # Changes of other processes.
+
+    def _ensure_listener(self) -> None:
+        """Start this process's listener, unless all writers are in this process."""
+        if wakeup.is_broker_in_memory():
+            return
+        with self._starting:
+            if self._listener is None or not self._listener.is_alive():
+                self._listener = threading.Thread(
+                    target=self._listen, name="timeline-listener", daemon=True
+                )
+                self._listener.start()
+
+    def _listen(self) -> None:
+        is_postgresql = connection.vendor == "postgresql"
+        listen = self._listen_postgresql if is_postgresql else self._poll_sqlite
+        while True:
+            try:
+                listen()
+            except Exception:
+                # The database is unavailable: waiting threads read it at intervals meanwhile.
+                connection.close()
+                self.announce()
+                time.sleep(RECONNECT)
+
+    def _listen_postgresql(self) -> None:
+        connection.ensure_connection()
+        with connection.cursor() as cursor:
+            cursor.execute(f"LISTEN {CHANNEL}")
+        # Entries that were committed before LISTEN.
+        self.announce()
+        driver: Any = connection.connection
+        for _ in driver.notifies():
+            self.announce()
+
+    def _poll_sqlite(self) -> None:
+        last = None
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting > 0)
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA data_version")
+                [version] = cursor.fetchone()
+            if version != last:
+                last = version
+                self.announce()
+            time.sleep(POLL)
+
+
+_changes = Changes()
+announce, count, wait = _changes.announce, _changes.count, _changes.wait
 
 
 def announce_after_commit() -> None:
@@ -77,34 +161,6 @@ def _reaches_processes() -> bool:
     return connection.vendor == "postgresql" and not wakeup.is_broker_in_memory()
 
 
-def announce() -> None:
-    """Notify the waiting threads of this process."""
-    global _count
-    with _condition:
-        _count += 1
-        _condition.notify_all()
-
-
-def count() -> int:
-    """Return a number that grows with each notification."""
-    return _count
-
-
-def wait(seen: int, timeout: float | None = None) -> int:
-    """Wait until `count()` differs from `seen` or the timeout (seconds); return the count."""
-    global _waiting
-    _ensure_listener()
-    with _condition:
-        _waiting += 1
-        # The listener may pause while nobody waits.
-        _condition.notify_all()
-        try:
-            _condition.wait_for(lambda: _count != seen, timeout)
-        finally:
-            _waiting -= 1
-        return _count
-
-
 def look_until(look: Callable[[], float | None], deadline: float = math.inf) -> bool:
     """Call `look` now and after each change until it returns None; False at the deadline.
 
@@ -119,62 +175,6 @@ def look_until(look: Callable[[], float | None], deadline: float = math.inf) -> 
         if left <= 0:
             return False
         wait(seen, max(0.0, min(seconds, left, LONGEST)))
-
-
-# Changes of other processes.
-
-_listener: threading.Thread | None = None
-_guard = threading.Lock()
-
-
-def _ensure_listener() -> None:
-    """Start this process's listener, unless all writers are in this process."""
-    global _listener
-    if wakeup.is_broker_in_memory():
-        return
-    with _guard:
-        if _listener is None or not _listener.is_alive():
-            listen = _listen_postgresql if connection.vendor == "postgresql" else _poll_sqlite
-            _listener = threading.Thread(
-                target=_forever, args=[listen], name="timeline-listener", daemon=True
-            )
-            _listener.start()
-
-
-def _forever(listen: Callable[[], None]) -> None:
-    while True:
-        try:
-            listen()
-        except Exception:
-            # The database is unavailable: waiting threads read it at intervals meanwhile.
-            connection.close()
-            announce()
-            time.sleep(RECONNECT)
-
-
-def _listen_postgresql() -> None:
-    connection.ensure_connection()
-    with connection.cursor() as cursor:
-        cursor.execute(f"LISTEN {CHANNEL}")
-    # Entries that were committed before LISTEN.
-    announce()
-    driver: Any = connection.connection
-    for _ in driver.notifies():
-        announce()
-
-
-def _poll_sqlite() -> None:
-    last = None
-    while True:
-        with _condition:
-            _condition.wait_for(lambda: _waiting > 0)
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA data_version")
-            [version] = cursor.fetchone()
-        if version != last:
-            last = version
-            announce()
-        time.sleep(POLL)
 
 
 # Callers.
@@ -195,7 +195,7 @@ def respond(
 
     With `needs_client` the wait ends with 400 if the client closes its side of the connection.
     """
-    deferral = request.META.get(KEY)
+    deferral = request.META.get(DEFERRED)
     if deferral is not None and not future.done():
         deferral.future, deferral.needs_client = future, needs_client
         return HttpResponse(content_type="application/json")
