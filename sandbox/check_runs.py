@@ -52,12 +52,12 @@ from webhooks.models import Webhook
 logger = logging.getLogger(__name__)
 
 KEPT = 20  # runs of a webhook
-LEASE = 30.0  # seconds without a sign of life after which a run's process is gone
+EXPIRES_AFTER = 30.0  # seconds without a sign of life after which a run's process is gone
 STOPPED = "The sandbox was stopped."
 _RESULT = ("check", "title", "level", "mark", "text", "seconds")
 
 Progress = Mapping[str, Any]
-_LEASE = 60.0  # seconds for which a restore may take
+_RESTORE_LEASE = 60.0  # seconds for which a restore may take
 RESTORED = "The sandbox was restored as it was before the run."
 # The shells' form of the exit code of a program that a signal has ended.
 _SIGNALED = 128
@@ -94,7 +94,7 @@ def begin(webhook: Webhook, options: Mapping[str, Any], user: str) -> CheckRun:
                 started_by=user,
                 started_at=datetime.now(UTC),
                 options=dict(options),
-                expires=DatabaseTime() + LEASE,
+                expires=DatabaseTime() + EXPIRES_AFTER,
             )
     except IntegrityError:
         # The unique constraint lets one of several callers insert a row.
@@ -128,7 +128,7 @@ def apply(progress: Progress, event: Mapping[str, Any], secrets: Collection[str]
 def keep(pk: int, progress: Progress) -> bool:
     """Store the progress of a run, and that its process is there; return whether it shall end."""
     row = CheckRun.objects.filter(pk=pk, state=CheckRun.RUNNING)
-    if not row.update(progress=progress, expires=DatabaseTime() + LEASE):
+    if not row.update(progress=progress, expires=DatabaseTime() + EXPIRES_AFTER):
         # It is gone, or another process took this one for dead.
         return True
     topics.announce(None, observer.CHECKS)
@@ -170,7 +170,7 @@ def restore(name: str, patience: float = gate.PATIENCE) -> str:
 
     A run that has lost its lease has left that to the next run: others have used the sandbox.
     """
-    if not tokens.renew_noted(lease_note(name), _LEASE):
+    if not tokens.renew_noted(lease_note(name), _RESTORE_LEASE):
         return ""
     with ExitStack() as stack:
         stack.callback(tokens.release_noted, lease_note(name))
