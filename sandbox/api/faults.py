@@ -192,7 +192,8 @@ def _in_scope(name: str) -> Field:
 
 FAULT = Part(
     "Fault",
-    "A fault: `is_armed` until it has expired or has fired so many times.",
+    "A fault: `is_armed` until it has expired or has fired so many times; `held` are the calls "
+    "whose response waits, the oldest first.",
     {
         "id": Field(str, "row.pk"),
         "name": Field(str, "row.name"),

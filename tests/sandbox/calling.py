@@ -36,19 +36,21 @@ class CheckedCaller(Caller):
     def call(self, method: str, path: str, *arguments: Any, **options: Any) -> Response:
         response = super().call(method, path, *arguments, **options)
         if path.startswith("/sandbox/"):
-            template = _template(method, path.partition("?")[0])
-            findings = _document().findings(method, template, response.status, response.json)
+            template = template_of(method, path.partition("?")[0])
+            findings = checked_document().findings(method, template, response.status, response.json)
             assert not list(findings), (method, path, response)
         return response
 
 
 @cache
-def _document() -> SandboxDocument:
+def checked_document() -> SandboxDocument:
+    """Return the document of `/sandbox/…`, as every answer is compared with it."""
     return SandboxDocument(schema.document())
 
 
-def _template(method: str, path: str) -> str:
-    for known, template in _document().operations:
+def template_of(method: str, path: str) -> str:
+    """Return the path of the document that a path is an example of; `{}` is any segment."""
+    for known, template in checked_document().operations:
         if known == method and re.fullmatch(template.replace("{}", "[^/]+"), path):
             return template
     return path

@@ -15,6 +15,10 @@ from sandbox import urls
 from sandbox.api import schema
 from sandbox.timeline import timeline
 from tests.api import Caller
+from tests.queue.catalog import product_workbooks
+from tests.sandbox import worlds
+from tests.sandbox.calling import CheckedCaller, checked_document, template_of
+from webhooks.models import Delivery
 
 _WITHOUT = {"schema", "docs"}
 
@@ -70,6 +74,74 @@ def test_every_operation_needs_a_key(nobody: Caller) -> None:
         for method in methods:
             response = nobody.call(method.upper(), re.sub(r"{\w+}", "x", path))
             assert response.status == 401, (method, path)
+
+
+# A call of each operation but the import, which sends a file. Path and body may name the ids of
+# answers before it.
+CALLS = """
+GET version
+POST products {} -> product
+GET products/{product}
+GET products/{product}/export
+POST snapshots {"name": "a", "patience": 0}
+POST holds {"note": "n"} -> hold
+GET holds
+GET clock
+POST clock/advance {"by": "1m", "patience": 0}
+DELETE holds/{hold}
+POST clock/next {"patience": 0}
+POST clock/run-until-idle {"patience": 0, "max_steps": 1}
+POST settle {"url": "http://h/", "ms": 5}
+GET settle
+POST lease {"note": "n"} -> lease
+GET lease
+PUT lease/{lease} {}
+DELETE lease/{lease}
+POST queue/samples {"queue": "fulfillment", "draft": true} -> draft
+POST queue/validate {"id": "{draft}"}
+POST queue/samples {"queue": "helpdesk"} -> case
+POST queue/moves {"id": "{case}", "action": "inquire"}
+POST queue/samples {"queue": "fulfillment", "product": "{product}"} -> order
+POST faults {"kind": "abort", "side": "api", "ttl": 60} -> fault
+GET faults/{fault}
+POST faults/{fault}/release {}
+GET faults
+DELETE faults/{fault}
+DELETE faults
+GET webhooks/{hook}/forecast
+POST wait {"until": {"status": {"object": "{order}", "is": "pending"}}}
+GET cursor
+GET timeline?since=0.0
+GET api-calls?since=0.0
+GET deliveries
+GET deliveries/{delivery}
+GET snapshots
+GET snapshots/a/diff/now
+POST snapshots/a/restore {"patience": 0}
+DELETE snapshots/a
+POST reset {"patience": 0}
+"""
+
+
+def test_answer_of_every_operation_is_as_the_document_says(
+    saved: worlds.Rows, vendor: Caller
+) -> None:
+    client = CheckedCaller(vendor.key)
+    hook = worlds.webhook(vendor, "http://127.0.0.1:9/")["id"]
+    worlds.ok(vendor.post(f"/notifications/webhooks/{hook}/trigger", {}))
+    names = {"hook": hook, "delivery": str(Delivery.objects.get().pk)}
+    product_workbooks.sent(client, product_workbooks.exported(client, worlds.PLAIN))
+    called = {("POST", product_workbooks.IMPORT)}
+    for line in CALLS.strip().splitlines():
+        text, _, name = line.partition(" -> ")
+        for known, value in names.items():
+            text = text.replace(f"{{{known}}}", value)
+        method, path, *body = text.split(" ", 2)
+        answer = worlds.ok(client.call(method, f"/sandbox/{path}", *body))
+        called.add((method, template_of(method, f"/sandbox/{path.partition('?')[0]}")))
+        if name:
+            names[name] = answer["id"]
+    assert called == set(checked_document().operations)
 
 
 def test_kinds_of_the_document_are_those_of_the_timeline() -> None:
