@@ -279,8 +279,14 @@ def merge(runs: Iterable[Results]) -> Results:
 def store(results: Results) -> None:
     """Put results into the reference, and its report into the documentation.
 
-    Raises BenchmarkError for those of `--quick`, whose sizes are too small to say anything.
+    Raises BenchmarkError for those of `--quick`, whose sizes are too small to say anything, and for
+    those of a tree with changes, which nobody could measure again.
     """
+    for name, tree in ((result["name"], result["commit"]) for result in results):
+        if tree.endswith("+changes"):
+            raise BenchmarkError(
+                f"{name} was measured with uncommitted changes ({tree}): commit and measure again."
+            )
     if quick := [result["name"] for result in results if result["quick"]]:
         raise BenchmarkError(f"{quick[0]} was measured with --quick: measure at full size.")
     merged = merge([read(REFERENCE), results])

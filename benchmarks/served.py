@@ -46,7 +46,7 @@ def count_statements(path: Path) -> None:
     """Append a byte to a file for each SQL statement of this process, in all threads.
 
     Includes what Django's execute wrapper does not see: COMMIT, ROLLBACK, and on PostgreSQL the
-    BEGIN that psycopg sends, health checks of connections, and statements by the driver.
+    BEGIN that psycopg sends, and statements by the driver.
     """
     import psycopg
     from django.db.backends.base.base import BaseDatabaseWrapper

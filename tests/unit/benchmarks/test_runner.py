@@ -99,9 +99,11 @@ def test_report_is_written_between_the_marks_and_others_stay(
     assert runner.read(runner.REFERENCE) == [later, OTHER]
 
 
-def test_quick_results_and_pages_without_marks_are_refused(page: Path) -> None:
+def test_results_that_say_nothing_and_pages_without_marks_are_refused(page: Path) -> None:
     with pytest.raises(BenchmarkError, match="with --quick"):
         runner.store([{**RESULT, "quick": True}])
+    with pytest.raises(BenchmarkError, match="B10 was measured with uncommitted"):
+        runner.store([RESULT, {**OTHER, "commit": "0123456789ab+changes"}])
     page.write_text("# Before\n")
     with pytest.raises(BenchmarkError, match="no part that is written"):
         runner.store([RESULT])
