@@ -11,20 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from checks import sandbox_file
 
 Answer = tuple[int, Any]
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Another current folder, and an environment without settings."""
-    for name in ("SIM_DATA_DIR", "SIM_PROFILE", "SIM_ENV_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 @dataclass
@@ -68,13 +57,6 @@ def serving() -> Iterator[Server]:
     finally:
         http.shutdown()
         http.server_close()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with serving() as server:
-        write(tmp_path / "var", server.url)
-        yield server
 
 
 def write(folder: Path, url: str, local_url: str = "", machine: str = "") -> None:

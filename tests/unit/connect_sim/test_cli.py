@@ -17,16 +17,7 @@ import pytest
 from checks import sandbox_file
 from connect_sim.cli import program, running
 from tests.program import Failed, run
-from tests.unit.connect_sim.recording_server import (
-    Answer,
-    Server,
-    empty_folder,
-    server,
-    serving,
-    write,
-)
-
-__all__ = ["empty_folder", "server"]
+from tests.unit.connect_sim.recording_server import Answer, Server, serving, write
 
 ROOT = Path(__file__).resolve().parents[3]
 

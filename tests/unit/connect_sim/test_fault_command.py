@@ -8,9 +8,7 @@ import pytest
 
 from sandbox.faults.kinds import KINDS
 from tests.program import run, run_json
-from tests.unit.connect_sim.recording_server import Server, empty_folder, server
-
-__all__ = ["empty_folder", "server"]
+from tests.unit.connect_sim.recording_server import Server
 
 FAULT: dict[str, Any] = {
     "id": "FLT-1", "name": "abort-1", "kind": "abort", "side": "api", "webhook": None,

@@ -13,9 +13,7 @@ from click.shell_completion import ShellComplete
 from checks.catalog import CHECKS
 from connect_sim.cli import program
 from tests.program import Failed, run, run_json
-from tests.unit.connect_sim.recording_server import Server, empty_folder, server
-
-__all__ = ["empty_folder", "server"]
+from tests.unit.connect_sim.recording_server import Server
 
 ROOT = Path(__file__).resolve().parents[3]
 

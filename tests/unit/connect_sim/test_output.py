@@ -9,9 +9,7 @@ import pytest
 
 from connect_sim.cli import output
 from tests.program import Failed, run, run_json
-from tests.unit.connect_sim.recording_server import Answer, Server, empty_folder, server
-
-__all__ = ["empty_folder", "server"]
+from tests.unit.connect_sim.recording_server import Answer, Server
 
 MOVE: dict[str, Any] = {
     "from": "2026-11-26T10:00:00.000+00:00", "now": "2026-11-26T10:10:00.000+00:00", "stops": 2,
