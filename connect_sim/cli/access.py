@@ -45,7 +45,7 @@ def open_(user: str | None, only_print: bool) -> None:
 
     Without a browser, the link is printed. It works once.
     """
-    link = _management("signin", *([user] if user else [])).strip()
+    link = _run_management("signin", *([user] if user else [])).strip()
     if only_print or not webbrowser.open(link):
         click.echo(link)
     else:
@@ -53,20 +53,22 @@ def open_(user: str | None, only_print: bool) -> None:
 
 
 def _complete_modules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return names; the last one of several that commas separate."""
-    done, comma, begun = incomplete.rpartition(",")
-    found = (name for name in MODULES if name.lower().startswith(begun.strip().lower()))
-    return [f"{done}{comma}{name}" for name in found]
+    """Return what completes the last of several names that commas separate."""
+    earlier, comma, last = incomplete.rpartition(",")
+    names = [name for name in MODULES if name.lower().startswith(last.strip().lower())]
+    return [f"{earlier}{comma}{name}" for name in names]
 
 
-def _read_modules(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[str]:
-    """Return the names as Connect writes them; an unknown one is wrong usage."""
-    known = {name.lower(): name for name in MODULES}
+def _parse_modules(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> list[str]:
+    """Return the names as Connect writes them; raises BadParameter for an unknown one."""
+    by_lower = {name.lower(): name for name in MODULES}
     names = [name.strip() for value in values for name in value.split(",")]
     for name in names:
-        if name.lower() not in known:
+        if name.lower() not in by_lower:
             raise click.BadParameter(f"{name!r} is not one of {', '.join(MODULES)}.")
-    return [known[name.lower()] for name in names]
+    return [by_lower[name.lower()] for name in names]
 
 
 @click.group(cls=options.Group, default="list", example="connect-sim key create VA-610-138")
@@ -79,7 +81,7 @@ def key() -> None:
 @options.data_dir
 def list_(account: str | None) -> None:
     """List the API keys without their secrets, of all accounts or of ACCOUNT."""
-    click.echo(_management("apikey", "--list", *([account] if account else [])), nl=False)
+    click.echo(_run_management("apikey", "--list", *([account] if account else [])), nl=False)
 
 
 @key.command(example="connect-sim key create VA-610-138 --name CI --modules Subscriptions,Usage")
@@ -89,7 +91,7 @@ def list_(account: str | None) -> None:
 @click.option(
     "--modules",
     multiple=True,
-    callback=_read_modules,
+    callback=_parse_modules,
     shell_complete=_complete_modules,
     metavar="NAMES",
     help="The modules that it has permission for, separated by commas; may be repeated. "
@@ -98,10 +100,10 @@ def list_(account: str | None) -> None:
 @options.data_dir
 def create(account: str, name: str | None, expires: str | None, modules: list[str]) -> None:
     """Create an API key of ACCOUNT, and print it: it is shown once."""
-    given = {"--name": name, "--expires": expires}
-    arguments = [f"{option}={value}" for option, value in given.items() if value]
+    values = {"--name": name, "--expires": expires}
+    arguments = [f"{option}={value}" for option, value in values.items() if value]
     arguments += [f"--modules={module}" for module in modules]
-    click.echo(_management("apikey", account, *arguments), nl=False)
+    click.echo(_run_management("apikey", account, *arguments), nl=False)
 
 
 @key.command(example="connect-sim key revoke SU-462-822-405")
@@ -109,11 +111,11 @@ def create(account: str, name: str | None, expires: str | None, modules: list[st
 @options.data_dir
 def revoke(id: str) -> None:
     """Revoke an API key: calls with it are refused from now on."""
-    click.echo(_management("apikey", f"--revoke={id}"), nl=False)
+    click.echo(_run_management("apikey", f"--revoke={id}"), nl=False)
 
 
-def _management(name: str, *arguments: str) -> str:
-    """Return what a management command prints about the sandbox, which must have data."""
+def _run_management(name: str, *arguments: str) -> str:
+    """Run a management command, and return what it prints; the sandbox must have data."""
     running.find()
     processes.use_data_dir()
     return django_commands.call(name, *arguments)
