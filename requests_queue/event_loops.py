@@ -126,6 +126,10 @@ class SqlThread:
 
 
 def _with_connection(function: Callable[..., T], *args: Any) -> T:
+    """Run the function; close the connection after an error of the database.
+
+    It may be unusable. The next function opens a new one.
+    """
     try:
         return function(*args)
     except DatabaseError:

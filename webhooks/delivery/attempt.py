@@ -393,10 +393,10 @@ def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
     types = sql.column_types(Attempt)
     # Claims of one webhook share their request, which is encrypted once, and all few moments.
     sent: dict[int, dict[str, str]] = {}
-    moment = cache(sql.datetime_param)
+    as_param = cache(sql.datetime_param)
     size = _CHUNK[connection.vendor]
     for start in range(0, len(attempts), size):
-        values = [attempt_row(each, sent, moment) for each in attempts[start : start + size]]
+        values = [attempt_row(each, sent, as_param) for each in attempts[start : start + size]]
         source, params = sql.rows_of([[row[name] for name in types] for row in values], types)
         statement = f"INSERT INTO webhooks_attempt ({', '.join(types)}) {source} RETURNING id"
         ids += [pk for (pk,) in sql.fetch(statement, params)]
@@ -406,7 +406,7 @@ def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
 def attempt_row(
     attempt: RecordedAttempt,
     sent: dict[int, dict[str, str]],
-    moment: Callable[[datetime | None], Any],
+    as_param: Callable[[datetime | None], Any],
 ) -> dict[str, Any]:
     """Return the values of an attempt; `sent` keeps those of requests that several share."""
     result = attempt.result
@@ -426,8 +426,8 @@ def attempt_row(
         "delivery_id": claim.delivery_id,
         "number": attempt.number,
         "outcome": result.outcome,
-        "started_at": moment(claim.started_at),
-        "finished_at": moment(attempt.at),
+        "started_at": as_param(claim.started_at),
+        "finished_at": as_param(attempt.at),
         "duration": result.duration,
         "method": claim.webhook.http_method,
         "url": claim.webhook.external_url,
@@ -442,7 +442,7 @@ def attempt_row(
         "error": result.error.replace("\0", "\N{REPLACEMENT CHARACTER}"),
         "why": attempt.why,
         "is_unmerged": result.unmerged,
-        "next_attempt_at": moment(attempt.next_attempt_at),
+        "next_attempt_at": as_param(attempt.next_attempt_at),
         "faults": json.dumps(list(result.faults)),
         # As in logs and metrics, except that a status has a column of its own.
         "error_class": None if response and not result.error_class else result.error_type or None,

@@ -35,14 +35,14 @@ JOSE = {"typ": "JWT", "alg": "HS256"}
 warnings.filterwarnings("ignore", message="The HMAC key is ", category=UserWarning)
 
 
-class _Algorithm(HMACAlgorithm):
-    """HS256. Whether a secret may sign is checked once: this takes longer than the signature."""
+class _Hs256(HMACAlgorithm):
+    """Signs as PyJWT does, but checks a secret once, which takes longer than the signature."""
 
     prepare_key = lru_cache(maxsize=1000)(HMACAlgorithm.prepare_key)
 
 
 _signer = PyJWS(algorithms=[])
-_signer.register_algorithm("HS256", _Algorithm(HMACAlgorithm.SHA256))
+_signer.register_algorithm("HS256", _Hs256(HMACAlgorithm.SHA256))
 
 
 @dataclass(frozen=True, slots=True)
