@@ -99,7 +99,7 @@ CHECKS = (
         "The order is approved once.",
         "Connect keeps a `value_error` until somebody writes an empty one or the customer answers. "
         "A handler that inquires whenever there is one does so for ever.",
-        "Decide by the values, and write an empty `value_error` with each value that is right.",
+        "Decide by the values, and write an empty `value_error` with each value of your own.",
         old_error,
     ),
     Check(

@@ -68,11 +68,9 @@ async function purchase(api, order, cloud) {
     return;
   }
   const environment = await cloud.create(order.asset.id, domain);
-  const params = [
-    { id: 'domain', value_error: '' }, // An answered question stays until it is cleared.
-    { id: 'activation_id', value: environment },
-  ];
-  await api('PUT', path, { asset: { params } });
+  // An old error of it stays until it is cleared; that of the domain is the customer's to answer.
+  const activation = { id: 'activation_id', value: environment, value_error: '' };
+  await api('PUT', path, { asset: { params: [activation] } });
   await api('POST', `${path}/approve`, { activation_tile: `Your environment is ${environment}.` });
 }
 

@@ -61,11 +61,9 @@ def purchase(connect, order, cloud):
         reason = f"{values['domain']} has an environment already."
         connect.post(f"{path}/fail", {"reason": reason})
         return
-    params = [
-        {"id": "domain", "value_error": ""},  # An answered question stays until it is cleared.
-        {"id": "activation_id", "value": environment},
-    ]
-    connect.put(path, {"asset": {"params": params}})
+    # An old error of it stays until it is cleared; that of the domain is the customer's to answer.
+    activation = {"id": "activation_id", "value": environment, "value_error": ""}
+    connect.put(path, {"asset": {"params": [activation]}})
     connect.post(f"{path}/approve", {"activation_tile": f"Your environment is {environment}."})
 
 
