@@ -154,7 +154,11 @@ def test_interval_of_a_handler_that_polls_is_learned(opened: Opened) -> None:
 @pytest.mark.parametrize(
     "code", ["It = Handler", QUEUES, WORKERS], ids=["at once", "by a queue", "two workers"]
 )
-def test_handler_that_works_when_it_is_called_has_no_interval(opened: Opened, code: str) -> None:
+def test_handler_that_works_when_it_is_called_has_no_interval(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    # How long it is given to look again, which it never does.
+    monkeypatch.setattr("checks.lab._AGAIN", 0.5)
     with opened(code) as lab:
         lab.measure()
         assert lab.timing.interval == 0
