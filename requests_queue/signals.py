@@ -32,9 +32,9 @@ queue_changed = Signal()
 # changes: a tuple of requests_queue.queues.transitions.Change, in order
 changes_made = Signal()
 
-# Sent in a transaction that changes a queue or wakes the engine, before its changes are reported;
-# more than once if it does both. Receivers store the cause, such as the API call, so that its entry
-# precedes those of its effects.
+# Sent in a transaction that changes a queue, wakes the engine or posts a message, before that is
+# reported; more than once if it does several of them. Receivers store the cause, such as the API
+# call, so that its entry precedes those of its effects.
 storing_changes = Signal()
 
 # Sent in the transaction in which an object of a queue is deleted; its id may be used again.

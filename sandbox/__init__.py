@@ -1,8 +1,8 @@
 """What only a sandbox has, beside the checks of handlers.
 
-To be read in this order: `models`, `timeline` (what happens), `readings` (what is shown of it),
-`clock` (moves, and when the sandbox is settled), `waits` (for a condition), `world` (reset and
-snapshots), `faults`, `check_runs` (which the portal starts), `api`, `pages`. Each imports only
+To be read in this order: `models`, `timeline` (what happens, and what is shown of it), `clock`
+(moves, and when the sandbox is settled), `waits` (for a condition), `world` (reset and snapshots,
+the lease), `faults`, `check_runs` (which the portal starts), `api`, `pages`. Each imports only
 those before it.
 """
 

@@ -24,12 +24,10 @@ class SandboxConfig(AppConfig):
         from portal.introductions import SENTENCES
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
-        from sandbox.clock import (
-            settling,  # noqa: F401
-        )
+        from sandbox.clock import settling  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.pages import checks, faults, panels, world
-        from sandbox.timeline import receivers, timeline  # noqa: F401
+        from sandbox.timeline import api_calls, attempts, timeline  # noqa: F401
         from sandbox.world.tables import is_used
 
         panels.register()

@@ -43,7 +43,6 @@ from requests_queue import topics
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing, Refused
 from requests_queue.redaction import Redaction
-from sandbox.clock import tokens
 from sandbox.models import CheckRun
 from sandbox.timeline import observer
 from sandbox.world import gate, snapshots
@@ -170,10 +169,10 @@ def restore(name: str, patience: float = gate.PATIENCE) -> str:
 
     A run that has lost its lease has left that to the next run: others have used the sandbox.
     """
-    if not tokens.renew_noted(lease_note(name), _RESTORE_LEASE):
+    if not gate.renew_noted(lease_note(name), _RESTORE_LEASE):
         return ""
     with ExitStack() as stack:
-        stack.callback(tokens.release_noted, lease_note(name))
+        stack.callback(gate.release_noted, lease_note(name))
         before, text = snapshot_before(name), ""
         stored = {snapshot.name for snapshot in snapshots.all_snapshots()}
         if before in stored:

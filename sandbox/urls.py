@@ -2,8 +2,9 @@
 
 from django.urls import include, path
 
-from sandbox.api import clock, observing, products, queue, schema, snapshots
 from sandbox.api import faults as faults_api
+from sandbox.api import observing, products, queue, schema
+from sandbox.api import world as world_api
 from sandbox.pages import checks, faults, timeline, world
 
 page_urlpatterns = [
@@ -29,9 +30,8 @@ page_urlpatterns = [
     path("faults/<slug:pk>/release/", faults.release, name="fault-release"),
 ]
 api_urlpatterns = [
-    *clock.urlpatterns,
+    *world_api.urlpatterns,
     *faults_api.urlpatterns,
-    *snapshots.urlpatterns,
     *observing.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,

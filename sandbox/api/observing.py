@@ -39,9 +39,8 @@ from sandbox.api.schema import (
     Word,
 )
 from sandbox.models import ApiCall
-from sandbox.readings import deliveries, handler_activity
-from sandbox.readings.handler_activity import CALL
-from sandbox.timeline import api_calls, observer, timeline
+from sandbox.timeline import api_calls, deliveries, handler_activity, observer, timeline
+from sandbox.timeline.handler_activity import CALL
 from sandbox.timeline.observer import MAX_WAIT, respond
 from sandbox.timeline.timeline import Cursor, CursorText
 from sandbox.waits import condition_parsing, wait_responses, waiting

@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Self
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple, Self
 
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from requests_queue import clock, jobs, topics
+from requests_queue.api.resources import Field, Many, Part
 from requests_queue.clock import Reading
 from requests_queue.db import background_work
 from requests_queue.db.sql import DatabaseTime
@@ -26,11 +28,11 @@ from requests_queue.models import Clock
 from requests_queue.signals import due_reached
 from requests_queue.time_format import format_ahead
 from sandbox.clock import settling
-from sandbox.clock.settling import Unsettled
+from sandbox.clock.settling import UNSETTLED, Unsettled
 from sandbox.models import TimelineEntry
 from sandbox.timeline import observer, timeline
 from sandbox.timeline.observer import look_until
-from sandbox.timeline.timeline import Entry
+from sandbox.timeline.timeline import Entry, Moment, moment
 from webhooks.delivery import engine
 
 PATIENCE, MAX_PATIENCE = 10.0, 600.0  # real seconds that a move waits at each stop
@@ -73,6 +75,44 @@ class MoveResult:
     attempts: list[TimelineEntry] = field(default_factory=list)
     unsettled: list[Unsettled] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+
+def _of_data(name: str, type: Any) -> Field:
+    """Return the field of a value in the data of an entry of the timeline."""
+    return Field(type, lambda entry: entry.data[name])
+
+
+MOVED = Part(
+    "Moved",
+    "What a move of the clock did; `stops` counts the due times on its way.",
+    {
+        "from": moment("start"),
+        "now": moment("end"),
+        "stops": int,
+        "attempts": Many(
+            Part(
+                "MovedAttempt",
+                "An attempt that ended during a move.",
+                {
+                    "webhook": Field(str, "webhook_id"),
+                    "delivery": Field(int, "delivery_id"),
+                    "attempt": int,
+                    "object": Field(str | None, "object_id"),
+                    "objects": _of_data("objects", list[str]),
+                    "at": moment("at"),
+                    "outcome": _of_data("outcome", str),
+                    "status": _of_data("status", int | None),
+                    "error": _of_data("error", str),
+                    "next_attempt_at": _of_data("next_attempt_at", Moment | None),
+                },
+            ),
+            attrgetter("attempts"),
+        ),
+        "stopped_because": Literal["end", "idle", "max_steps", "max"],
+        "unsettled": Many(UNSETTLED, attrgetter("unsettled")),
+        "failed": list[str],
+    },
+)
 
 
 class Move:

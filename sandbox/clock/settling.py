@@ -7,6 +7,10 @@ its last API call, and there is no hold.
 Settle times are learned from the timeline (`settle_times`) and kept in memory: a reset or a new
 webhook of the same URL doesn't change them, and a new process folds them from the newest entries.
 They are real time, by the monotonic clock from the moment when an entry is read.
+
+A hold keeps the clock from moving on until it is released or expires: for a handler with a queue of
+its own, whose work the sandbox doesn't see, or for its author's test. Several may be held at once:
+the clock waits for all of them. Its times are the database's, since several processes take holds.
 """
 
 from __future__ import annotations
@@ -14,25 +18,28 @@ from __future__ import annotations
 import math
 import threading
 import time
+import uuid
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from requests_queue import clock, jobs
-from requests_queue.api.resources import Part
-from requests_queue.signals import collect_busy, collect_next_work
+from requests_queue.api.resources import Field, Part
+from requests_queue.db.sql import DatabaseTime
+from requests_queue.errors import Missing
+from requests_queue.signals import collect_busy, collect_next_work, due_reached
 from requests_queue.time_format import format_span
-from sandbox.clock import settle_times, tokens
+from sandbox.clock import settle_times
 from sandbox.clock.settle_times import Learner
-from sandbox.models import TimelineEntry
+from sandbox.models import EXPIRES_IN, Hold, TimelineEntry
 from sandbox.timeline import activity, api_calls, timeline
-from sandbox.timeline.timeline import Cursor, Entry
+from sandbox.timeline.timeline import Cursor, Entry, Seconds
 from webhooks.delivery import claim, wakeup
 from webhooks.models import Delivery
 from webhooks.types import EVENT
@@ -42,6 +49,8 @@ NEWEST = 5000  # entries that are read at once, for instance by a new process
 # Seconds after which a mover checks again if there are several processes: the others report the
 # end of API calls up to 50 ms late.
 REPORTED = 0.1
+DEFAULT_TTL, MAX_TTL = 30.0, 3600.0  # seconds of a hold or lease
+MAX_NOTE = 200  # characters
 
 # The kinds of what is unsettled.
 DUE, IN_FLIGHT, PROCESSING, JOB = "due", "in_flight", "processing", "job"
@@ -124,6 +133,17 @@ class SettleTime:
     source: str
 
 
+SHOWN_SETTLE_TIME = Part(
+    "SettleTime",
+    "The settle time of a handler URL in milliseconds, and where it is from.",
+    {
+        "url": str,
+        "ms": Field(float, lambda each: round(each.seconds * 1000, 3)),
+        "source": Literal["fixed", "setting", "learned", "default"],
+    },
+)
+
+
 def waiting_for(
     now: datetime,
     *,
@@ -156,7 +176,7 @@ def _parts(
     yield _api_calls(ignored)
     yield [_work(label) for label in sorted(jobs.busy(now))]
     yield _settling(began, settle)
-    yield [_hold(hold) for hold in tokens.holds()]
+    yield [_hold(hold) for hold in holds()]
 
 
 def of_handlers() -> list[Unsettled]:
@@ -179,7 +199,7 @@ def _work(label: str) -> Unsettled:
     return Unsettled(kind, text, frozenset({label}), _AGAIN[kind])
 
 
-def _hold(hold: tokens.Token) -> Unsettled:
+def _hold(hold: Token) -> Unsettled:
     note = f" ({hold.note})" if hold.note else ""
     left = format_span(hold.expires_in)
     text = f"{hold.id}{note} is held, for at most {left}."
@@ -352,3 +372,67 @@ def after(cursor: Cursor) -> QuerySet[TimelineEntry]:
 def has_other_processes() -> bool:
     """Return whether other processes may serve API calls or send requests."""
     return not wakeup.is_broker_in_memory()
+
+
+# Holds.
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A hold or a lease, and in how many seconds it expires; the repr does not show the id."""
+
+    id: str = field(repr=False)
+    note: str
+    expires_in: float
+
+
+# The keys of a hold and of a lease.
+SHOWN = {"note": str, "expires_in": Field(Seconds, lambda token: round(token.expires_in, 3))}
+SHOWN_HOLD = Part("Hold", "A hold; it expires in so many seconds.", {"id": str, **SHOWN})
+
+
+@transaction.atomic
+def take_hold(ttl: float = DEFAULT_TTL, note: str = "") -> Token:
+    """Take a new hold for `ttl` seconds; its id is never used again."""
+    row = Hold.objects.create(id=f"HLD-{uuid.uuid4()}", note=note, expires=DatabaseTime() + ttl)
+    _record_hold("taken", row.id, note)
+    return Token(row.id, note, ttl)
+
+
+def release_hold(hold_id: str) -> None:
+    """Release a hold; raises Missing if it was released before or has expired."""
+    with transaction.atomic():
+        rows = Hold.objects.filter(pk=hold_id, expires__gt=DatabaseTime())
+        note = rows.values_list("note", flat=True).first()
+        # Race: only one of several releases deletes the row.
+        if rows.delete()[0]:
+            _record_hold("released", hold_id, note or "")
+            return
+    expire_holds()
+    raise Missing(hold_id)
+
+
+def holds() -> list[Token]:
+    """Return the holds, after removing the expired ones; the first to expire first."""
+    rows = Hold.objects.annotate(left=EXPIRES_IN).order_by("expires", "pk")
+    tokens = [Token(*row) for row in rows.values_list("id", "note", "left")]
+    active = [token for token in tokens if token.expires_in > 0]
+    if len(active) < len(tokens):
+        expire_holds()
+    return active
+
+
+@due_reached.connect
+def expire_holds(**kwargs: object) -> None:
+    """Remove the expired holds."""
+    expired = Hold.objects.filter(expires__lte=DatabaseTime())
+    for pk, note in list(expired.values_list("id", "note")):
+        with transaction.atomic():
+            # Race: only one process deletes and records it.
+            if expired.filter(pk=pk).delete()[0]:
+                _record_hold("expired", pk, note)
+
+
+def _record_hold(action: str, pk: str, note: str) -> None:
+    data = {"action": action, "id": pk, "note": note}
+    timeline.append([Entry(timeline.HOLD, clock.now(), data=data)])

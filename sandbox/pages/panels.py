@@ -27,8 +27,8 @@ from portal.panels import (
 from requests_queue.catalog.models import Account, User
 from sandbox import LISTEN_PORT
 from sandbox.pages import checks, timeline, world
-from sandbox.readings import deliveries, handler_activity
-from sandbox.readings.handler_activity import Key
+from sandbox.timeline import deliveries, handler_activity
+from sandbox.timeline.handler_activity import Key
 from webhooks.models import Webhook
 
 TIMELINE = NavigationItem("Timeline", "/timeline/")

@@ -36,9 +36,8 @@ from requests_queue.queues import base
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.pages import timeline_rows
 from sandbox.pages.timeline_rows import ATTEMPTS, DELIVERY_KINDS, GROUPS, Row
-from sandbox.readings import handler_activity
-from sandbox.readings.handler_activity import Call
-from sandbox.timeline import api_calls, timeline
+from sandbox.timeline import api_calls, handler_activity, timeline
+from sandbox.timeline.handler_activity import Call
 from sandbox.timeline.timeline import Cursor
 from webhooks.models import Webhook
 

@@ -18,9 +18,8 @@ from requests_queue.queues import base
 from requests_queue.time_format import format_moment, format_span
 from sandbox.clock import moves
 from sandbox.models import ApiCall, TimelineEntry
-from sandbox.readings import handler_activity
-from sandbox.readings.handler_activity import Call
-from sandbox.timeline import timeline
+from sandbox.timeline import handler_activity, timeline
+from sandbox.timeline.handler_activity import Call
 from webhooks.models import Attempt, Delivery, Webhook
 
 GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"

@@ -1,6 +1,6 @@
-"""The timeline: one log of what happens in the sandbox, the API calls in it, and the observer.
+"""The timeline: what happens in the sandbox, the API calls in it, and what is shown of both.
 
-To be read in this order: `observer` (who waits for changes), `timeline` (the log), `receivers`
-(which write it); `activity` (calls in flight), `api_calls` (the middleware that records a call),
-`call_storage` (its row), `attempt_links` (the attempt that it belongs to).
+To be read in this order: `observer` (who waits for changes), `timeline` (the log), `attempts`,
+`activity` (calls in flight), `call_storage` (recorded calls), `api_calls` (which records them),
+`handler_activity` (what a handler did in each attempt), `deliveries` (with their forecast).
 """

@@ -20,10 +20,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
@@ -31,11 +33,13 @@ from requests_queue import clock
 from requests_queue.db import database_errors
 from requests_queue.operations import QUESTION, WAITED
 from requests_queue.redaction import Redaction
+from requests_queue.signals import storing_changes
 from sandbox.models import ApiCall
 from sandbox.timeline import activity, call_storage, observer, timeline
 from sandbox.timeline.activity import GetResponse
 from sandbox.timeline.call_storage import MAX_BODY, RecordedCall
 from webhooks.delivery import wakeup
+from webhooks.signals import recording_attempts
 
 logger = logging.getLogger(__name__)
 
@@ -208,8 +212,13 @@ _TEXTUAL = ("text/", "application/x-www-form-urlencoded")
 _recorder = Recorder()
 
 
-def flush() -> None:
-    """Store the recorded calls of this process: see `Recorder.flush`."""
+@receiver(recording_attempts)
+def flush(**kwargs: Any) -> None:
+    """Store the recorded calls of this process: see `Recorder.flush`.
+
+    Also before the ends of attempts, whose entries are after those of calls that were made until
+    then; outside their transaction, since a flush of another thread may wait for it.
+    """
     _recorder.flush()
 
 
@@ -277,11 +286,12 @@ def record_api_calls(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
-def store_start() -> None:
+@receiver(storing_changes)
+def store_start(**kwargs: Any) -> None:
     """Write the start of the call that this thread serves, if any, unless that is committed.
 
-    Call it in the transaction of a change, before it. Several changes of one transaction write it
-    several times, of which `call_storage` keeps one.
+    Its entry is before those of the changes that it makes. Several changes of one transaction write
+    it several times, of which `call_storage` keeps one.
     """
     start = _served.get()
     if start is None or start.opened:

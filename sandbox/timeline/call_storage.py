@@ -20,8 +20,8 @@ from requests_queue.db import background_work
 from requests_queue.redaction import MASK, Redaction
 from requests_queue.topics import OBJECTS, one
 from sandbox.models import ApiCall, ApiCallObject
-from sandbox.timeline import attempt_links, observer, timeline
-from sandbox.timeline.attempt_links import Caller
+from sandbox.timeline import attempts, observer, timeline
+from sandbox.timeline.attempts import Caller
 from sandbox.timeline.timeline import Entry
 from webhooks import account_secrets
 from webhooks.announcements import DELIVERIES
@@ -303,7 +303,7 @@ def _link(rows: Sequence[_Row]) -> None:
         )
         for row in linked
     ]
-    for row, link in zip(linked, attempt_links.find(callers), strict=True):
+    for row, link in zip(linked, attempts.find_links(callers), strict=True):
         if link is not None:
             row.stored.webhook_id = link.webhook
             row.stored.delivery_id = link.delivery

@@ -19,7 +19,8 @@ Entries are written in the transaction of what they report. Their `data` by kind
 | `reset` | `action` (`reset`, `restored`), `snapshot` |
 
 `objects` are the objects of the delivery's events; an entry about exactly one object names it as
-`object` too.
+`object` too. Entries of attempts are written by `attempts`, of API calls by `call_storage`, and
+others where they happen.
 """
 
 from __future__ import annotations
@@ -34,17 +35,25 @@ from typing import Annotated, Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import Q, QuerySet
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 
+from requests_queue import clock
 from requests_queue.api import fast_json
 from requests_queue.api.resources import Field, Part
 from requests_queue.api.schema import Also
+from requests_queue.conversations.models import STATE_CHANGE, Message
 from requests_queue.db import retention, sql
 from requests_queue.db.retention import ByAge
 from requests_queue.errors import Invalid
+from requests_queue.queues.transitions import Change
+from requests_queue.signals import changes_made, storing_changes
 from sandbox.models import ApiCall, TimelineEntry, oldest_in_progress
 from sandbox.timeline import observer
 from webhooks import pruning
+from webhooks.delivery.fan_out import RecordedEvent
 from webhooks.models import Event
+from webhooks.signals import events_recorded
 
 CHANGE, EVENT = "change", "event"
 ATTEMPT_STARTED, ATTEMPT_FINISHED = "attempt_started", "attempt_finished"
@@ -340,6 +349,65 @@ ENTRY = Part(
     },
 )
 represent = ENTRY.represent
+
+
+# What happens in queues, conversations and webhooks, in the transaction that changes them.
+
+
+@receiver(changes_made)
+def record_changes(changes: Sequence[Change], **kwargs: Any) -> None:
+    """Write the changes of a transaction."""
+    append(
+        [
+            Entry(
+                CHANGE,
+                change.at,
+                object=change.object_id,
+                data={
+                    "object_class": change.object_class,
+                    "product": change.product_id,
+                    "from": change.status_from,
+                    "to": change.status_to,
+                    "actor": change.actor.role,
+                },
+            )
+            for change in changes
+        ]
+    )
+
+
+@receiver(post_save, sender=Message)
+def record_message(instance: Message, created: bool, **kwargs: Any) -> None:
+    """Write a message that somebody has posted; those of changes have entries of their own."""
+    if not created or instance.type == STATE_CHANGE:
+        return
+    storing_changes.send(sender=None)
+    data = {"id": instance.shown_id, "type": instance.type, "account": instance.account_id}
+    about = instance.conversation.instance_id
+    append([Entry(MESSAGE, clock.now(), object=about, data=data)])
+
+
+@receiver(events_recorded)
+def record_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
+    """Write the events of webhooks."""
+    append(
+        [
+            Entry(
+                EVENT,
+                event.at,
+                event.webhook_id,
+                event.delivery_id,
+                object=event.change.object_id if event.change else None,
+                data={"from": event.change.status_from, "to": event.change.status_to}
+                if event.change
+                else {},
+            )
+            for event in events
+        ]
+    )
+
+
+# What is removed.
 
 
 def register_retention() -> None:

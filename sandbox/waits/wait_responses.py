@@ -22,8 +22,7 @@ from requests_queue.time_format import format_span
 from sandbox.clock import settling
 from sandbox.clock.settling import UNSETTLED
 from sandbox.models import TimelineEntry
-from sandbox.readings import handler_activity
-from sandbox.timeline import api_calls, observer, timeline
+from sandbox.timeline import api_calls, handler_activity, observer, timeline
 from sandbox.timeline.observer import LONGEST, Kind, Result, Waiter, json_result
 from sandbox.timeline.timeline import ENTRY, Cursor, CursorText, Moment, Seconds
 from sandbox.waits import conditions

@@ -1,8 +1,14 @@
-"""The gate: it keeps requests, jobs and the delivery engine of this process out of a replacement.
+"""Who may use the world: nobody while it is replaced, and one caller who has the lease.
 
+The gate keeps requests, jobs and the delivery engine of this process out of a replacement.
 `closed` stops claims, waits for handlers that still work, lets new requests wait, and pauses jobs
 and the engine. A request that arrives meanwhile waits in the event loop, without a thread. Other
 processes are kept out by the locks of the database.
+
+The lease is the exclusive use of the sandbox, for as long as its holder renews it. Test runners
+with several workers share one sandbox by it: a worker takes the lease for a test, resets, and moves
+the one clock undisturbed. It binds callers who take it; others are not refused. A reset or restore
+keeps it. Callers that wait for it are served in order by the observer, which a release wakes.
 """
 
 from __future__ import annotations
@@ -11,20 +17,26 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Hashable, Iterator
+import uuid
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from django.db.models import QuerySet
+
+from requests_queue.api.resources import Part
 from requests_queue.db import pausing
-from requests_queue.errors import Refused
+from requests_queue.db.sql import DatabaseTime
+from requests_queue.errors import Conflict, Missing, Refused
 from requests_queue.queues.usage_file import leases
 from sandbox.clock import settle_times, settling
-from sandbox.clock.settling import Unsettled
-from sandbox.timeline import api_calls
+from sandbox.clock.settling import DEFAULT_TTL, SHOWN, Token, Unsettled
+from sandbox.models import EXPIRES_IN, Lease
+from sandbox.timeline import api_calls, observer
 from sandbox.timeline.activity import Application, Scope
-from sandbox.timeline.observer import look_until
+from sandbox.timeline.observer import Kind, Result, Waiter, look_until
 from webhooks.models import Delivery
 
 _guard = threading.Lock()
@@ -38,6 +50,9 @@ TURN = 30.0  # seconds for which a replacement waits for another one
 # Seconds after its response for which a reset waits for a handler that has never called the API.
 NEVER_CALLED = 0.25
 _AGAIN = 0.1  # seconds after which to check again, if nothing is written to the timeline
+# Seconds after which a waiting caller looks for a lease that expired, or that another process
+# released.
+_POLL = 0.25
 
 # Paths that are served while the gate is closed: the replacements themselves, probes, and what
 # waits for a long time and changes nothing by itself.
@@ -262,3 +277,101 @@ async def _refuse(scope: Scope, send: Any) -> None:
     ]
     await send({"type": "http.response.start", "status": 503, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+# The lease.
+
+LEASE = Part(
+    "Lease",
+    "A lease of the sandbox; `id` is the right to renew and to release it.",
+    {"id": str, **SHOWN},
+)
+CURRENT_LEASE = Part("CurrentLease", "Who has the lease, null for nobody; without its id.", SHOWN)
+
+
+def take_lease(ttl: float = DEFAULT_TTL, note: str = "") -> Token | None:
+    """Take the lease for `ttl` seconds, unless somebody has it: None."""
+    token = f"LSE-{uuid.uuid4()}"
+    expired = Lease.objects.filter(expires__lte=DatabaseTime())
+    if not expired.update(token=token, note=note, expires=DatabaseTime() + ttl):
+        # Race: the primary key lets only one of several callers insert the row. An expression
+        # can't be a value of `bulk_create`, so the row is inserted as expired.
+        Lease.objects.bulk_create([Lease(token="", expires=0)], ignore_conflicts=True)
+        if not expired.update(token=token, note=note, expires=DatabaseTime() + ttl):
+            return None
+    return Token(token, note, ttl)
+
+
+def renew_lease(token: str, ttl: float = DEFAULT_TTL) -> Token:
+    """Let the lease expire in `ttl` seconds from now; raises Missing if it has expired."""
+    rows = _valid(token)
+    note = rows.values_list("note", flat=True).first()
+    if note is None or not rows.update(expires=DatabaseTime() + ttl):
+        raise Missing(token)
+    return Token(token, note, ttl)
+
+
+def release_lease(token: str) -> None:
+    """Release the lease; raises Missing if it was released or has expired."""
+    if not _valid(token).delete()[0]:
+        raise Missing(token)
+    observer.announce()
+
+
+def renew_noted(note: str, ttl: float) -> bool:
+    """Renew the lease with this note, also if it has expired; False if nobody or another has it."""
+    return bool(Lease.objects.filter(note=note).update(expires=DatabaseTime() + ttl))
+
+
+def release_noted(note: str) -> None:
+    """Release the lease if it has this note: its holder is gone."""
+    if Lease.objects.filter(note=note).delete()[0]:
+        observer.announce()
+
+
+def lease() -> Token | None:
+    """Return the lease, None if nobody has it."""
+    row = Lease.objects.annotate(left=EXPIRES_IN).values_list("token", "note", "left").first()
+    return Token(*row) if row and row[2] > 0 else None
+
+
+def leased() -> Conflict:
+    """Return the error of a caller who did not get the lease."""
+    current = lease()
+    who = f" by {current.note}" if current and current.note else ""
+    left = f", for {current.expires_in:.0f} s unless renewed" if current else ""
+    return Conflict("LSE_001", f"The sandbox is leased{who}{left}. Try again later.")
+
+
+def _valid(token: str) -> QuerySet[Lease]:
+    return Lease.objects.filter(token=token, expires__gt=DatabaseTime())
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Taker(Waiter):
+    """A caller that waits for the lease; `answer` makes its result of the lease, or of None."""
+
+    ttl: float
+    note: str
+    answer: Callable[[Token | None], Result]
+
+
+class Takers(Kind[Taker]):
+    """The callers of this process that wait for the lease."""
+
+    def turn(self) -> float:
+        """Give the lease to the first caller, and end the waits past their deadline."""
+        waiting = observer.waiting(self)
+        if waiting and lease() is None and (token := take_lease(waiting[0].ttl, waiting[0].note)):
+            if not waiting[0].respond(waiting[0].answer(token)):
+                _valid(token.id).delete()
+                return 0.0
+            waiting = waiting[1:]
+        now = time.monotonic()
+        for taker in waiting:
+            if taker.deadline <= now:
+                taker.respond(taker.answer(None))
+        return _POLL
+
+
+takers = Takers()

@@ -12,9 +12,8 @@ from checks.outputs import events
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict
 from sandbox import check_runs
-from sandbox.clock import tokens
 from sandbox.models import CheckRun
-from sandbox.world import snapshots
+from sandbox.world import gate, snapshots
 from tests import make
 from tests.api import Caller
 from tests.background import concurrently
@@ -87,13 +86,13 @@ def test_run_without_a_sign_of_life_is_lost() -> None:
 
 
 def test_restart_restores_the_sandbox(run: CheckRun, distributor: Caller) -> None:
-    before, lease = worlds.contents(), tokens.take_lease(note=lease_note(run.name))
+    before, lease = worlds.contents(), gate.take_lease(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     worlds.purchase(distributor)
     snapshots.save(snapshot_base(run.name), patience=0)
     check_runs.recover(is_alone=True, patience=0)
     assert worlds.differing(before, worlds.contents()) == {}
-    assert lease and tokens.lease() is None
+    assert lease and gate.lease() is None
     assert [each.name for each in snapshots.all_snapshots()] == [snapshots.SEED]
     run.refresh_from_db()
     assert (run.state, run.error) == ("failed", f"{check_runs.STOPPED} {check_runs.RESTORED}")
@@ -102,13 +101,13 @@ def test_restart_restores_the_sandbox(run: CheckRun, distributor: Caller) -> Non
 def test_sandbox_that_cannot_be_restored_is_named(
     run: CheckRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tokens.take_lease(note=lease_note(run.name))
+    gate.take_lease(note=lease_note(run.name))
     snapshots.save(snapshot_before(run.name), patience=0)
     monkeypatch.setattr(snapshots, "is_usable", lambda snapshot: False)
     text = check_runs.restore(run.name, patience=0)
     assert text.endswith(f" snapshot restore {snapshot_before(run.name)}")
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
-    assert tokens.lease() is None
+    assert gate.lease() is None
 
 
 @pytest.mark.parametrize("is_held", [True, False])
@@ -116,17 +115,17 @@ def test_run_that_has_lost_its_lease_is_not_undone(
     run: CheckRun, distributor: Caller, is_held: bool
 ) -> None:
     snapshots.save(snapshot_before(run.name), patience=0)
-    tokens.take_lease(0, note=lease_note(run.name))
-    other = tokens.take_lease(note="somebody else")
+    gate.take_lease(0, note=lease_note(run.name))
+    other = gate.take_lease(note="somebody else")
     assert other
     if not is_held:
-        tokens.release_lease(other.id)
+        gate.release_lease(other.id)
     pk = worlds.purchase(distributor)
     before = worlds.contents()
     assert check_runs.restore(run.name, patience=0) == ""
     assert worlds.differing(before, worlds.contents()) == {} and pk
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
-    assert (tokens.lease() is not None) == is_held
+    assert (gate.lease() is not None) == is_held
 
 
 def test_runs_outlive_a_reset(run: CheckRun) -> None:

@@ -12,7 +12,7 @@ from django.utils.http import http_date
 from requests_queue import clock
 from requests_queue.db import sql
 from requests_queue.models import Clock
-from sandbox.clock import moves, tokens
+from sandbox.clock import moves, settling
 from sandbox.models import TimelineEntry
 from sandbox.timeline import timeline
 from tests import make
@@ -36,7 +36,7 @@ def test_clock_says_what_it_waits_for(
     served.respond = lambda request: None
     make.order(catalog)
     served.next()
-    hold = tokens.take_hold(note="test")
+    hold = settling.take_hold(note="test")
     before = clock.now()
     state = who.get("/sandbox/clock").json
     served.release.set()

@@ -9,7 +9,7 @@ import pytest
 from requests_queue import clock, jobs
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Missing
-from sandbox.clock import moves, settling, tokens
+from sandbox.clock import moves, settling
 from sandbox.models import Hold, TimelineEntry
 from sandbox.timeline import observer
 from tests.api import Caller
@@ -51,44 +51,44 @@ def test_ids_differ_and_several_holds_count(who: Caller) -> None:
 
 
 def test_expired_hold_is_removed_and_recorded_once(who: Caller) -> None:
-    hold = tokens.take_hold()
+    hold = settling.take_hold()
     expire_now()
-    concurrently(*[tokens.holds] * 8)
+    concurrently(*[settling.holds] * 8)
     assert not Hold.objects.exists()
     assert recorded() == [("taken", hold.id), ("expired", hold.id)]
     assert who.delete(f"/sandbox/holds/{hold.id}").status == 404
 
 
 def test_expired_hold_cannot_be_released() -> None:
-    hold = tokens.take_hold()
+    hold = settling.take_hold()
     expire_now()
     with pytest.raises(Missing):
-        tokens.release_hold(hold.id)
+        settling.release_hold(hold.id)
     assert recorded()[-1] == ("expired", hold.id)
 
 
 def test_scheduled_job_removes_expired_holds() -> None:
-    tokens.take_hold()
+    settling.take_hold()
     expire_now()
     jobs.run_due_jobs(clock.now())
     assert not Hold.objects.exists()
 
 
 def test_only_one_of_two_releases_succeeds() -> None:
-    hold = tokens.take_hold()
-    outcomes = concurrently(*[lambda: tokens.release_hold(hold.id)] * 4)
+    hold = settling.take_hold()
+    outcomes = concurrently(*[lambda: settling.release_hold(hold.id)] * 4)
     assert sum(isinstance(outcome, Missing) for outcome in outcomes) == 3
 
 
 def test_move_waits_for_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    hold = tokens.take_hold()
+    hold = settling.take_hold()
     seen = set()
     wait = observer.wait
 
     def release_then_wait(at: int, seconds: float | None = None) -> int:
         seen.add(clock.now())
         if len(recorded()) == 1:
-            tokens.release_hold(hold.id)
+            settling.release_hold(hold.id)
         return wait(at, seconds)
 
     monkeypatch.setattr(observer, "wait", release_then_wait)

@@ -11,12 +11,12 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from django.db import OperationalError
 
-from sandbox.clock import tokens
 from sandbox.faults import api_side
 from sandbox.timeline import observer, timeline
 from sandbox.timeline.observer import Kind
 from sandbox.waits.wait_responses import reads
 from sandbox.waits.waiting import waits
+from sandbox.world import gate
 from tests import make
 from tests.api import Caller, caller
 from tests.background import threads
@@ -51,8 +51,8 @@ def timeline_read(client: Caller) -> Use:
 
 
 def lease(client: Caller) -> Use:
-    assert tokens.take_lease()
-    return Use(tokens.takers, lambda seconds: ("POST", "/sandbox/lease", {"wait": seconds}), 409)
+    assert gate.take_lease()
+    return Use(gate.takers, lambda seconds: ("POST", "/sandbox/lease", {"wait": seconds}), 409)
 
 
 def held(client: Caller) -> Use:

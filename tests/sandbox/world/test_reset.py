@@ -20,7 +20,7 @@ from requests_queue.catalog.models import Account, ApiToken, Asset, TierAccount,
 from requests_queue.errors import Missing
 from requests_queue.models import Clock, FailedJob, SignInTries
 from requests_queue.queues.fulfillment.models import Request
-from sandbox.clock import tokens
+from sandbox.clock import settling
 from sandbox.models import ApiCall, Hold, TimelineEntry, UsedId
 from sandbox.timeline import api_calls, timeline
 from sandbox.timeline.call_storage import RecordedCall
@@ -126,7 +126,7 @@ def test_user_with_the_name_of_a_demo_user_is_replaced(saved: Rows, vendor: Call
 
 
 def test_holds_and_failed_jobs_end(saved: Rows, vendor: Caller) -> None:
-    tokens.take_hold(300)
+    settling.take_hold(300)
     FailedJob.objects.create(job="x", name="x", error="x", since=clock.now())
     reset(vendor)
     assert not Hold.objects.exists() and not FailedJob.objects.exists()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from requests_queue.catalog.models import Account, User
 from requests_queue.queues.fulfillment.models import Request
-from sandbox.clock import tokens
+from sandbox.clock import settling
 from sandbox.timeline import timeline
 from sandbox.world import snapshots
 from tests import api
@@ -99,7 +99,7 @@ class Users:
         api.caller(account, f"SU-900-000-{number % 1000:03d}:secret-of-the-user").get("/requests")
 
     def hold(self, pick: int) -> None:
-        tokens.take_hold(100)
+        settling.take_hold(100)
 
     def save(self, pick: int) -> None:
         snapshots.save("a", replace=True, patience=0)

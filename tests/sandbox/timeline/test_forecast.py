@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.readings.deliveries import MAX_ROWS, forecast
+from sandbox.timeline.deliveries import MAX_ROWS, forecast
 from webhooks.states import BackoffState, Policy
 
 NOW = datetime(2026, 11, 26, 10, tzinfo=UTC)

@@ -10,12 +10,12 @@ import pytest
 
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Missing
-from sandbox.clock import tokens
-from sandbox.clock.tokens import Taker, Token
+from sandbox.clock.settling import Token
 from sandbox.models import Lease
 from sandbox.timeline import observer
 from sandbox.timeline.observer import Result
 from sandbox.world import gate
+from sandbox.world.gate import Taker
 from tests.api import Caller, refused
 from tests.background import concurrently
 from tests.sandbox import worlds
@@ -53,29 +53,29 @@ def test_second_caller_is_refused_and_learns_who_has_the_lease(who: Caller) -> N
 
 
 def test_expired_lease_is_free_and_cannot_be_renewed_or_released(who: Caller) -> None:
-    old = tokens.take_lease()
+    old = gate.take_lease()
     assert old
     expire_now()
-    assert tokens.lease() is None
+    assert gate.lease() is None
     with pytest.raises(Missing):
-        tokens.renew_lease(old.id)
+        gate.renew_lease(old.id)
     with pytest.raises(Missing):
-        tokens.release_lease(old.id)
-    new = tokens.take_lease(note="second")
+        gate.release_lease(old.id)
+    new = gate.take_lease(note="second")
     assert new and new.id != old.id
     with pytest.raises(Missing):
-        tokens.release_lease(old.id)
-    assert (found := tokens.lease()) and found.note == "second"
+        gate.release_lease(old.id)
+    assert (found := gate.lease()) and found.note == "second"
 
 
 def test_only_one_of_concurrent_callers_gets_the_lease() -> None:
     for _ in range(3):
-        [taken] = filter(None, concurrently(*[tokens.take_lease] * 8))
-        tokens.release_lease(taken.id)
+        [taken] = filter(None, concurrently(*[gate.take_lease] * 8))
+        gate.release_lease(taken.id)
 
 
 def test_waiting_callers_get_the_lease_in_order() -> None:
-    held = tokens.take_lease()
+    held = gate.take_lease()
     assert held
     order: list[str] = []
 
@@ -90,24 +90,24 @@ def test_waiting_callers_get_the_lease_in_order() -> None:
         for number in range(3)
     ]
     for taker in takers:
-        observer.add(tokens.takers, taker)
+        observer.add(gate.takers, taker)
     futures = [taker.future for taker in takers]
     assert not any(future.done() for future in futures)
-    tokens.release_lease(held.id)
+    gate.release_lease(held.id)
     for number, future in enumerate(futures):
         result = future.result(10)
         assert order == [f"worker {n}" for n in range(number + 1)]
-        tokens.release_lease(result.content_type)
+        gate.release_lease(result.content_type)
 
 
 def test_wait_gets_a_lease_that_expires(who: Caller) -> None:
-    tokens.take_lease(ttl=0.1)
+    gate.take_lease(ttl=0.1)
     response = who.post("/sandbox/lease", {"wait": 10, "note": "next"})
     assert response.status == 201
 
 
 def test_lease_of_a_client_that_left_is_free_again() -> None:
-    held = tokens.take_lease()
+    held = gate.take_lease()
     assert held
     asked = threading.Event()
 
@@ -116,13 +116,13 @@ def test_lease_of_a_client_that_left_is_free_again() -> None:
         return Result(201, "", b"")
 
     left, stays = (Taker(ttl=30, note=note, answer=answer) for note in ("left", "stays"))
-    observer.add(tokens.takers, left)
+    observer.add(gate.takers, left)
     assert left.future.cancel()
-    tokens.release_lease(held.id)
-    observer.add(tokens.takers, stays)
+    gate.release_lease(held.id)
+    observer.add(gate.takers, stays)
     assert stays.future.result(10).status == 201
     assert asked.wait(5)
-    assert (found := tokens.lease()) and found.note == "stays"
+    assert (found := gate.lease()) and found.note == "stays"
 
 
 def test_reset_keeps_the_lease_and_does_not_wait_for_callers_that_want_it(

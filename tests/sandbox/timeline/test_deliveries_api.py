@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from requests_queue import clock
 from requests_queue.redaction import MASK
-from sandbox.readings import deliveries
+from sandbox.timeline import deliveries
 from sandbox.timeline.timeline import format_time
 from tests import make
 from tests.api import Caller, refused

@@ -28,10 +28,9 @@ from django.db.models.functions import Length
 from requests_queue import clock
 from requests_queue.api.resources import Constant, Field, Many, Part
 from requests_queue.api.schema import Also, Json
-from sandbox.readings import handler_activity
-from sandbox.readings.handler_activity import ACTIVITY, FiredFault, HandlerActivity, Redacted
-from sandbox.timeline import timeline
+from sandbox.timeline import handler_activity, timeline
 from sandbox.timeline.call_storage import without_passwords
+from sandbox.timeline.handler_activity import ACTIVITY, FiredFault, HandlerActivity, Redacted
 from sandbox.timeline.timeline import Cursor, Moment, moment
 from webhooks import conf, next_attempt
 from webhooks.delivery.request import JOSE, TOKEN_HEADERS, order_claims

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.models import ApiCall
-from sandbox.readings import handler_activity
-from sandbox.readings.handler_activity import AttemptFacts, Call, ObjectFacts
+from sandbox.timeline import handler_activity
+from sandbox.timeline.handler_activity import AttemptFacts, Call, ObjectFacts
 
 PK, OTHER = "PR-1111-2222-3333-001", "PR-9999-8888-7777-001"
 OWN, FOREIGN = "PRD-111-111-111", "PRD-222-222-222"

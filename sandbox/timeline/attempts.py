@@ -1,4 +1,4 @@
-"""Find the attempt of a webhook that an API call belongs to.
+"""Attempts in the timeline: their entries, and which one an API call belongs to.
 
 Of the attempts of the account's webhooks that started within SIM_PROCESSING_TIMEOUT before the
 call, it is one whose event is about an object that the call names, else one in flight at that time,
@@ -13,13 +13,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.dispatch import receiver
 
 from requests_queue.db import sql
+from requests_queue.redaction import Redaction
 from sandbox.models import ApiCall, TimelineEntry
+from sandbox.timeline import timeline
+from sandbox.timeline.timeline import Entry
+from webhooks.delivery.attempt import RecordedAttempt
+from webhooks.delivery.claim import Claim
+from webhooks.http.headers import secret_values
+from webhooks.signals import attempts_recorded, attempts_started
 
 MAX_OBJECTS = 1000  # objects of one batch of calls that are looked up
 _RECENT = 10  # of the latest attempts of a webhook, apart from those in flight
@@ -27,6 +36,93 @@ _MAX_WEBHOOKS = 200  # of the accounts of one batch; SQLite unites at most 500 s
 # A call's platform time is calculated when it is stored: a move that ended in between may have
 # changed it a little.
 _TOLERANCE = timedelta(seconds=1)
+
+
+# Entries.
+
+
+@receiver(attempts_started)
+def record_starts(claims: Sequence[Claim], **kwargs: Any) -> None:
+    """Write the starts of attempts, before their requests are sent."""
+    objects = timeline.objects_of(each.delivery_id for each in claims)
+    for each in claims:
+        # A claimed delivery gets no more events.
+        each.shared.objects[each.delivery_id] = objects.get(each.delivery_id, [])
+    timeline.append(
+        [
+            _attempt(timeline.ATTEMPT_STARTED, each, each.number, objects.get(each.delivery_id, []))
+            for each in claims
+        ]
+    )
+
+
+@receiver(attempts_recorded)
+def record_ends(attempts: Sequence[RecordedAttempt], **kwargs: Any) -> None:
+    """Write the ends of attempts."""
+    objects: dict[int, list[str]] = {}
+    for claim in (each.result.claim for each in attempts):
+        if claim.delivery_id in claim.shared.objects:
+            objects[claim.delivery_id] = claim.shared.objects[claim.delivery_id]
+    # Of lost workers, and of validators.
+    if others := {each.result.claim.delivery_id for each in attempts} - objects.keys():
+        objects |= timeline.objects_of(others)
+    timeline.append([_finished(each, objects) for each in attempts])
+
+
+def _finished(attempt: RecordedAttempt, objects: dict[int, list[str]]) -> Entry:
+    result = attempt.result
+    about = objects.get(result.claim.delivery_id, [])
+    return _attempt(
+        timeline.ATTEMPT_FINISHED,
+        result.claim,
+        attempt.number,
+        about,
+        attempt,
+        outcome=result.outcome,
+        status=result.response.status if result.response else None,
+        error=result.error,
+        duration=result.duration,
+        why=attempt.why,
+        state=attempt.state,
+        next_attempt_at=timeline.format_time(attempt.next_attempt_at),
+        out_of_order=attempt.out_of_order,
+    )
+
+
+def _attempt(
+    kind: str,
+    claim: Claim,
+    number: int,
+    objects: list[str],
+    attempt: RecordedAttempt | None = None,
+    **data: Any,
+) -> Entry:
+    webhook = claim.webhook
+    secrets = (webhook.jwt_secret, *secret_values(webhook.headers))
+    sent = {
+        "type": webhook.type,
+        "method": webhook.http_method,
+        "url": _shown_url(webhook.external_url, secrets),
+        "forced": claim.forced,
+        "objects": objects,
+    }
+    return Entry(
+        kind,
+        attempt.at if attempt else claim.started_at,
+        webhook.id,
+        claim.delivery_id,
+        number,
+        timeline.only(objects),
+        {**sent, **data},
+    )
+
+
+@lru_cache(maxsize=1000)
+def _shown_url(url: str, secrets: tuple[str, ...]) -> str:
+    return Redaction(secrets).text(url)
+
+
+# Links.
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +175,7 @@ class Link:
     certainty: str
 
 
-def find(calls: Sequence[Caller]) -> list[Link | None]:
+def find_links(calls: Sequence[Caller]) -> list[Link | None]:
     """Return the link of each call, in order; at most four statements."""
     if not calls:
         return []
@@ -117,7 +213,7 @@ def _real_starts(
     deliveries = {each.delivery for each in candidates if each.started_at >= first}
     if not deliveries:
         return {}
-    rows = TimelineEntry.objects.filter(kind="attempt_started", delivery_id__in=deliveries)
+    rows = TimelineEntry.objects.filter(kind=timeline.ATTEMPT_STARTED, delivery_id__in=deliveries)
     starts = rows.order_by().values_list("delivery_id", "attempt", "real_at")
     return {(delivery, attempt): at for delivery, attempt, at in starts}
 

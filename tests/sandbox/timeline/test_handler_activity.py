@@ -11,9 +11,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from sandbox.readings import handler_activity
-from sandbox.readings.handler_activity import HandlerActivity
-from sandbox.timeline import api_calls, call_storage
+from sandbox.timeline import api_calls, call_storage, handler_activity
+from sandbox.timeline.handler_activity import HandlerActivity
 from tests import make
 from tests.api import Caller, caller
 from tests.engines import move_clock, running, until

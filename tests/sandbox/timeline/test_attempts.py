@@ -11,8 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from sandbox.models import ApiCall, TimelineEntry
-from sandbox.timeline import attempt_links, call_storage, timeline
-from sandbox.timeline.attempt_links import Caller
+from sandbox.timeline import attempts, call_storage, timeline
+from sandbox.timeline.attempts import Caller
 from sandbox.timeline.timeline import Entry
 from tests import make
 from tests.make import AT, Catalog
@@ -52,12 +52,12 @@ def calls_at(
 
 
 def link(hook: Webhook, at: float, *objects: str) -> tuple[int, int, str] | None:
-    [found] = attempt_links.find([calls_at(hook, at, *objects)])
+    [found] = attempts.find_links([calls_at(hook, at, *objects)])
     return (found.delivery, found.attempt, found.certainty) if found else None
 
 
 def test_without_attempts_there_is_no_link(hook: Webhook) -> None:
-    assert attempt_links.find([]) == []
+    assert attempts.find_links([]) == []
     assert link(hook, 1) is None
     delivery(hook, PK, state="waiting")
     assert link(hook, 1, PK) is None
@@ -141,7 +141,7 @@ def test_statements_do_not_depend_on_the_number_of_calls(hook: Webhook) -> None:
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            links = attempt_links.find(calls)
+            links = attempts.find_links(calls)
         assert all(each and each.certainty == "certain" for each in links)
         counts.append(len(queries))
     assert counts == [1, 1]
@@ -225,7 +225,7 @@ def test_call_in_frozen_time_is_not_linked_to_the_attempt_that_it_caused(
         ]
     )
     calls = [calls_at(hook, 10, *objects, real=real) for real in (2, 4)]
-    links = [each and each.delivery for each in attempt_links.find(calls)]
+    links = [each and each.delivery for each in attempts.find_links(calls)]
     assert links == [first.pk, caused.pk]
 
 
@@ -236,5 +236,5 @@ def test_batch_links_each_call_by_itself(hook: Webhook, catalog: Catalog) -> Non
         calls_at(hook, at, account=account)
         for account, at in itertools.product((hook.account_id, other.account_id), (2, -5))
     ]
-    found = [each and each.delivery for each in attempt_links.find(callers)]
+    found = [each and each.delivery for each in attempts.find_links(callers)]
     assert found == [own.pk, None, theirs.pk, None]
