@@ -54,8 +54,6 @@ VARIABLES = {
     "PORT": "port",
 }
 TEMPLATES = (*VARIABLES.values(), "host")
-# In a command line or a URL, which other users of the machine may see.
-PUBLIC_TEMPLATES = ("port", "host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +72,10 @@ class HandlerCommand:
     ready_within: float = 30.0
 
     def arguments_for(self, port: int) -> list[str]:
-        """Return the arguments for a port; only `{port}` and `{host}` are replaced."""
+        """Return the arguments for a port; only `{port}` and `{host}` are replaced.
+
+        Other users of the machine may see a command line.
+        """
         return [_fill_public(each, port) for each in self.arguments]
 
     def ready_url_for(self, port: int) -> str:

@@ -90,7 +90,7 @@ class Activity:
         self._calls: set[int] = set()
         self._numbers = itertools.count(1)
         # Monotonic.
-        self.last_end: float | None = None
+        self._last_end: float | None = None
         # Whether the row has said since the last idle moment that calls are in flight.
         self._is_published = False
         self._is_dirty = False
@@ -115,7 +115,7 @@ class Activity:
         """Count the end of a call."""
         with self._changed:
             self._calls.remove(call.number)
-            self.last_end = time.monotonic()
+            self._last_end = time.monotonic()
             if not wakeup.is_broker_in_memory():
                 self._mark_dirty()
 
@@ -123,7 +123,7 @@ class Activity:
         """Return the numbers of this process."""
         process = _process()
         with self._changed:
-            last = self.last_end
+            last = self._last_end
             idle = None if last is None else max(0.0, time.monotonic() - last)
             return Totals(frozenset((process, number) for number in self._calls), idle)
 
@@ -206,11 +206,6 @@ _activity = Activity()
 def in_flight() -> int:
     """Return how many calls of handlers this process serves."""
     return _activity.totals().in_flight
-
-
-def last_end() -> float | None:
-    """Return the monotonic time at which this process's last call of a handler ended."""
-    return _activity.last_end
 
 
 def all_processes() -> Totals:

@@ -56,11 +56,11 @@ def send(line: Any, path: str, *headers: str) -> None:
 def test_call_counts_until_its_last_byte_is_sent(own: Activity, settings: Any) -> None:
     app = App()
     with serving(app, settings) as url, connect(url) as line:
-        assert (activity.in_flight(), activity.last_end()) == (0, None)
+        assert activity.in_flight() == 0
         assert activity.all_processes() == activity.Totals(frozenset(), None)
         send(line, CALL)
         app.arrived.get(timeout=10)
-        assert activity.in_flight() == 1 and activity.last_end() is None
+        assert activity.in_flight() == 1 and activity.all_processes().idle is None
         app.release.set()
         assert read(line)[0] == 200
         until(lambda: activity.in_flight() == 0, "the end of the call")
@@ -92,7 +92,7 @@ def test_other_paths_and_calls_of_a_test_do_not_count(own: Activity, settings: A
         assert activity.in_flight() == 0
         app.release.set()
         assert read(one)[0] == read(two)[0] == 200
-        assert activity.last_end() is None
+        assert activity.all_processes().idle is None
 
 
 def test_failing_application_ends_its_call(own: Activity, settings: Any) -> None:
