@@ -132,29 +132,31 @@ _DUE = f"{_PENDING} AND (due_at IS NULL OR due_at <= %(now)s)"
 # The oldest due deliveries of each webhook: read from the index, whatever its backlog is.
 _OLDEST = {
     "postgresql": f"""
-        CROSS JOIN LATERAL (
-            SELECT id FROM webhooks_delivery WHERE webhook_id = hook.webhook_id AND {_DUE}
-            ORDER BY id LIMIT LEAST(cap, %(share)s) - in_flight
-        ) d
+        CROSS JOIN LATERAL (SELECT id FROM webhooks_delivery WHERE webhook_id = hook.webhook_id
+            AND {_DUE} ORDER BY id LIMIT LEAST(cap, %(share)s) - in_flight) d
     """,
     "sqlite": f"""
         CROSS JOIN webhooks_delivery d ON d.id IN (
             SELECT id FROM webhooks_delivery INDEXED BY delivery_waiting
-            WHERE webhook_id = hook.webhook_id AND {_DUE} ORDER BY id LIMIT %(share)s
-        )
+            WHERE webhook_id = hook.webhook_id AND {_DUE} ORDER BY id LIMIT %(share)s)
     """,
 }
-# `place` is how many requests of the webhook are in flight once the delivery is.
+# The webhooks with pending deliveries, from one to the next one: others are not read.
+_WEBHOOKS = f"""
+    SELECT MIN(webhook_id) FROM webhooks_delivery WHERE {_PENDING}
+    UNION ALL
+    SELECT (SELECT MIN(webhook_id) FROM webhooks_delivery WHERE webhook_id > pending.webhook_id
+        AND {_PENDING}) FROM pending WHERE webhook_id IS NOT NULL
+"""
+# While the last slots are reserved for those that respond, thousands of others may be pending.
+_RESPONDING = f"""
+    SELECT id FROM webhooks_webhook hook WHERE responds
+    AND EXISTS (SELECT 1 FROM webhooks_delivery WHERE webhook_id = hook.id AND {_PENDING})
+"""
+# `place` is how many requests of the webhook are in flight once the delivery is. If `hook` were not
+# materialized, PostgreSQL would count the requests of every active webhook.
 _SELECT = """
-    WITH RECURSIVE pending(webhook_id) AS (
-        -- From one webhook with pending deliveries to the next one: others are not read.
-        SELECT MIN(webhook_id) FROM webhooks_delivery WHERE {pending}
-        UNION ALL
-        SELECT (
-            SELECT MIN(webhook_id) FROM webhooks_delivery
-            WHERE {pending} AND webhook_id > pending.webhook_id
-        ) FROM pending WHERE webhook_id IS NOT NULL
-    ), hook AS MATERIALIZED (  -- else PostgreSQL counts the requests of every active webhook
+    WITH RECURSIVE pending(webhook_id) AS ({webhooks}), hook AS MATERIALIZED (
         SELECT w.id AS webhook_id, w.responds,
             CASE WHEN w.earliest_possible_trigger IS NULL THEN %(limit)s ELSE 1 END AS cap, (
                 SELECT COUNT(*) FROM webhooks_delivery c
@@ -205,7 +207,7 @@ def select(limit: int, now: datetime, slots: Slots | None = None) -> tuple[list[
         "most": limit + 1,
     }
     statement = _SELECT.format(
-        pending=_PENDING,
+        webhooks=_WEBHOOKS if shares.unreserved else _RESPONDING,
         oldest=_OLDEST[connection.vendor],
         calling=sql.indexed_by("delivery_calling"),
     )
@@ -429,10 +431,7 @@ def expire_leases() -> None:
 
 
 def lost_claims(generation: int = 0) -> list[Claim]:
-    """Return the claims of lost workers, whose leases have expired.
-
-    They are recorded if `generation`, which was read before, is still that of the data.
-    """
+    """Return claims with expired leases, which are recorded while the data has `generation`."""
     rows = sql.fetch(
         f"""
         SELECT webhook_id, id, claim, attempts, forced, started_at
