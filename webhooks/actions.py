@@ -35,9 +35,9 @@ HEALTHY: Mapping[str, Any] = dict(zip(BACKOFF_COLUMNS, astuple(BackoffState()), 
 @transaction.atomic
 def create(account: Account, user: User, fields: Mapping[str, Any]) -> Webhook:
     """Create a webhook from validated fields."""
-    at = clock.shown(clock.now())
+    now = clock.shown(clock.now())
     row = ids.create(
-        Webhook(account=account, created_by=user, created_at=at, **fields),
+        Webhook(account=account, created_by=user, created_at=now, **fields),
         "webhook",
     )
     audit.record(Action.WEBHOOK_CREATE, "webhook", row.pk, account=account.pk, user=user)

@@ -349,12 +349,17 @@ class ClearedBackoff(models.Model):
 
     @classmethod
     def of(
-        cls, webhook_id: str, backoff: states.BackoffState, at: datetime, cause: str, **more: Any
+        cls,
+        webhook_id: str,
+        backoff: states.BackoffState,
+        moment: datetime,
+        cause: str,
+        **more: Any,
     ) -> ClearedBackoff:
         """Return the row of a backoff that ended, not saved yet."""
         return cls(
             webhook_id=webhook_id,
-            at=at,
+            at=moment,
             cause=cause,
             began_at=backoff.began_at,
             until=backoff.until,

@@ -31,31 +31,31 @@ class NextAttempt:
     With a time, the reason precedes it: "Failed (1 of 10).".
     """
 
-    at: datetime | None
+    moment: datetime | None
     why: str
 
     def sentence(self, now: datetime) -> str:
         """Return it as text: `Failed (1 of 10). Next attempt in 5 min, at 02:04:44 UTC.`."""
-        if self.at is None:
+        if self.moment is None:
             return self.why
-        when = f"Next attempt in {until(self.at, now)}, at {clock_time(self.at, now)}."
+        when = f"Next attempt in {until(self.moment, now)}, at {clock_time(self.moment, now)}."
         return f"{self.why} {when}".strip()
 
 
-def until(at: datetime, now: datetime) -> str:
+def until(moment: datetime, now: datetime) -> str:
     """Return the time left until a moment, in whole seconds: `4 min 59 s`."""
-    return format_span(max(1, int((at - now).total_seconds())))
+    return format_span(max(1, int((moment - now).total_seconds())))
 
 
-def clock_time(at: datetime, now: datetime) -> str:
+def clock_time(moment: datetime, now: datetime) -> str:
     """Return a moment in UTC, with its date unless that is today."""
-    at, today = at.astimezone(UTC), now.astimezone(UTC).date()
-    return f"{at:%H:%M:%S} UTC" if at.date() == today else format_moment(at)
+    moment, today = moment.astimezone(UTC), now.astimezone(UTC).date()
+    return f"{moment:%H:%M:%S} UTC" if moment.date() == today else format_moment(moment)
 
 
-def future(at: datetime | None, now: datetime) -> datetime | None:
+def future(moment: datetime | None, now: datetime) -> datetime | None:
     """Return a moment in the future, None otherwise."""
-    return at if at is not None and at > now else None
+    return moment if moment is not None and moment > now else None
 
 
 def backoff_end(now: datetime) -> dict[str, Case]:
@@ -90,14 +90,14 @@ class WorkerLoad:
     def _due_dates(self) -> dict[str, list[datetime]]:
         rows = Delivery.objects.filter(state=Delivery.WAITING, due_at__isnull=False)
         due_dates: dict[str, list[datetime]] = {}
-        for webhook_id, at in rows.order_by("due_at").values_list("webhook", "due_at"):
-            if at is not None:
-                due_dates.setdefault(webhook_id, []).append(at)
+        for webhook_id, due_at in rows.order_by("due_at").values_list("webhook", "due_at"):
+            if due_at is not None:
+                due_dates.setdefault(webhook_id, []).append(due_at)
         return due_dates
 
     def due_later(self, webhook_id: str, now: datetime) -> list[datetime]:
         """Return until when deliveries of a webhook wait alone, the first moment first."""
-        return [at for at in self._due_dates.get(webhook_id, ()) if at > now]
+        return [due_at for due_at in self._due_dates.get(webhook_id, ()) if due_at > now]
 
     def in_flight(self) -> int:
         """Return how many requests are in flight."""
@@ -155,9 +155,9 @@ def of_webhook(
         )
     if row.type != EVENT:
         return NextAttempt(None, "A validator is called when a request is to be validated.")
-    at = future(row.earliest_possible_trigger, now)
-    if at is not None:
-        return NextAttempt(at, _failed(row))
+    moment = future(row.earliest_possible_trigger, now)
+    if moment is not None:
+        return NextAttempt(moment, _failed(row))
     if pending:
         due_later = load.due_later(row.pk, now)
         if len(due_later) >= pending:
@@ -189,10 +189,10 @@ def of_delivery(row: Delivery, now: datetime, load: WorkerLoad | None = None) ->
         if hook.out_of_order:
             why = f"{PAUSED} Recover it, save it, or let a Trigger now succeed."
             return NextAttempt(None, why)
-        at = _due(row, now)
-        if at is not None:
-            why = "It has lost its workers, so others pass it." if at == row.due_at else ""
-            return NextAttempt(at, why)
+        moment = _due(row, now)
+        if moment is not None:
+            why = "It has lost its workers, so others pass it." if moment == row.due_at else ""
+            return NextAttempt(moment, why)
     why = (load or WorkerLoad()).why_due(hook, forced=row.forced)
     return NextAttempt(None, why)
 
@@ -203,7 +203,7 @@ def _due(row: Delivery, now: datetime) -> datetime | None:
     That is after the backoff of its webhook, and not before its own due date.
     """
     moments = (row.webhook.earliest_possible_trigger, row.due_at)
-    return future(max((at for at in moments if at is not None), default=None), now)
+    return future(max((moment for moment in moments if moment is not None), default=None), now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,18 +235,18 @@ def after_attempt(attempt: Attempt, row: Delivery, now: datetime) -> AttemptFoll
         return AttemptFollowUp(why)
     if hook.out_of_order:
         return AttemptFollowUp(why if "out of order" in why else f"{why} {PAUSED}".strip())
-    at = _due(row, now)
-    if at is None:
+    moment = _due(row, now)
+    if moment is None:
         return AttemptFollowUp(f"{why} Due now.".strip())
-    return AttemptFollowUp(why, NextAttempt(at, ""), _change(recorded, at))
+    return AttemptFollowUp(why, NextAttempt(moment, ""), _change(recorded, moment))
 
 
-def _change(recorded: datetime | None, at: datetime) -> str:
-    if recorded is None or recorded == at:
+def _change(recorded: datetime | None, moment: datetime) -> str:
+    if recorded is None or recorded == moment:
         return ""
-    if at < recorded:
+    if moment < recorded:
         return "Sooner than recorded: that backoff was cleared, and another one began."
-    return f"Later than recorded by {until(at, recorded)}: another request failed since."
+    return f"Later than recorded by {until(moment, recorded)}: another request failed since."
 
 
 _BY_USER: Mapping[str, str] = {

@@ -57,9 +57,9 @@ class _Policy:
     old: datetime
     handled: datetime
 
-    def removes(self, pk: int, ended: datetime, beyond: int) -> bool:
+    def removes(self, pk: int, ended_at: datetime, beyond: int) -> bool:
         """Return whether a delivery that ended at that time is removed."""
-        return ended < (self.handled if pk <= beyond else self.old)
+        return ended_at < (self.handled if pk <= beyond else self.old)
 
 
 class Deliveries:
@@ -149,7 +149,9 @@ def _removable(
         rows = rows.select_for_update(skip_locked=True)
     rows_by_id = dict(rows.values_list("pk", "created_at")) if ids else {}
     attempts = Attempt.objects.filter(delivery__in=rows_by_id).order_by().values_list("delivery")
-    calls = {pk: (n, at) for pk, n, at in attempts.annotate(n=Count("pk"), at=Max("finished_at"))}
+    calls = {
+        pk: (n, last) for pk, n, last in attempts.annotate(n=Count("pk"), last=Max("finished_at"))
+    }
     events = Event.objects.filter(delivery__in=rows_by_id).order_by().values_list("delivery")
     counts = dict(events.annotate(n=Count("pk")))
     references = _references(place.webhook, list(rows_by_id))
@@ -191,7 +193,7 @@ def _remove(webhook_id: str, ids: Sequence[int], dry_run: bool) -> dict[str, int
     if dry_run:
         return removed | {"events": Event.objects.filter(delivery__in=ids).count()}
     deliveries = Delivery.objects.filter(pk__in=ids)
-    until = deliveries.aggregate(at=Max("created_at"))["at"]
+    until = deliveries.aggregate(last=Max("created_at"))["last"]
     _, counts = deliveries.only("pk").delete()
     removed["events"] = counts.get(Event._meta.label, 0)
     # Last, so that the webhook's row is locked for a moment only. Lock order: after deliveries.
@@ -211,7 +213,7 @@ def _cleared(webhook_id: str, policy: _Policy, dry_run: bool) -> dict[str, int]:
         webhook=webhook_id, finished_at__lte=OuterRef("at"), finished_at__gte=OuterRef("began_at")
     )
     until = Webhook.with_deleted.filter(pk=webhook_id).values_list("pruned_until", flat=True)
-    before = max(policy.old, *(at for at in until if at is not None), _NEVER)
+    before = max(policy.old, *(each for each in until if each is not None), _NEVER)
     rows = ClearedBackoff.objects.filter(~Exists(explained), webhook=webhook_id, at__lt=before)
     ids = list(rows.order_by("at").values_list("pk", flat=True)[:READ])
     if ids and not dry_run:

@@ -13,7 +13,7 @@ from webhooks.types import EVENT
 
 def is_validation(row: Attempt) -> bool:
     """Whether the attempt sent an object to a validator; Trigger now sends the payload instead."""
-    return row.webhook.type != EVENT and "id" in _sent(row)
+    return row.webhook.type != EVENT and "id" in _sent_object(row)
 
 
 def build_diff(row: Attempt) -> ResponseDiff:
@@ -27,7 +27,7 @@ def build_diff(row: Attempt) -> ResponseDiff:
         )
         return ResponseDiff([], note)
     try:
-        received = parse_json(bytes(row.response_body))
+        response = parse_json(bytes(row.response_body))
     except (ValueError, RecursionError):
         return ResponseDiff([], "The response is not JSON, so there is nothing to compare.")
     # The response to a resend is never merged.
@@ -37,13 +37,15 @@ def build_diff(row: Attempt) -> ResponseDiff:
         or Resend.objects.filter(pk=row.delivery_id).exists()
     )
     object_class = row.webhook.object_class
-    return response_diff.build_diff(object_class, _sent(row), received, may_merge=not is_ignored)
+    return response_diff.build_diff(
+        object_class, _sent_object(row), response, may_merge=not is_ignored
+    )
 
 
-def _sent(row: Attempt) -> Json:
+def _sent_object(row: Attempt) -> Json:
     """Return the object that was sent; empty if the body is not an object."""
     try:
-        sent = json.loads(row.request_body)
+        body = json.loads(row.request_body)
     except (ValueError, RecursionError):
         return {}
-    return sent if isinstance(sent, dict) else {}
+    return body if isinstance(body, dict) else {}

@@ -32,8 +32,8 @@ _COUNTERS = ("events", "triggers", "success_triggers", "failure_triggers")
 def counter_discrepancies() -> list[str]:
     """Return a sentence for each counter that differs from the stored and the pruned rows."""
     return [
-        f"{pk}: {name} is {stored}, but {counted} are recorded."
+        f"{pk}: {name} is {counter}, but {counted} are recorded."
         for pk, *numbers in sql.fetch(_COUNTERS_SQL)
-        for name, stored, counted in zip(_COUNTERS, numbers[::2], numbers[1::2], strict=True)
-        if stored != counted
+        for name, counter, counted in zip(_COUNTERS, numbers[::2], numbers[1::2], strict=True)
+        if counter != counted
     ]

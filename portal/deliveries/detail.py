@@ -124,7 +124,7 @@ class DeliveryView:
         row = self.row
         if row.state == Delivery.WAITING:
             step = next_attempt.of_delivery(row, self.now)
-            return NextStep(step.why, step.at)
+            return NextStep(step.why, step.moment)
         if row.state == Delivery.CALLING:
             if row.started_at is None or not (row.webhook.type == EVENT or row.forced):
                 # A validator's timeout is real time.

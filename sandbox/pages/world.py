@@ -204,7 +204,7 @@ def moments(account: str, keys: Sequence[int]) -> dict[int, str]:
     return {
         row.pk: reverse("delivery-advance", args=[row.pk])
         for row in rows
-        if next_attempt.of_delivery(row, now).at
+        if next_attempt.of_delivery(row, now).moment
     }
 
 
@@ -213,7 +213,7 @@ def advance_to_attempt(request: HttpRequest, viewer: Viewer, pk: int) -> HttpRes
     """Move the clock to the next attempt of a delivery and through it."""
     row = detail.find(viewer.account, pk)
     now, since = clock.now(), timeline.now()
-    at = next_attempt.of_delivery(row, now).at
+    at = next_attempt.of_delivery(row, now).moment
     try:
         result = moves.advance(at - now if at else timedelta())
     except Refused as refused:

@@ -108,7 +108,7 @@ def _attempt(
     }
     return Entry(
         kind,
-        attempt.at if attempt else claim.started_at,
+        attempt.finished_at if attempt else claim.started_at,
         webhook.id,
         claim.delivery_id,
         number,

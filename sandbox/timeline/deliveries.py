@@ -130,9 +130,9 @@ def _with_next_attempt(
 ) -> _Delivery:
     step = next_attempt.of_delivery(row, now, load)
     reason = step.why
-    if step.at is not None and not reason:
+    if step.moment is not None and not reason:
         reason = next_attempt.of_webhook(row.webhook, now, pending=1, load=load).why
-    return _Delivery(row, events, attempts, step.at, reason)
+    return _Delivery(row, events, attempts, step.moment, reason)
 
 
 # What the API shows.

@@ -394,7 +394,7 @@ def record_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
         [
             Entry(
                 EVENT,
-                event.at,
+                event.occurred_at,
                 event.webhook_id,
                 event.delivery_id,
                 object=event.change.object_id if event.change else None,

@@ -218,12 +218,11 @@ class Backoffs(DeliveryMachine):
             shown = next_attempt.of_delivery(row, self.now)
             if not row.forced:
                 at = max(filter(None, (hook.next_attempt_at, row.due_at)), default=None)
-                assert shown.at == next_attempt.future(at, self.now)
-                assert shown.is_due == (shown.at is None and not hook.out_of_order)
+                assert shown.moment == next_attempt.future(at, self.now)
             last = row.attempt_set.filter(number=row.attempts).first()
             if last is not None:
                 shown_next = next_attempt.after_attempt(last, row, self.now)
-                assert (shown_next.next.at if shown_next.next else None) == shown.at
+                assert (shown_next.next.moment if shown_next.next else None) == shown.moment
                 until = last.next_attempt_at
                 cleared = ClearedBackoff.objects.filter(at__gte=last.finished_at).exists()
                 assert (

@@ -41,7 +41,7 @@ def delivery(row: Webhook, **more: Any) -> Delivery:
 
 def why(row: Delivery) -> str:
     result = next_attempt.of_delivery(row, NOW)
-    assert result.why.startswith("Due now") and result.at is None
+    assert result.why.startswith("Due now") and result.moment is None
     return result.why
 
 
@@ -62,7 +62,7 @@ def test_next_attempt_as_text(at: datetime, now: datetime, text: str) -> None:
 def test_delivery_waits_for_end_of_backoff() -> None:
     row = delivery(make.webhook(make.catalog(), earliest_possible_trigger=NOW + 300 * S, round=1))
     result = next_attempt.of_delivery(row, NOW)
-    assert result.at == NOW + 300 * S
+    assert result.moment == NOW + 300 * S
     # Trigger now ignores the backoff.
     forced = delivery(row.webhook, forced=True)
     assert next_attempt.of_delivery(forced, NOW).why.startswith("Due now")
@@ -72,14 +72,14 @@ def test_delivery_waits_for_end_of_backoff() -> None:
 def test_delivery_waits_for_its_own_due_date(worker: None) -> None:
     row = delivery(make.webhook(make.catalog()), due_at=NOW + 300 * S, losses=2)
     result = next_attempt.of_delivery(row, NOW)
-    assert result.at == NOW + 300 * S
+    assert result.moment == NOW + 300 * S
     assert result.why == "It has lost its workers, so others pass it."
     assert next_attempt.of_delivery(row, NOW + 300 * S).why.startswith("Due now")
 
     def of_webhook(pending: int) -> next_attempt.NextAttempt:
         return next_attempt.of_webhook(row.webhook, NOW, pending=pending)
 
-    assert of_webhook(1).at == NOW + 300 * S
+    assert of_webhook(1).moment == NOW + 300 * S
     assert of_webhook(2).why.startswith("Due now")
     # A later backoff of the webhook counts.
     row.webhook.earliest_possible_trigger = NOW + 600 * S

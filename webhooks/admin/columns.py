@@ -143,17 +143,17 @@ def log(row: Webhook) -> SafeString:
 @admin.display(description="created")
 def created(row: Webhook) -> str:
     """Return when it was created, and by whom."""
-    return _by(row.created_at, row.created_by)
+    return _time_and_user(row.created_at, row.created_by)
 
 
 @admin.display(description="modified")
 def modified(row: Webhook) -> str:
     """Return when it was last changed, and by whom."""
-    return _by(row.modified_at, row.modified_by)
+    return _time_and_user(row.modified_at, row.modified_by)
 
 
-def _by(at: datetime | None, user: Any) -> str:
-    return NOTHING if at is None else f"{moment(at)} by {user or 'the platform'}"
+def _time_and_user(time: datetime | None, user: Any) -> str:
+    return NOTHING if time is None else f"{moment(time)} by {user or 'the platform'}"
 
 
 # The read-only sections of a webhook's page; the statistics are in two rows, as in Connect.

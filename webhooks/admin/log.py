@@ -258,10 +258,10 @@ class AttemptAdmin(LogAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Attempt | None = None) -> Any:
         """Return the sections of the page, with the differences for a validation."""
-        about = ("of_webhook", "of_delivery", "outcome", STARTED, "duration", led_to)
+        general = ("of_webhook", "of_delivery", "outcome", STARTED, "duration", led_to)
         validated = obj is not None and response_diff.is_validation(obj)
         return [
-            (None, {"fields": about}),
+            (None, {"fields": general}),
             *([("Difference", {"fields": [differences]})] if validated else []),
             ("Request", {"fields": ["method", "url", SENT_HEADERS, SENT_BODY, TOKEN]}),
             (

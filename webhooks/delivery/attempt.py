@@ -326,8 +326,8 @@ def redact(
     `requests` keeps redacted requests, by the id of what was sent, for results that share one.
     """
     webhook, response, prepared = result.claim.webhook, result.response, result.prepared
-    sent = [webhook.jwt_secret, *secret_values(webhook.headers)]
-    redaction = redactions[webhook.account_id].including(sent)
+    secrets = [webhook.jwt_secret, *secret_values(webhook.headers)]
+    redaction = redactions[webhook.account_id].including(secrets)
     changes: dict[str, Any] = {}
     headers = response.headers if response else ()
     texts = [webhook.external_url, result.error, result.public_message, result.note]
@@ -372,7 +372,7 @@ class RecordedAttempt:
 
     result: AttemptResult
     number: int
-    at: datetime
+    finished_at: datetime
     why: str
     state: str | None = None
     next_attempt_at: datetime | None = None
@@ -392,11 +392,11 @@ def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
     ids: list[int] = []
     types = sql.column_types(Attempt)
     # Claims of one webhook share their request, which is encrypted once, and all few moments.
-    sent: dict[int, dict[str, str]] = {}
+    requests: dict[int, dict[str, str]] = {}
     as_param = cache(sql.datetime_param)
     size = _CHUNK[connection.vendor]
     for start in range(0, len(attempts), size):
-        values = [attempt_row(each, sent, as_param) for each in attempts[start : start + size]]
+        values = [attempt_row(each, requests, as_param) for each in attempts[start : start + size]]
         source, params = sql.rows_of([[row[name] for name in types] for row in values], types)
         statement = f"INSERT INTO webhooks_attempt ({', '.join(types)}) {source} RETURNING id"
         ids += [pk for (pk,) in sql.fetch(statement, params)]
@@ -405,14 +405,14 @@ def insert_attempts(attempts: Sequence[RecordedAttempt]) -> list[int]:
 
 def attempt_row(
     attempt: RecordedAttempt,
-    sent: dict[int, dict[str, str]],
+    requests: dict[int, dict[str, str]],
     as_param: Callable[[datetime | None], Any],
 ) -> dict[str, Any]:
-    """Return the values of an attempt; `sent` keeps those of requests that several share."""
+    """Return the values of an attempt; `requests` keeps those of requests that several share."""
     result = attempt.result
     claim, response, prepared = result.claim, result.response, result.prepared
-    if id(prepared) not in sent:
-        sent[id(prepared)] = (
+    if id(prepared) not in requests:
+        requests[id(prepared)] = (
             {
                 "request_headers": json.dumps(encryption.seal(dict(prepared.headers))),
                 "request_body": (prepared.request.body or b"").decode(),
@@ -427,11 +427,11 @@ def attempt_row(
         "number": attempt.number,
         "outcome": result.outcome,
         "started_at": as_param(claim.started_at),
-        "finished_at": as_param(attempt.at),
+        "finished_at": as_param(attempt.finished_at),
         "duration": result.duration,
         "method": claim.webhook.http_method,
         "url": claim.webhook.external_url,
-        **sent[id(prepared)],
+        **requests[id(prepared)],
         "status_code": response.status if response else None,
         "response_headers": fast_json.encode(response.headers).decode() if response else "[]",
         "response_body": response.body if response else b"",

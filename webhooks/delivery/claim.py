@@ -74,12 +74,12 @@ class Claim:
             "account": self.webhook.account_id,
         }
 
-    def with_override(self, sent: ResendOverride) -> Claim:
+    def with_override(self, resend: ResendOverride) -> Claim:
         """Return it with an override of what its request sends."""
         webhook = replace(
-            self.webhook, external_url=sent.url, http_method=sent.method, headers=sent.headers
+            self.webhook, external_url=resend.url, http_method=resend.method, headers=resend.headers
         )
-        return replace(self, webhook=webhook, override=sent)
+        return replace(self, webhook=webhook, override=resend)
 
 
 # Each gets the claims of a batch, in its transaction, and returns the interceptors of those whose
@@ -441,8 +441,8 @@ def lost_claims(generation: int = 0) -> list[Claim]:
     )
     webhooks = load_webhooks({webhook_id for webhook_id, *_ in rows})
     claims = []
-    for webhook_id, pk, claim, attempts, forced, at in rows:
-        token, started_at = sql.uuid_value(claim), sql.datetime_value(at)
+    for webhook_id, pk, claim, attempts, forced, start in rows:
+        token, started_at = sql.uuid_value(claim), sql.datetime_value(start)
         if (webhook := webhooks.get(webhook_id)) and token and started_at:
             one = Claim(pk, token, attempts + 1, bool(forced), started_at, webhook)
             claims.append(replace(one, generation=generation))

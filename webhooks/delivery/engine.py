@@ -159,7 +159,7 @@ class Poller:
     def _store(self, poll: Poll) -> None:
         """Store the results; those of which storing has failed at most once a TICK."""
         is_retry = time.monotonic() >= self._next_retry
-        self._kept = {key: at for key, at in self._kept.items() if key in poll.results}
+        self._kept = {key: last_try for key, last_try in self._kept.items() if key in poll.results}
         keys = [key for key in poll.results if is_retry or key not in self._kept]
         # Behind the others, which are stored before they are tried again.
         keys.sort(key=lambda key: self._kept.get(key, 0.0))
@@ -229,8 +229,8 @@ class Poller:
             claim.renew([*poll.all_claims, *poll.claims])
 
     def _read_schedule(self, poll: Poll) -> None:
-        if poll.now is not None and (at := wakeup.next_due(poll.now)):
-            poll.seconds = max(0.0, (at - poll.now).total_seconds())
+        if poll.now is not None and (due_at := wakeup.next_due(poll.now)):
+            poll.seconds = max(0.0, (due_at - poll.now).total_seconds())
 
 
 class Engine:

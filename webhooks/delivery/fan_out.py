@@ -38,7 +38,7 @@ class RecordedEvent:
     webhook_id: str
     delivery_id: int
     event_id: int
-    at: datetime
+    occurred_at: datetime
     joined: bool = False
     change: Change | None = None
 
@@ -135,7 +135,9 @@ def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
     )
 
 
-def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool = False) -> Pairs:
+def insert_deliveries(
+    webhook_ids: Sequence[str], created_at: datetime, *, forced: bool = False
+) -> Pairs:
     """Insert a pending delivery for each webhook, and return delivery and webhook ids."""
     if not webhook_ids:
         return []
@@ -147,7 +149,7 @@ def insert_deliveries(webhook_ids: Sequence[str], at: datetime, *, forced: bool 
         WHERE {is_one} AND deleted_at IS NULL ORDER BY id
         RETURNING id, webhook_id
         """,
-        [forced, sql.datetime_param(at), *params],
+        [forced, sql.datetime_param(created_at), *params],
     )
 
 
@@ -195,12 +197,12 @@ def _count(events: Sequence[RecordedEvent]) -> None:
         orphaned = [e.delivery_id for e in inactive if e.webhook_id not in active and not e.joined]
         Delivery.objects.filter(pk__in=orphaned).delete()
     remaining = [event for event in events if active.get(event.webhook_id)]
-    last = {event.webhook_id: event.at for event in remaining}
+    last = {event.webhook_id: event.occurred_at for event in remaining}
     groups: dict[tuple[int, datetime], list[str]] = {}
     for pk, count in Counter(event.webhook_id for event in remaining).items():
         groups.setdefault((count, last[pk]), []).append(pk)
-    for (count, at), ids in groups.items():
-        _with_ids(ids).update(events=F("events") + count, last_event=clock.shown(at))
+    for (count, last_event), ids in groups.items():
+        _with_ids(ids).update(events=F("events") + count, last_event=clock.shown(last_event))
     if remaining:
         events_recorded.send(sender=None, events=remaining)
 

@@ -197,7 +197,7 @@ def _repeat(
     """Return the decision to repeat a delivery as soon as the backoff and its due date allow."""
     if backoff.out_of_order:
         return Decision(WAITING, backoff, f"{why} {PAUSED}", due_at=due_at)
-    moments = [at for at in (backoff.until, due_at) if at is not None and at > now]
+    moments = [moment for moment in (backoff.until, due_at) if moment is not None and moment > now]
     return Decision(WAITING, backoff, why, max(moments, default=None), due_at)
 
 

@@ -132,11 +132,11 @@ def _send(claims: Sequence[Claim], allowed: set[str], body: bytes) -> list[Attem
     """Send the requests of the webhooks that have a slot, concurrently, and reject the others."""
     timeout = settings.SIM_VALIDATION_TIMEOUT
     attempts = [InFlight(c, body, READ_CAP, timeout) for c in claims if c.webhook.id in allowed]
-    sent = {result.claim.key: result for result in (send(attempts) if attempts else ())}
+    results = {result.claim.key: result for result in (send(attempts) if attempts else ())}
     error = (
         "Not sent: too many requests to this validator are in flight, because its handler is slow."
     )
-    return [sent.get(c.key) or AttemptResult(c, states.FAILURE, 0, error=error) for c in claims]
+    return [results.get(c.key) or AttemptResult(c, states.FAILURE, 0, error=error) for c in claims]
 
 
 def _finish(

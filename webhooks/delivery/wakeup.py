@@ -204,5 +204,5 @@ def next_due(now: datetime) -> datetime | None:
         """,
         {"now": sql.datetime_param(now)},
     )
-    moments = (sql.datetime_value(at) for (at,) in rows)
-    return min((at for at in moments if at is not None), default=None)
+    moments = (sql.datetime_value(moment) for (moment,) in rows)
+    return min((moment for moment in moments if moment is not None), default=None)

@@ -301,7 +301,7 @@ class Resolver(AbstractResolver):
             loop = asyncio.get_running_loop()
             lookup = loop.run_in_executor(self._pool, _addresses, host)
             self._lookups[host] = lookup
-            lookup.add_done_callback(lambda done: self._forget(host, done))
+            lookup.add_done_callback(lambda result: self._forget(host, result))
         # A lookup can't be stopped and others may wait for it, so cancelling must not reach it.
         return await asyncio.shield(lookup)
 

@@ -273,19 +273,19 @@ def _prepare(request: Request, url: URL, proxy: URL | None) -> aiohttp.ClientReq
         raise RequestFailed(
             str(refused), error_class=errors.REQUEST, public_message=public
         ) from None
-    sent: CIMultiDict[str] = CIMultiDict()
+    fields: CIMultiDict[str] = CIMultiDict()
     for name, value in request.headers.items():
-        sent[name] = value
-    sent["Accept-Encoding"] = "identity"
+        fields[name] = value
+    fields["Accept-Encoding"] = "identity"
     has_body = request.body is not None or request.transmission is not None
     if has_body:
-        sent["Content-Length"] = str(len(request.body or b""))
+        fields["Content-Length"] = str(len(request.body or b""))
     if has_body or request.method in aiohttp.ClientRequest.POST_METHODS:
-        sent.setdefault("Content-Type", "application/octet-stream")
+        fields.setdefault("Content-Type", "application/octet-stream")
     return aiohttp.ClientRequest(
         request.method,
         url,
-        headers=sent,
+        headers=fields,
         # The caller sets it; aiohttp would send its own name.
         skip_auto_headers=("User-Agent",),
         loop=asyncio.get_running_loop(),

@@ -63,7 +63,7 @@ class Connection(ResponseHandler):
             super().data_received(data)
             return
         progress = self._progress
-        if self._done():
+        if self._is_complete():
             # Unsolicited bytes would be taken for the response to the next request.
             self.abort()
             return
@@ -71,7 +71,7 @@ class Connection(ResponseHandler):
         while data and not progress.answered and self._exception is None:
             data = self._take_head(data)
         if data and self._exception is None:
-            if self._done():
+            if self._is_complete():
                 # More bytes after a response without a body.
                 self.force_close()
             else:
@@ -84,11 +84,11 @@ class Connection(ResponseHandler):
         Together with what follows, a complete response would be lost if garbage comes after it,
         and a flood of interim responses would be parsed before it is counted.
         """
-        seen = self._tail_of_head
-        match = _END_OF_HEAD.search(seen + data)
-        cut = match.end() - len(seen) if match else len(data)
+        tail = self._tail_of_head
+        match = _END_OF_HEAD.search(tail + data)
+        cut = match.end() - len(tail) if match else len(data)
         piece, rest = data[:cut], data[cut:]
-        self._tail_of_head = b"" if match else (seen + piece)[-2:]
+        self._tail_of_head = b"" if match else (tail + piece)[-2:]
         self._progress.head += len(piece)
         super().data_received(piece)
         if not self._progress.answered and self._progress.head > MAX_HEAD:
@@ -116,13 +116,13 @@ class Connection(ResponseHandler):
     def close(self) -> None:
         """Close the connection, gracefully only after a complete request and response."""
         transport = self.transport
-        if transport is not None and (not self._done() or transport.get_write_buffer_size()):
+        if transport is not None and (not self._is_complete() or transport.get_write_buffer_size()):
             # Abort: a graceful close could hang on an unresponsive peer.
             self.abort()
         else:
             super().close()
 
-    def _done(self) -> bool:
+    def _is_complete(self) -> bool:
         return self._progress.answered and (self._body is None or self._body.is_eof())
 
     def _fail(self, exc: Exception) -> None:

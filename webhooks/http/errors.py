@@ -127,14 +127,14 @@ class Target:
     tls: bool
     proxied: bool
     # Whether its address may be shown.
-    named: bool = True
+    is_shown: bool = True
 
     @property
     def peer(self) -> str:
         """Return the name of the other end of the connection."""
         if self.proxied:
             return "the proxy"
-        if not self.named:
+        if not self.is_shown:
             return "the handler"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
@@ -142,17 +142,17 @@ class Target:
     @property
     def handler(self) -> str:
         """Return the host of the handler."""
-        return self.host if self.named else "the handler"
+        return self.host if self.is_shown else "the handler"
 
     @property
     def host_name(self) -> str:
         """Return the host name as the subject of a message."""
-        return f"The host name {self.host}" if self.named else "The host name of the handler"
+        return f"The host name {self.host}" if self.is_shown else "The host name of the handler"
 
 
 def describe_error(exc: Exception, target: Target, progress: Progress) -> tuple[str, str, str]:
     """Return an error's message, its version without the handler's address, and its class."""
-    described = [_describe(exc, t, progress) for t in (target, replace(target, named=False))]
+    described = [_describe(exc, t, progress) for t in (target, replace(target, is_shown=False))]
     (error_class, _), _ = described
     own, public = (m[:1].upper() + m[1:] if m.startswith("the ") else m for _, m in described)
     return own, public, error_class
@@ -238,7 +238,7 @@ def _bad_head(exc: Exception, target: Target, progress: Progress) -> str:
             return f"{target.peer} closed the connection in the middle of the headers."
         return f"{target.peer} closed the connection without a response."
     # Only the type: the text of an unknown error may quote the request, and so the token.
-    if target.named:
+    if target.is_shown:
         logger.error("A request failed with an unexpected %s.", type(exc).__name__)
     return f"The call to {target.peer} failed for an unknown reason."
 

@@ -58,13 +58,13 @@ def check_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
     if len(headers) > MAX_HEADERS:
         raise HeaderRefused("", f"A webhook may have at most {MAX_HEADERS} headers.")
     checked: dict[str, str] = {}
-    seen: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name, value in headers.items():
         check_written(name, value)
         _check_owner(name)
-        if first := seen.get(name.lower()):
+        if first := names.get(name.lower()):
             raise HeaderRefused(name, f"{name} is the same header as {first}: keep one of them.")
-        seen[name.lower()] = name
+        names[name.lower()] = name
         # Whitespace around a value is not part of it (RFC 9110, 5.5).
         checked[name] = value.strip(" \t")
         if len(name) + len(checked[name]) > MAX_BYTES:
@@ -133,19 +133,19 @@ def masked(headers: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def unmasked(headers: Mapping[str, Any], stored: Mapping[str, str]) -> dict[str, Any]:
+def unmasked(headers: Mapping[str, Any], current: Mapping[str, str]) -> dict[str, Any]:
     """Return the headers of a form, with stored values in place of masks.
 
     Raises HeaderRefused for a mask of a header that has no stored value.
     """
-    known = {name.lower(): value for name, value in stored.items()}
+    values = {name.lower(): value for name, value in current.items()}
     result: dict[str, Any] = {}
     for name, value in headers.items():
         if value == MASK:
-            if name.lower() not in known:
+            if name.lower() not in values:
                 raise HeaderRefused(
                     name, f"The value of {name[:100]} is not stored: enter it instead of {MASK}."
                 )
-            value = known[name.lower()]
+            value = values[name.lower()]
         result[name] = value
     return result
