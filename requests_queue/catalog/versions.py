@@ -20,7 +20,7 @@ def is_missing(product: Product) -> bool:
     return not ProductVersion.objects.filter(product=product, number=product.version).exists()
 
 
-def keep(product: Product) -> None:
+def store_missing(product: Product) -> None:
     """Store the newest version of a product, which the caller has locked, if it is missing.
 
     It is what the product is now: the caller changes it afterwards.

@@ -32,6 +32,7 @@ from requests_queue.catalog.models import (
     User,
 )
 from requests_queue.catalog.module_field import ModulesField
+from requests_queue.catalog.writes import products, versions
 from requests_queue.queues import action_form, base
 from requests_queue.queues.billing.models import BillingRequest
 from requests_queue.queues.fulfillment import creation
@@ -443,7 +444,8 @@ def test_published_item_keeps_what_the_api_keeps(root: Client, catalog: Catalog)
     before = catalog.product.items.values().get()
     for name, value in (
         ("type", "PPU"), ("period", "Yearly"), ("precision", "Decimal(2)"), ("unit", '{"id": "x"}'),
-        ("status", "draft"),
+        ("unit", '{"title": {}}'), ("unit", '{"id": "user", "title": []}'), ("unit", '{"id": {}}'),
+        ("status", "draft"), ("status", "other"),
     ):  # fmt: skip
         response = root.post(url, {**form, f"items-0-{name}": value})
         assert response.status_code == 200, name
@@ -453,6 +455,58 @@ def test_published_item_keeps_what_the_api_keeps(root: Client, catalog: Catalog)
     assert root.post(url, {**form, "items-0-name": "Chair"}).status_code == 302
     # The version that it was published by has its name.
     assert ProductVersion.objects.get().parts.get().data["name"] == before["name"]
+
+
+@pytest.mark.parametrize(
+    ("status", "refused", "next_status"),
+    [
+        ("draft", ["endofsale", "other", ""], "published"),
+        ("published", ["draft", "other"], "endofsale"),
+        ("endofsale", ["draft"], "published"),
+    ],
+)
+def test_product_changes_its_status_by_the_state_machine_only(
+    root: Client, catalog: Catalog, status: str, refused: list[str], next_status: str
+) -> None:
+    Template.objects.all().delete()
+    Product.objects.filter(pk=catalog.product.pk).update(status=status)
+    row = Product.objects.get(pk=catalog.product.pk)
+    url, form = product_page(row)
+    for name in refused:
+        response = root.post(url, {**form, "status": name})
+        assert response.status_code == 200 and "status" in response.context["adminform"].errors
+    assert root.post(url, {**form, "status": next_status}).status_code == 302
+    row.refresh_from_db()
+    assert row.status == next_status
+
+
+def test_end_of_an_item_s_sale_has_a_date(root: Client, catalog: Catalog) -> None:
+    Template.objects.all().delete()
+    item = catalog.product.items.get()
+    for status, is_ended in (("endofsale", True), ("published", False)):
+        url, form = product_page(catalog.product)
+        assert root.post(url, {**form, "items-0-status": status}).status_code == 302
+        item.refresh_from_db()
+        assert (item.status, item.sale_ended is not None) == (status, is_ended)
+
+
+def test_change_of_a_product_leaves_the_version_that_is_published_meanwhile(
+    root: Client, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Template.objects.all().delete()
+    row, begin = catalog.product, products.begin_change
+    url, form = product_page(row)
+
+    def publish_first(product: Product) -> Product:
+        monkeypatch.undo()
+        versions.create(product, {"public": True})
+        return begin(product)
+
+    monkeypatch.setattr(products, "begin_change", publish_first)
+    assert root.post(url, {**form, "name": "Renamed"}).status_code == 302
+    row.refresh_from_db()
+    assert (row.name, row.version) == ("Renamed", 2)
+    assert versions.create(row, {}).number == 3
 
 
 def test_superuser_creates_accounts_and_users(root: Client, catalog: Catalog) -> None:
@@ -482,6 +536,8 @@ def test_api_key_is_shown_without_its_digest(
     for client in (root, vendor):
         html = client.get(f"/admin/catalog/user/{service.pk}/change/").content.decode()
         assert "The key" in html and "d1635700" not in html
+        listed = client.get("/admin/catalog/apitoken/").content.decode()
+        assert "All modules</td>" in listed and "[&#x27;all&#x27;]" not in listed
 
 
 def test_change_of_a_key_leaves_what_others_change_meanwhile(

@@ -15,6 +15,7 @@ from requests_queue.catalog.admin_access import PartOfPage
 from requests_queue.catalog.models import Item, Parameter, Product, Template
 from requests_queue.catalog.writes import items, products
 from requests_queue.catalog.writes import versions as writes
+from requests_queue.errors import Invalid
 
 
 class _Part(PartOfPage):
@@ -33,18 +34,34 @@ class _Part(PartOfPage):
         return found
 
 
-class _ItemForm(forms.ModelForm):  # type: ignore[type-arg]
+class _StatusForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A form with the statuses that a product or an item can have next."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "status" in self.fields:
+            status = "draft" if self.instance._state.adding else self.instance.status
+            choices = [(name, name) for name in (status, *products.NEXT_STATUSES.get(status, ()))]
+            self.fields["status"] = forms.ChoiceField(choices=choices)
+
+
+class _ItemForm(_StatusForm):
     """An item; a published one keeps what the API doesn't change of it either."""
 
     def clean(self) -> dict[str, Any]:
         """Return the values, with an error for each that has to stay."""
         values = super().clean() or {}
+        if values.get("unit"):
+            try:
+                values["unit"] |= items.UnitInput().check(values["unit"])
+            except Invalid as wrong:
+                # Comparing a unit of another form would fail.
+                self.add_error("unit", " ".join(map(str, wrong.errors)))
+                return values
         if self.instance.status != "draft" and not self.instance._state.adding:
-            if values.get("status") == "draft":
-                self.add_error("status", items.STAYS_PUBLISHED)
-            for name in items.kept_names(self.instance, values):
-                self.add_error(name, items.kept(name))
-            for name in items.KEPT.keys() & values.keys():
+            for name in items.constant_changes(self.instance, values):
+                self.add_error(name, items.constant_error(name))
+            for name in items.CONSTANTS.keys() & values.keys():
                 values[name] = getattr(self.instance, name)
         return values
 
@@ -76,6 +93,7 @@ class ProductAdmin(CatalogAdmin):
     """Products with their items, parameters and templates."""
 
     kind = "product"
+    form = _StatusForm
     list_display = ("name", "id", "owner", "status", "version", "updated")
     list_filter = ("status", ("owner", admin.RelatedOnlyFieldListFilter))
     list_select_related = ("owner",)
@@ -86,12 +104,14 @@ class ProductAdmin(CatalogAdmin):
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Save the product, whose newest version stays as it was; a new one has none yet."""
-        if change:
-            # The lock stores it.
-            products.lock(obj)
-        else:
+        if not change:
             obj.version = 0
-        super().save_model(request, obj, form, change)
+            super().save_model(request, obj, form, change)
+            return
+        products.begin_change(obj)
+        changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        # Only these: the API may have published it meanwhile.
+        products.save(obj, changes, only=True)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the parts; a draft that became published gets a version, as by the API."""
@@ -104,8 +124,11 @@ class ProductAdmin(CatalogAdmin):
         """Set identifiers and dates of new inline rows."""
         for row in formset.save(commit=False):
             stamp(row)
-            if isinstance(row, Item) and not row.pk:
-                row.pk = items.next_id(row.product_id)
+            if isinstance(row, Item):
+                row.pk = row.pk or items.next_id(row.product_id)
+                row.sale_ended = row.sale_ended or row.updated
+                if row.status != "endofsale":
+                    row.sale_ended = None
             if isinstance(row, Template) and not row.pk:
                 row.pk = ids.draw("template")
             row.save()

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import versions, visibility
-from requests_queue.catalog.models import Product, ProductAction, ProductVersion, VersionPart
+from requests_queue.catalog.models import ProductAction, ProductVersion, VersionPart
 from requests_queue.catalog.representations.products import ActionLink
 from requests_queue.catalog.representations.versions import KINDS, VERSION, Kind
 from requests_queue.catalog.rest import routes
@@ -30,15 +30,10 @@ class _OfVersions(OfProduct):
         """Return the versions that the caller sees; raises Missing."""
         product = self.product
         if versions.is_missing(product):
-            _store(product)
+            with transaction.atomic():
+                versions.store_missing(products.lock(product))
         rows = ProductVersion.objects.filter(product=product)
         return rows if self.account.is_vendor else rows.filter(public=True)
-
-
-@transaction.atomic
-def _store(product: Product) -> None:
-    # The lock stores it.
-    products.lock(product)
 
 
 def _number(text: str) -> int:

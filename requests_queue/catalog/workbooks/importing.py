@@ -69,7 +69,7 @@ def _locked(row: Row, pk: str, owner: Account) -> tuple[Product, bool]:
     }
     product, created = Product.objects.get_or_create(pk=pk, defaults=defaults)
     if not created:
-        product = products.lock(product)
+        product = products.begin_change(product)
     if product.owner_id != owner.pk:
         raise row.error("Product ID", f"{pk} belongs to {product.owner_id}, not to {owner.pk}.")
     return product, created

@@ -46,7 +46,7 @@ class ProductActionInput(Input):
 @transaction.atomic
 def create(product: Product, values: Values) -> ProductAction:
     """Create an action of `ProductActionInput`; raises Invalid."""
-    products.lock(product)
+    products.begin_change(product)
     check_free(ProductAction(product=product), values)
     return products.create_row(ProductAction, "action", product=product, **values)
 
@@ -54,7 +54,7 @@ def create(product: Product, values: Values) -> ProductAction:
 @transaction.atomic
 def update(product: Product, action: ProductAction, values: Values) -> None:
     """Change what the values name; raises Invalid."""
-    row = products.locked(product, action)
+    row = products.begin_part_change(product, action)
     check_free(row, values)
     products.save(row, values)
 

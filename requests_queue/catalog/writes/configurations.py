@@ -48,7 +48,7 @@ def put(product: Product, values: Values) -> Configuration:
 
     None clears it, as connect-cli's `delete` does; what is returned then isn't stored.
     """
-    row_of, now = products.lock(product), clock.shown(clock.now())
+    row_of, now = products.begin_change(product), clock.shown(clock.now())
     parameter = _parameter(product, values["parameter"])
     item, marketplace = _about(row_of, parameter, values)
     key = {"parameter": parameter, "item": item, "marketplace": marketplace}

@@ -36,7 +36,7 @@ def create(product: Product, values: Values) -> Connection:
 
     The sandbox approves it at once.
     """
-    row, now = products.lock(product), clock.shown(clock.now())
+    row, now = products.begin_change(product), clock.shown(clock.now())
     kind, pk = values.get("type", "test"), values["hub"]
     # The lock keeps the hub from being deleted until commit.
     locked = visibility.hubs(row.owner).select_for_update(of=("self",), no_key=True)
@@ -62,7 +62,7 @@ def create(product: Product, values: Values) -> Connection:
 @transaction.atomic
 def update(product: Product, connection: Connection, values: Values) -> None:
     """Change a connection's type, all that can change of it; raises Invalid."""
-    fresh = products.locked(product, connection)
+    fresh = products.begin_part_change(product, connection)
     kind = values.get("type", fresh.type)
     if kind != fresh.type:
         _check_free(product, fresh.hub_id, kind)

@@ -30,8 +30,8 @@ PERIODS = (
     "days_30_trial",
     "monthly_trial",
 )
-# What a published item keeps, as the API calls it.
-KEPT = {
+# What doesn't change of a published item, as the API calls it.
+CONSTANTS = {
     "type": "type",
     "period": "billing period",
     "precision": "precision",
@@ -91,7 +91,7 @@ class ItemInput(Input):
 @transaction.atomic
 def create(product: Product, values: Values) -> Item:
     """Create a draft of `ItemInput`; raises Invalid."""
-    products.lock(product)
+    products.begin_change(product)
     now = clock.shown(clock.now())
     row = Item(product=product, status="draft", created=now, updated=now)
     assign(row, values)
@@ -105,7 +105,7 @@ def create(product: Product, values: Values) -> Item:
 @transaction.atomic
 def update(product: Product, item: Item, values: Values) -> None:
     """Change what the values name; raises Invalid."""
-    row = products.locked(product, item)
+    row = products.begin_part_change(product, item)
     assign(row, values)
     products.save(row, {})
 
@@ -116,7 +116,7 @@ def delete(product: Product, item: Item) -> None:
 
     Raises Refused for what has been published or ordered.
     """
-    row = products.locked(product, item)
+    row = products.begin_part_change(product, item)
     if row.status != "draft":
         raise Refused("PRD_038", "Only draft Item can be deleted.")
     ordered = Asset.objects.filter(product=product).values_list("items", flat=True)
@@ -128,7 +128,7 @@ def delete(product: Product, item: Item) -> None:
 @transaction.atomic
 def end_sale(product: Product, item: Item, values: Values) -> None:
     """End the sale of a published item, by `EndOfSaleInput`."""
-    row = products.locked(product, item)
+    row = products.begin_part_change(product, item)
     now = clock.shown(clock.now())
     products.take_off_sale(row, values, Item.objects.filter(product=product), sale_ended=now)
 
@@ -136,7 +136,7 @@ def end_sale(product: Product, item: Item, values: Values) -> None:
 @transaction.atomic
 def resume_sale(product: Product, item: Item) -> None:
     """Sell an item again; raises ActionNotAllowed where its sale hasn't ended."""
-    products.put_on_sale(products.locked(product, item), sale_ended=None)
+    products.put_on_sale(products.begin_part_change(product, item), sale_ended=None)
 
 
 def next_id(product_id: str, taken: Iterable[str] | None = None) -> str:
@@ -156,14 +156,14 @@ def is_used(row: Item, name: str, value: str) -> bool:
 
 
 def assign(row: Item, values: Values, is_used: Callable[[Item, str, str], bool] = is_used) -> None:
-    """Set the columns that the values name; raises Invalid, for what a published item keeps too.
+    """Set the columns that the values name; raises Invalid, also for CONSTANTS.
 
     `is_used` returns whether another item of the product has a value in a column.
     """
     if row.status != "draft" and not row._state.adding:
-        if names := kept_names(row, values):
-            raise Invalid.of(FieldError(name, kept(name)) for name in names)
-        values = {name: value for name, value in values.items() if name not in KEPT}
+        if names := constant_changes(row, values):
+            raise Invalid.of(FieldError(name, constant_error(name)) for name in names)
+        values = {name: value for name, value in values.items() if name not in CONSTANTS}
     for name in ("name", "mpn"):
         if name in values and is_used(row, name, values[name]):
             raise Invalid(name, f"Item with same {name} already exists for the product.", "unique")
@@ -176,27 +176,30 @@ def assign(row: Item, values: Values, is_used: Callable[[Item, str, str], bool] 
         raise Invalid("precision", "Reservation items are counted in whole numbers.")
 
 
-def kept_names(row: Item, values: Values) -> list[str]:
-    """Return the columns in KEPT that the values would change."""
+def constant_changes(row: Item, values: Values) -> list[str]:
+    """Return the columns in CONSTANTS that the values would change."""
     return [
         name
-        for name in KEPT
+        for name in CONSTANTS
         if name in values and not _is_same(name, getattr(row, name), values[name])
     ]
 
 
 def _is_same(name: str, old: Any, new: Any) -> bool:
-    """Return whether a value says the same of a column in KEPT as the stored one."""
+    """Return whether a value says the same of a column in CONSTANTS as the stored one."""
     if name != "unit":
         # The admin doesn't check the case of words.
         return str(old).lower() == str(new).lower()
-    titles = {new.get("title"), new.get("name")} - {None, "", old.get("title")}
-    return bool(old.get("id") == new.get("id") and not titles)
+    titles = (new.get("title"), new.get("name"))
+    return bool(
+        old.get("id") == new.get("id")
+        and all(title in (None, "", old.get("title")) for title in titles)
+    )
 
 
-def kept(name: str) -> str:
-    """Return the error of a column in KEPT."""
-    return f"A published item keeps its {KEPT[name]}."
+def constant_error(name: str) -> str:
+    """Return the error of a change of a column in CONSTANTS."""
+    return f"A published item keeps its {CONSTANTS[name]}."
 
 
 def _unit(row: Item, values: Values) -> dict[str, str]:

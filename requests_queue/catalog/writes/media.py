@@ -56,7 +56,7 @@ def create(product: Product, values: Values, picture: bytes | None) -> ProductMe
         raise Invalid("thumbnail", "No file was submitted.")
     columns = values | picture_columns(picture) | {"url": video_url(values, values["type"])}
     with _single_position():
-        products.lock(product)
+        products.begin_change(product)
         kind = f"PRDM-{product.pk.removeprefix('PRD-')}-ddddd"
         return products.create_row(ProductMedia, kind, product=product, **columns)
 
@@ -65,7 +65,7 @@ def update(product: Product, row: ProductMedia, values: Values, picture: bytes |
     """Change what the values name, and the picture if there is one; raises Invalid, Refused."""
     columns = picture_columns(picture) if picture is not None else {}
     with _single_position():
-        fresh = products.locked(product, row)
+        fresh = products.begin_part_change(product, row)
         kind = values.get("type", fresh.type)
         if "url" in values or kind != fresh.type:
             values = values | {"url": video_url(values, kind)}

@@ -131,7 +131,7 @@ class ParameterInput(ParameterUpdate):
 @transaction.atomic
 def create(product: Product, values: Values) -> Parameter:
     """Create a parameter of `ParameterInput`; raises Invalid."""
-    products.lock(product)
+    products.begin_change(product)
     now = clock.shown(clock.now())
     if Parameter.objects.filter(product=product, name=values["name"]).exists():
         message = "Parameter with same name already exists for the product."
@@ -149,7 +149,7 @@ def create(product: Product, values: Values) -> Parameter:
 @transaction.atomic
 def update(product: Product, parameter: Parameter, values: Values) -> None:
     """Change what the values name; the name stays. Raises Invalid."""
-    row = products.locked(product, parameter)
+    row = products.begin_part_change(product, parameter)
     assign(row, values)
     products.save(row, {})
 

@@ -32,6 +32,12 @@ M = TypeVar("M", bound=models.Model)
 # What is sold.
 S = TypeVar("S", Product, Item)
 
+# The state machine of products and of items.
+NEXT_STATUSES = {
+    "draft": ("published",),
+    "published": ("endofsale",),
+    "endofsale": ("published",),
+}
 POSITION_STEP = 100  # between two parts
 # What is deleted with its product.
 PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia, ProductVersion)
@@ -116,7 +122,7 @@ def create(values: Values, owner: Account) -> Product:
 @transaction.atomic
 def update(product: Product, values: Values) -> None:
     """Change what the values of `ProductUpdate` name."""
-    row = lock(product)
+    row = begin_change(product)
     merged = {
         "capabilities": capabilities.merge(row.capabilities, values.get("capabilities", {})),
         "customer_ui_settings": row.customer_ui_settings | values.get("customer_ui_settings", {}),
@@ -137,14 +143,14 @@ def delete(product: Product) -> None:
 @transaction.atomic
 def end_sale(product: Product, values: Values) -> None:
     """End the sale of a published product, by `EndOfSaleInput`."""
-    row = lock(product)
+    row = begin_change(product)
     take_off_sale(row, values, Product.objects.filter(owner=row.owner))
 
 
 @transaction.atomic
 def resume_sale(product: Product) -> None:
     """Sell a product again; raises ActionNotAllowed where its sale hasn't ended."""
-    put_on_sale(lock(product))
+    put_on_sale(begin_change(product))
 
 
 def take_off_sale(row: S, values: Values, others: models.QuerySet[S], **columns: Any) -> None:
@@ -181,23 +187,27 @@ def create_row(model: type[M], kind: str, **columns: Any) -> M:
 def lock(product: Product, *, whole: bool = False) -> Product:
     """Return the product, locked until the transaction ends: writes of its parts queue here.
 
-    New orders of it wait only where `whole` says so. Its newest version is stored before it
-    changes.
+    New orders of it wait only where `whole` says so. Raises Missing.
     """
-    row = get_row(Product.objects.select_for_update(no_key=not whole), product.pk)
-    versions.keep(row)
+    return get_row(Product.objects.select_for_update(no_key=not whole), product.pk)
+
+
+def begin_change(product: Product) -> Product:
+    """Return the product, locked, whose newest version is stored as it is before the change."""
+    row = lock(product)
+    versions.store_missing(row)
     return row
 
 
-def locked(product: Product, row: M) -> M:
-    """Return a part as it is under its product's lock; raises Missing if either is deleted."""
-    lock(product)
+def begin_part_change(product: Product, row: M) -> M:
+    """Return a part as it is when its product's change has begun; raises Missing."""
+    begin_change(product)
     return get_row(type(row)._default_manager.all(), str(row.pk))
 
 
 @transaction.atomic
 def delete_part(product: Product, row: models.Model) -> None:
-    locked(product, row).delete()
+    begin_part_change(product, row).delete()
 
 
 def save(row: models.Model, values: Values, *, only: bool = False) -> None:

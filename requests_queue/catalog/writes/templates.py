@@ -31,7 +31,7 @@ class TemplateInput(TemplateUpdate):
 @transaction.atomic
 def create(product: Product, values: Values) -> Template:
     """Create a template of `TemplateInput`."""
-    products.lock(product)
+    products.begin_change(product)
     position = products.next_position(Template.objects.filter(product=product))
     columns = {"scope": "asset", "position": position} | values
     return products.create_row(Template, "template", product=product, **columns)
@@ -40,12 +40,12 @@ def create(product: Product, values: Values) -> Template:
 @transaction.atomic
 def update(product: Product, template: Template, values: Values) -> None:
     """Change name, title and body."""
-    products.save(products.locked(product, template), values)
+    products.save(products.begin_part_change(product, template), values)
 
 
 @transaction.atomic
 def delete(product: Product, template: Template) -> None:
     """Delete a template; raises Refused where a customer reads it."""
-    row = products.locked(product, template)
+    row = products.begin_part_change(product, template)
     products.refuse_in_use(row, "with it")
     row.delete()

@@ -25,7 +25,7 @@ def create(product: Product, values: Values) -> ProductVersion:
 
     Raises ActionNotAllowed where its sale has ended.
     """
-    row = products.lock(product)
+    row = products.begin_change(product)
     if row.status == "endofsale":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: resume the sale before a new version.")
     now = clock.shown(clock.now())
@@ -44,4 +44,4 @@ def publish(product: Product, values: Values) -> ProductVersion:
 @transaction.atomic
 def update(product: Product, version: ProductVersion, values: Values) -> None:
     """Change what the values of `VersionInput` name."""
-    products.save(products.locked(product, version), values, only=True)
+    products.save(products.begin_part_change(product, version), values, only=True)
