@@ -7,14 +7,18 @@ imported here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dj_rql.fields import SelectField
 from django.db.models import BooleanField, Case, CharField, Field, Q, TextField, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast, Coalesce
 
+from requests_queue.api import wildcards
 from requests_queue.api.schema import Json
+
+if TYPE_CHECKING:
+    from dj_rql.filter_cls import FilterArgs
 
 # The constants of `py_rql.constants.FilterLookups`.
 LIKE, I_LIKE = "like", "ilike"
@@ -43,6 +47,12 @@ def computed(name: str, annotation: str, field: Field) -> Json:  # type: ignore[
         "source": annotation,
         "ordering": True,
     }
+
+
+def custom_text(name: str, condition: Callable[[FilterArgs], Q], **more: Any) -> Json:
+    """Return an RQL filter by texts, whose comparisons `condition` makes queries from."""
+    lookups = SINGLE_VALUES | {LIKE, I_LIKE}
+    return {"filter": name, "custom": True, "lookups": lookups, "condition": condition, **more}
 
 
 def looked_up(name: str, condition: Callable[[str], Q], *, ordering: str = "") -> Json:
@@ -89,3 +99,21 @@ def plain(value: str) -> str:
     """Return the value of a comparison without its quotes."""
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1] if quoted else value
+
+
+def text_fits(data: FilterArgs, *routes: str) -> Q:
+    """Return the condition that a text behind one of the routes fits a comparison.
+
+    It is false, not null, where there is no text, so that it can be negated. Raises
+    RQLFilterValueError.
+    """
+    from py_rql.constants import RQL_EMPTY, RQL_NULL
+
+    if data.str_value == RQL_NULL:
+        return Q(*((f"{route}__isnull", True) for route in routes), _connector=Q.OR)
+    value, lookup = "" if data.str_value == RQL_EMPTY else plain(data.str_value), "exact"
+    if data.filter_lookup in (LIKE, I_LIKE):
+        wildcards.pieces(value)
+        lookup = f"rql_{data.filter_lookup}"
+    fits = (Q((f"{route}__isnull", False), (f"{route}__{lookup}", value)) for route in routes)
+    return Q(*fits, _connector=Q.OR)

@@ -272,6 +272,16 @@ class Resource(Part):
             ),
         ]
 
+    def columns(self, name: str) -> list[Column[Any, Any]]:
+        """Return the columns from row to row that RQL filters by; none for an annotation."""
+        model, found = self.model, []
+        for step in self.routes[name].split("__"):
+            if (column := _column(model, step)) is None:
+                return []
+            found.append(column)
+            model = column.related_model
+        return found
+
     @cached_property
     def filter_class(self) -> type[ConnectFilters]:
         """The filters as django-rql takes them."""

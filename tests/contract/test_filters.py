@@ -44,7 +44,7 @@ REFUSED: dict[str, str] = {
     "/products/{}/configurations parameter.id *like": _NUMBERED,
     "/products/{}/configurations parameter.id ordering": _NUMBERED,
     "/products/{}*/parameters constraints.required in": "there are two values",
-    "/products/{}/parameters id *like": _NUMBERED,
+    "/products/{}*/parameters id *like": _NUMBERED,
     "/tier/accounts scopes *like": "a list of words, which are compared as a whole",
 }
 

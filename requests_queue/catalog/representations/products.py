@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal, TypedDict
 
-from django.db.models import Q
+from django.db.models import BooleanField, Case, Q, When
 from django.utils.crypto import salted_hmac
 
 from requests_queue.api.filter_tables import looked_up, parts
@@ -209,6 +209,11 @@ def _unit(row: Item) -> Json:
     return {"name": title, "title": title, "unit": row.unit.get("id", ""), **row.unit}
 
 
+def item_is_frozen(status: str = "status") -> Case:
+    """Return whether an item has been published, and keeps its type and unit, as an expression."""
+    return Case(When(**{status: "draft"}, then=False), default=True, output_field=BooleanField())
+
+
 ITEM = Resource(
     "Item",
     "An item of a product; words are small here, orders capitalise them.",
@@ -269,7 +274,7 @@ ITEM = Resource(
         "unit.title": Field(str, "unit_title"),
         # Of the working copy, the only version.
         **absent("app.id", "applicability", "group.id", "usage_data_type", "version"),
-        "frozen": Constant(False, bool),
+        "frozen": Field(bool, "is_frozen"),
     },
 )
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from dj_rql.fields import SelectField
-from django.db.models import BooleanField, IntegerField, TextField
+from django.db.models import BooleanField, Case, IntegerField, Q, TextField, When
 from django.db.models import Field as Column
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
-from requests_queue.api.filter_tables import computed, filters, switch_in, text_in
+from requests_queue.api.filter_tables import (
+    computed,
+    custom_text,
+    filters,
+    looked_up,
+    switch_in,
+    text_fits,
+    text_in,
+)
 from requests_queue.api.resources import HAPPENED, SELF, Field, Part, Resource
 from requests_queue.api.schema import Json, Stamp
 from requests_queue.catalog.models import (
@@ -26,7 +34,16 @@ from requests_queue.catalog.models import (
 )
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.catalog.representations.parameters import PARAMETER
-from requests_queue.catalog.representations.products import ACTION, ITEM, PRODUCT, TEMPLATE
+from requests_queue.catalog.representations.products import (
+    ACTION,
+    ITEM,
+    PRODUCT,
+    TEMPLATE,
+    item_is_frozen,
+)
+
+if TYPE_CHECKING:
+    from dj_rql.filter_cls import FilterArgs
 
 
 class Stored(Field):
@@ -63,20 +80,20 @@ _OWN: dict[str, Any] = {
         },
     ),
 }
-_KEPT = {
+_CONTENT = {
     key: each
     for key, each in PRODUCT.fields.items()
     # The end of its sale is no part of a version.
     if key not in (*_OWN, "replacement", "end_of_sale_notes")
 }
-_READERS = {key: each.reader(key) for key, each in _KEPT.items()}
+_READERS = {key: each.reader(key) for key, each in _CONTENT.items()}
 VERSION = Resource(
     "ProductVersion",
     "A published version of a product: what the product was when the version was created.",
     {
-        key: _OWN[key] if key in _OWN else _stored(key, _KEPT[key])
+        key: _OWN[key] if key in _OWN else _stored(key, _CONTENT[key])
         for key in PRODUCT.fields
-        if key in _OWN or key in _KEPT
+        if key in _OWN or key in _CONTENT
     },
     model=ProductVersion,
 )
@@ -107,7 +124,8 @@ _TYPES: Mapping[Any, Column[Any, Any]] = {bool: BooleanField(), int: IntegerFiel
 class Kind:
     """A kind of part: its model, the resource that it is shown by, and a second name for paths.
 
-    The filters of a list are those of the product's list.
+    The filters of a list are those of the product's list: by the same names, with the same values
+    of a part, which are in `data` here.
     """
 
     name: str
@@ -120,39 +138,66 @@ class Kind:
         """The filters as django-rql takes them, by columns and `aliases`."""
         from requests_queue.api.filtering import ConnectFilters
 
-        rows: list[Json] = []
-        for row in self.resource.filters:
-            name: str = row["filter"]
-            if isinstance(row.get("field"), SelectField):
-                rows.append(row)
-            elif column := _COLUMNS.get(_KEYS.get(name, name)):
-                rows += filters((name, column), search=[name] if row.get("search") else ())
-            else:
-                searched = {"search": row.get("search", False)}
-                rows.append(computed(name, _alias(name), self._type(name)) | searched)
+        rows = [self._filter(row) for row in self.resource.filters]
         table = {"MODEL": VersionPart, "FILTERS": rows}
         return type(f"{self.resource.name}VersionFilters", (ConnectFilters,), table)
+
+    def _filter(self, row: Json) -> Json:
+        name: str = row["filter"]
+        if name == "id" and row.get("custom"):
+            # Also by the other name, as in paths.
+            return looked_up(name, self.by_id, ordering="key")
+        if column := _COLUMNS.get(_KEYS.get(name, name)):
+            return filters((name, column), search=[name] if row.get("search") else ())[0]
+        if name in self.resource.constants or isinstance(row.get("field"), SelectField):
+            return row
+        alias, more = _alias(name), {"search": row.get("search", False)}
+        if self._is_nullable(name):
+            return custom_text(name, partial(_fits, alias), ordering=alias, **more)
+        return computed(name, alias, self._type(name)) | more
+
+    def by_id(self, pk: str) -> Q:
+        """Return the condition that a part has this id, or the other name."""
+        other = {f"data__{self.also_by}": pk} if self.also_by else {}
+        return Q(("key", pk), *other.items(), _connector=Q.OR)
 
     @cached_property
     def aliases(self) -> dict[str, Any]:
         """The values in `data` that lists are filtered by."""
         return {
-            row["source"]: self._value(row["filter"])
-            for row in self.filter_class.FILTERS
-            if row.get("source", "").startswith("in_data_")
+            _alias(name): self._value(name)
+            for name in self.resource.routes
+            if _KEYS.get(name, name) not in _COLUMNS
         }
 
     def _type(self, name: str) -> Column[Any, Any]:
         fields = {leaf.name: leaf.field for leaf in self.resource.leaves()}
         fields |= {key: each for key, each in self.resource.also.items() if isinstance(each, Field)}
-        return _TYPES.get(getattr(fields.get(name), "type", str)) or TextField()
+        if known := _TYPES.get(getattr(fields.get(name), "type", str)):
+            return known
+        # Whether it can be compared with `empty()`.
+        *_, own = self.resource.columns(name) or [TextField()]
+        return TextField(blank=own.blank)
 
     def _value(self, name: str) -> Any:
+        if name == "frozen":
+            return item_is_frozen("data__status")
         path = f"data__{_KEYS.get(name, name).replace('.', '__')}"
         column = self._type(name)
         if isinstance(column, BooleanField):
             return switch_in(path)
-        return Cast(KT(path), column) if isinstance(column, IntegerField) else text_in(path)
+        value = Cast(KT(path), column)
+        if self._is_nullable(name):
+            # SQLite reads a null in JSON as the text "null".
+            return Case(When(**{path: None}, then=None), default=value)
+        return value if isinstance(column, IntegerField) else text_in(path)
+
+    def _is_nullable(self, name: str) -> bool:
+        return any(each.null for each in self.resource.columns(name))
+
+
+def _fits(alias: str, data: FilterArgs) -> Q:
+    return text_fits(data, alias)
 
 
 def _alias(name: str) -> str:

@@ -21,7 +21,7 @@ from requests_queue.catalog.representations.parameters import (
     PARAMETER,
     parameter_by_id,
 )
-from requests_queue.catalog.representations.products import ITEM, TEMPLATE
+from requests_queue.catalog.representations.products import ITEM, TEMPLATE, item_is_frozen
 from requests_queue.catalog.rest import routes
 from requests_queue.catalog.views.of_product import OfProduct, PartOfProduct
 from requests_queue.catalog.views.placeholders import ReadPlaceholders
@@ -55,7 +55,10 @@ class Items(PartOfProduct):
         """Return the product's items."""
         small = {f"small_{name}": Lower(name) for name in ("type", "period", "precision")}
         return Item.objects.filter(product=self.product).alias(
-            unit_id=text_in("unit__id"), unit_title=text_in("unit__title"), **small
+            unit_id=text_in("unit__id"),
+            unit_title=text_in("unit__title"),
+            is_frozen=item_is_frozen(),
+            **small,
         )
 
     def find(self, rows: QuerySet[Any], pk: str) -> Model | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -102,10 +102,8 @@ class PartsOfVersion(_OfVersions):
 
     def find(self, rows: QuerySet[Any], pk: str) -> VersionPart | None:
         """Return the part by its id, else by its other name."""
-        found: VersionPart | None = rows.filter(key=pk).first()
-        if found is None and self.kind.also_by:
-            found = rows.filter(**{f"data__{self.kind.also_by}": pk}).first()
-        return found
+        found = rows.filter(key=pk).first() or rows.filter(self.kind.by_id(pk)).first()
+        return cast("VersionPart | None", found)
 
 
 _ITEMS, _PARAMETERS, _TEMPLATES, _ACTIONS = KINDS

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from dj_rql.fields import SelectField
 
-from requests_queue.catalog.models import Item, Product, ProductVersion, VersionPart
+from requests_queue.api.json_paths import value_at
+from requests_queue.catalog.models import Item, Product, ProductVersion, Template, VersionPart
+from requests_queue.catalog.representations.versions import KINDS, Kind
 from requests_queue.seed.products import BACKUP, METER, SUITE
 from tests import make
 from tests.api import Caller, caller, ids, refused
@@ -22,6 +27,12 @@ PARTS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"body": "Later."}, "body",
     ),
     "actions": ({"action": "open", "name": "Open", "scope": "asset"}, {"title": "Later."}, "title"),
+}  # fmt: skip
+
+
+# Filters that are named otherwise than the key that they compare.
+SHOWN = {
+    "verbose_id": "id", "global_id": "id", "item_type": "type", "description.value": "description",
 }  # fmt: skip
 
 
@@ -214,6 +225,55 @@ def test_lists_are_filtered_as_those_of_the_product(vendor: Caller) -> None:
     }
     assert found == FOUND
     refused(vendor.get(f"{versions(SUITE, 3, 'items')}?color=red"), 400)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_each_filter_finds_the_parts_of_the_product(vendor: Caller, kind: Kind) -> None:
+    """A new version is the product as it is: each query finds the same in both."""
+    first, second, *_ = Item.objects.filter(product=SUITE).order_by("pk")
+    Item.objects.filter(pk=first.pk).update(
+        status="endofsale", replacement=second, unit={"id": "gb"}, external_id="NSS-1"
+    )
+    Item.objects.filter(pk=second.pk).update(unit={}, dynamic=True)
+    Template.objects.filter(product=SUITE, scope="tier2").update(type=None)
+    number = create(vendor, versions(SUITE), {})["version"]
+    own, old = f"/products/{SUITE}/{kind.name}", versions(SUITE, number, kind.name)
+    rows = vendor.get(f"{own}?limit=1000").json
+    assert rows == vendor.get(f"{old}?limit=1000").json
+    sizes = set()
+    for name, query in queries(kind, rows):
+        response = vendor.get(f"{own}?{query}&limit=1000")
+        if response.status == 200:
+            # Of equal values the order is free.
+            shown = SHOWN.get(name, name).split(".") if query.startswith("ordering") else ["id"]
+            found = [
+                [value_at(row, shown) for row in each]
+                for each in (response.json, vendor.get(f"{old}?{query}&limit=1000").json)
+            ]
+            assert found[0] == found[1], query
+            sizes.add(len(found[0]))
+    assert {0, len(rows)} < sizes
+
+
+def queries(kind: Kind, rows: list[Any]) -> Iterator[tuple[str, str]]:
+    """Yield queries by each filter: for values that there are, missing ones, and by order."""
+    for row in kind.resource.filters:
+        name = row["filter"]
+        if isinstance(row.get("field"), SelectField):
+            yield name, f"select(-{name})"
+            continue
+        shown = [value_at(each, SHOWN.get(name, name).split(".")) for each in rows]
+        values = dict.fromkeys(str(each).lower() for each in shown if isinstance(each, bool | int))
+        values |= dict.fromkeys(each for each in shown if isinstance(each, str) and each)
+        for value in [*list(values)[:3], "1", "null()", "empty()"]:
+            yield name, f"eq({name},{quote(value)})"
+            yield name, f"ne({name},{quote(value)})"
+            yield name, f"in({name},({quote(value)},x))"
+        for value in list(values)[:1]:
+            yield name, f"like({name},*{quote(value[1:])}*)"
+            yield name, f"gt({name},{quote(value)})"
+        if row.get("ordering") and name != "id":
+            yield name, f"ordering(-{name})"
 
 
 class TestAccess:
