@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
+from django.db.models import Exists, OuterRef, Q
+
+from requests_queue.api.filter_tables import custom_text, text_fits
 from requests_queue.api.filtering import ConnectFilters
 from requests_queue.api.inside_json import inside_json
 from requests_queue.api.resources import (
@@ -17,9 +21,12 @@ from requests_queue.api.resources import (
     absent,
 )
 from requests_queue.api.schema import AnyReference, Stamp
-from requests_queue.catalog.models import Connection, Hub, Marketplace
+from requests_queue.catalog.models import Agreement, Connection, Hub, Marketplace
 from requests_queue.catalog.representations import PICTURED, icon
 from requests_queue.catalog.schema import Environment
+
+if TYPE_CHECKING:
+    from dj_rql.filter_cls import FilterArgs
 
 _INSTANCE = Part(
     "HubInstance",
@@ -113,6 +120,16 @@ class _DistinctFilters(ConnectFilters):
     DISTINCT = True
 
 
+def _is_of_agreement(data: FilterArgs) -> Q:
+    """Return the condition that an agreement of a marketplace, or its program, has the id.
+
+    The view's query has the account that asks as `caller`: all see the agreement of a marketplace's
+    contracts, and its owner sees the others.
+    """
+    rows = Agreement.objects.filter(text_fits(data, "id", "parent__id"), marketplace=OuterRef("pk"))
+    return Q(Exists(rows.filter(Q(parent=None) | Q(owner=OuterRef("caller")))))
+
+
 MARKETPLACE = Resource(
     "Marketplace",
     "Where a distributor sells.",
@@ -151,9 +168,10 @@ MARKETPLACE = Resource(
         "owner_id": "owner__id",
         "hubs.id": "hubs__id",
         "hubs.name": "hubs__name",
-        # The view annotates it.
-        "agreements.id": Field(str, "agreement_id"),
         **absent("alt_currency_1", "alt_currency_2", "locales.id", "locales.name"),
     },
-    custom=inside_json(Marketplace, "countries", {"countries.id": "id", "countries.name": "name"}),
+    custom=[
+        *inside_json(Marketplace, "countries", {"countries.id": "id", "countries.name": "name"}),
+        custom_text("agreements.id", _is_of_agreement),
+    ],
 )

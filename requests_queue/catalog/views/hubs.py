@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.db.models import Prefetch, QuerySet, TextField, Value
-from django.db.models.functions import Coalesce, Concat
+from django.db.models.functions import Coalesce
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from requests_queue.api.schema import Documented
-from requests_queue.catalog import agreements, visibility
+from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Connection, Hub, Marketplace
 from requests_queue.catalog.representations.hubs import (
     HUB,
@@ -112,9 +112,9 @@ class Marketplaces(ReadPlaceholders, AuditedCollection):
     def visible(self) -> QuerySet[Marketplace]:
         return visibility.marketplaces(self.account)
 
-    def filtered_by(self) -> dict[str, Concat]:
-        """Return the id of a marketplace's agreement."""
-        return {"agreement_id": agreements.id_by()}
+    def filtered_by(self) -> dict[str, Value]:
+        """Return the caller, whose agreements a marketplace is found by."""
+        return {"caller": Value(self.account.pk, TextField())}
 
     def complete(self, rows: QuerySet[Marketplace]) -> QuerySet[Marketplace]:
         """Return the marketplaces with the hubs that this account sees."""

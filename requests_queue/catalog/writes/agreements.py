@@ -11,14 +11,13 @@ from requests_queue.db.rows import get_named
 from requests_queue.errors import Invalid
 
 PROGRAM, DISTRIBUTION = "program", "distribution"
-_TYPES = ("distribution", "program", "service", "syndication", "referral")
 
 
 class AgreementInput(Input):
-    """A new agreement; `title` and `name` are the same."""
+    """A new program; `title` and `name` are the same."""
 
     texts = {"title": 100, "name": 100, "description": 20_000}
-    type = Choice(_TYPES)
+    type = Choice((PROGRAM,))
     document_type = Choice(("external", "uploaded", "none"))
     auto_accept = Boolean()
 
@@ -34,6 +33,7 @@ class AgreementInput(Input):
 class DistributionAgreementInput(AgreementInput):
     """A new agreement in a program, for a marketplace."""
 
+    type = Choice((DISTRIBUTION,))
     marketplace = Reference(required=True)
 
 
@@ -53,6 +53,4 @@ def create_in(program: Agreement, values: Values, account: Account) -> Agreement
 
 
 def _create(kind: str, values: Values, account: Account, **columns: object) -> Agreement:
-    if values.get("type", kind) != kind:
-        raise Invalid("type", f"Only {kind} agreements are created here.")
     return create_row(Agreement, kind, **{**values, **columns, "type": kind, "owner": account})

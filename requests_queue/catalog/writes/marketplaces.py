@@ -13,7 +13,7 @@ from requests_queue.api.fields import Choice, Id, Input, List, Reference, String
 from requests_queue.catalog.models import Account, Agreement, Hub, Marketplace
 from requests_queue.catalog.writes.products import refuse_in_use
 from requests_queue.db.rows import get_row, set_columns
-from requests_queue.errors import Invalid
+from requests_queue.errors import Invalid, Refused
 
 ZONES = ("AF", "NA", "OC", "AS", "EU", "SA")
 _COUNTRY = RegexValidator(r"[A-Z]{2}\Z", "Name it by its two capital letters.")
@@ -81,6 +81,9 @@ def delete(pk: str, account: Account) -> None:
     """Delete a marketplace that nothing refers to; raises Refused, Missing."""
     row = _lock(pk, account)
     refuse_in_use(row, "of it", parts=(Hub.marketplaces.through, Agreement))
+    # The agreement of its contracts goes with it, those that were created don't.
+    if row.agreements.exclude(parent=None).exists():
+        raise Refused("REQ_003", f"{row.pk} can't be deleted: there are agreements of it.")
     row.delete()
 
 

@@ -97,6 +97,15 @@ class TestMarketplaces:
         assert (response.status, response.json["error_code"]) == (400, "REQ_003")
         assert response.json["errors"][0].startswith(message)
 
+    def test_marketplace_of_an_agreement_cannot_be_deleted(self, distributor: Caller) -> None:
+        place = distributor.post("/marketplaces", NEW).json["id"]
+        program = distributor.post("/agreements", PROGRAM).json["id"]
+        body = {**DISTRIBUTION, "marketplace": {"id": place}}
+        created = distributor.post(f"/agreements/{program}/agreements", body).json["id"]
+        message = f"{place} can't be deleted: there are agreements of it."
+        refused(distributor.delete(f"/marketplaces/{place}"), 400, message)
+        assert distributor.get(f"/agreements/{created}").json["marketplace"]["id"] == place
+
 
 class TestAgreements:
     def test_provider_creates_a_program_and_an_agreement_in_it(
@@ -113,6 +122,13 @@ class TestAgreements:
         assert created.json["parent"] == {"id": program.json["id"], "name": PROGRAM["title"]}
         assert created.json["auto_accept"] is True
         assert created.json["stats"] == {"contracts": 0, "versions": 1}
+        for pk in (program.json["id"], created.json["id"], "AGD-000-040-117"):
+            assert ids(distributor, f"/marketplaces?agreements.id={pk}") == [MARKETPLACE]
+            assert ids(distributor, f"/marketplaces?like(agreements.id,*{pk[2:]})") == [MARKETPLACE]
+            # A vendor finds by those that it sees.
+            found = [MARKETPLACE] if pk == "AGD-000-040-117" else []
+            assert ids(vendor, f"/marketplaces?in(agreements.id,({pk},AGD-1))") == found
+            assert ids(vendor, f"/marketplaces?ne(agreements.id,{pk})") != found
         own = f"/agreements/{created.json['id']}"
         assert [distributor.get(each).json for each in (path, own)] == [program.json, created.json]
         assert ids(distributor, f"{path}/agreements") == [created.json["id"]]
@@ -135,7 +151,7 @@ class TestAgreements:
         [
             ({}, "title: This field is required."),
             ({"title": " "}, "title: This field is required."),
-            ({"title": "x", "type": "service"}, "type: Only program agreements are created here."),
+            ({"title": "x", "type": "service"}, 'type: "service" is not a valid choice.'),
             ({"title": "x", "type": "big"}, 'type: "big" is not a valid choice.'),
             ({"title": []}, "title: Not a valid string."),
         ],
