@@ -218,7 +218,11 @@ class ConnectSchema(OperationSchema):
         response: Json = {"description": "No content." if answer.shown is None else "Success."}
         if answer.shown is not None:
             schema = components.schema(answer.shown)
-            response["content"] = {kind: {"schema": schema} for kind in answer.media_types}
+            file = {"type": "string", "format": "binary"}
+            response["content"] = {
+                **{kind: {"schema": schema} for kind in answer.media_types},
+                **{kind: {"schema": file} for kind in answer.files},
+            }
         if self.is_list:
             response["headers"] = {
                 "Content-Range": {

@@ -39,12 +39,14 @@ class Form:
 class Answer:
     """What a call answers with where that isn't the object.
 
-    `shown` None is no body, a list of one type or part an array.
+    `shown` None is no body, a list of one type or part an array. `files` are the media types of
+    what the caller can choose by `Accept` instead.
     """
 
     status: int
     shown: Any = None
     media_types: tuple[str, ...] = ("application/json",)
+    files: tuple[str, ...] = ()
 
 
 MARKDOWN = Answer(200, str, ("text/markdown",))

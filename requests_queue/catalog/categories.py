@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from requests_queue.api.schema import Json
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import Account
 
-Category = dict[str, str]
-
-# Connect's categories, as connect-cli captured them, and those of the demo data.
+# Connect's categories, as connect-cli captured them, and those of the demo data. All are below one.
+_PLACE: Json = {
+    "parent": {"id": "CAT-75105", "name": "Cloud Services"},
+    "children": [],
+    "family": {"id": "FAM-000", "name": "Root Family"},
+}
 _KNOWN = {
     "Analytics": "CAT-00119",
     "Backup & Recovery": "CAT-00104",
@@ -26,12 +30,12 @@ _KNOWN = {
 }
 
 
-def known(account: Account) -> list[Category]:
+def known(account: Account) -> list[Json]:
     """Return the categories by name: Connect's, and those of the products that an account sees."""
     rows = visibility.products(account).exclude(category={}).order_by("pk")
     own = {
         row["name"]: row["id"]
         for row in rows.values_list("category", flat=True)
-        if row.get("id") and row.get("name")
+        if isinstance(row.get("id"), str) and isinstance(row.get("name"), str)
     }
-    return [{"id": pk, "name": name} for name, pk in sorted((_KNOWN | own).items())]
+    return [{"id": pk, "name": name, **_PLACE} for name, pk in sorted((_KNOWN | own).items())]

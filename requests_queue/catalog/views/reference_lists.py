@@ -18,7 +18,7 @@ from requests_queue.api.schema import Json
 from requests_queue.catalog import categories, visibility
 from requests_queue.catalog.models import Account, Item, User
 from requests_queue.db.rows import get_row
-from requests_queue.errors import Invalid
+from requests_queue.errors import Invalid, Missing
 
 _LOCALES = {
     "CS": "Czech",
@@ -46,6 +46,19 @@ class ReferenceList(APIView):
         """Return 200 with an array and `Content-Range`; raises Invalid for a filter."""
         rows = self.rows(cast(Account, cast(User, request.user).account), **names)
         return page_of(rows, request, self)
+
+
+class ReferenceDetail(ReferenceList):
+    """An object of such a list."""
+
+    def get(self, request: Request, **names: str) -> Response:
+        """Return 200 with the object; raises Missing."""
+        pk = names["pk"]
+        rows = self.rows(cast(Account, cast(User, request.user).account))
+        found = next((row for row in rows if row["id"] == pk), None)
+        if found is None:
+            raise Missing(pk)
+        return Response(found)
 
 
 def page_of(rows: list[Json], request: Request, view: APIView) -> Response:
@@ -93,6 +106,7 @@ def _price_lists(account: Account) -> list[Json]:
 
 urlpatterns = [
     path("categories", ReferenceList.as_view(rows=categories.known)),
+    path("categories/<str:pk>", ReferenceDetail.as_view(rows=categories.known)),
     path("localization/locales", ReferenceList.as_view(rows=_locales)),
     path("pricing/versions", ReferenceList.as_view(rows=_price_lists)),
     path("products/<str:product_id>/messages", ReferenceList.as_view(rows=_messages)),

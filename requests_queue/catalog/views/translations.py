@@ -27,7 +27,7 @@ class Translations(Collection):
         "Localization",
         "translation",
         TRANSLATION,
-        answers={"attributes": Answer(200, [ATTRIBUTE])},
+        answers={"attributes": Answer(200, [ATTRIBUTE], files=(_XLSX,))},
     )
     lists = frozenset({"attributes"})
 
@@ -42,7 +42,8 @@ class Translations(Collection):
     def attributes(self, request: Request, pk: str) -> HttpResponse:
         """Return 200 with a page of the texts, or their workbook if `Accept` has its type."""
         row = self.get_object()
-        if _XLSX in request.headers.get("Accept", ""):
+        # Media types don't depend on case (RFC 9110, 8.3.1).
+        if _XLSX in request.headers.get("Accept", "").lower():
             return HttpResponse(translations.workbook(row), content_type=_XLSX)
         return page_of(translations.attributes(row), request, self)
 

@@ -9,6 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 from checks.client import Part
+from connect_sim.api import schema_views
 from requests_queue.catalog.models import Item, Product
 from tests import make
 from tests.api import Caller, caller, refused
@@ -43,6 +44,13 @@ def test_categories_are_connects_and_those_of_visible_products(
     assert found["Mine"] == "CAT-11111" and found["Marketing"] == "CAT-59128"
     assert "Theirs" not in found
     assert "Theirs" in [row["name"] for row in caller(other.vendor).get("/categories").json]
+    # As the Haxe SDK reads it.
+    mine = vendor.get("/categories/CAT-11111").json
+    assert (mine["name"], mine["family"]) == ("Mine", {"id": "FAM-000", "name": "Root Family"})
+    assert mine in vendor.get("/categories").json
+    refused(vendor.get("/categories/CAT-22222"), 404)
+    Product.objects.filter(pk=BACKUP).update(category={"id": ["CAT"], "name": {}})
+    assert len(vendor.get("/categories").json) == len(found) - 1
 
 
 def test_units_are_those_of_visible_items(vendor: Caller, other: make.Catalog) -> None:
@@ -125,9 +133,12 @@ def test_texts_of_a_translation_are_a_workbook_by_accept(vendor: Caller) -> None
     Product.objects.filter(pk=BACKUP).update(short_description="=1+1", detailed_description="\x01")
     path = "/public/v1/localization/translations/TRN-8145-0501-8000/attributes"
     kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-    headers = {"authorization": f"ApiKey {vendor.key}", "accept": kind}
-    response = vendor.client.get(path, headers=headers)
-    assert response.headers["Content-Type"] == kind
+    for accept in (kind, f"text/csv, {kind.title()};q=0.5"):
+        headers = {"authorization": f"ApiKey {vendor.key}", "accept": accept}
+        response = vendor.client.get(path, headers=headers)
+        assert response.headers["Content-Type"] == kind
+    calls = schema_views.document()["paths"]["/localization/translations/{id}/attributes"]
+    assert calls["get"]["responses"]["200"]["content"].keys() == {"application/json", kind}
     sheet = load_workbook(io.BytesIO(response.content))["Attributes"]
     rows = [list(row) for row in sheet.values]
     assert rows[0][0] == "key" and rows[1] == [
