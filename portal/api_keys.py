@@ -1,4 +1,4 @@
-"""The page of the acting account's API keys: list, create, revoke. A key is shown once."""
+"""The acting account's API keys: list, create, change modules, revoke. A key is shown once."""
 
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ class KeyForm(forms.Form):
             raise forms.ValidationError(str(error)) from None
 
 
+class ModulesForm(forms.Form):
+    """The modules of a key."""
+
+    modules = ModulesField()
+
+
 @layout.signed_in("GET", "POST")
 def api_keys(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """List the account's keys, or create one and show it in this response only."""
@@ -64,15 +70,40 @@ def api_keys(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 @layout.signed_in("GET", "POST")
 def revoke(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Ask for confirmation, or revoke a key of the account."""
-    token = _keys(viewer).select_related("user").filter(user__uid=pk).first()
-    if token is None:
-        raise Missing(pk)
+    token = _key(viewer, pk)
     if request.method != "POST":
         return layout.render(request, viewer, "api_key_revoke.html", {"token": token})
     if keys.revoke(pk, viewer.account):
         viewer.record(token, "Revoked the API key.")
         messages.success(request, f"Revoked {token.name} ({pk}).")
     return pages.see_other(reverse("api-keys"))
+
+
+@layout.signed_in("GET", "POST")
+def modules(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
+    """Show the modules of a key of the account, or change them; 404 for a key that isn't active."""
+    token = _key(viewer, pk)
+    if not token.active:
+        raise Missing(pk)
+    form = ModulesForm(
+        request.POST if request.method == "POST" else None, initial={"modules": token.modules}
+    )
+    if request.method == "POST" and form.is_valid():
+        keys.set_modules(token, form.cleaned_data["modules"])
+        viewer.record(token, "Changed the modules of the API key.")
+        messages.success(request, f"Changed the modules of {token.name} ({pk}).")
+        return pages.see_other(reverse("api-keys"))
+    status = 400 if request.method == "POST" else 200
+    context = {"form": form, "token": token}
+    return layout.render(request, viewer, "api_key_modules.html", context, status)
+
+
+def _key(viewer: Viewer, pk: str) -> ApiToken:
+    """Return a key of the account by its service user; raises Missing."""
+    token = _keys(viewer).select_related("user").filter(user__uid=pk).first()
+    if token is None:
+        raise Missing(pk)
+    return token
 
 
 def _keys(viewer: Viewer) -> QuerySet[ApiToken]:

@@ -79,6 +79,7 @@ urlpatterns = [
     path("sign-in/<str:uid>/<str:token>", views.sign_in_by_link, name="sign-in-by-link"),
     path("password/", views.password, name="password"),
     path("keys/", api_keys.api_keys, name="api-keys"),
+    path("keys/<str:pk>/modules/", api_keys.modules, name="api-key-modules"),
     path("keys/<str:pk>/revoke/", api_keys.revoke, name="api-key-revoke"),
     path("sign-out/", views.sign_out, name="sign-out"),
     path("alarms/dismiss/", views.dismiss_alarms, name="alarms-dismiss"),

@@ -83,16 +83,15 @@ def store(
     name: str,
     description: str = "",
     expires: datetime | None = None,
-    modules: Collection[str] = (ALL,),
+    modules: Collection[str] | None = None,
 ) -> ApiToken:
     """Store the key of a service user of the account; idempotent. Raises Invalid.
 
-    `modules` are names of those for which it has permission, or ALL alone.
+    `modules` are names of those for which it has permission, or ALL alone. None leaves those of
+    a key that is stored again, and means all for a new one.
     """
     uid, secret = parse(key)
-    chosen = [ALL] if set(modules) == {ALL} else [each for each in MODULES if each in modules]
-    if not chosen or set(chosen) != set(modules):
-        raise Invalid("", f"Choose all modules, or one or more of: {', '.join(MODULES)}.")
+    chosen = {} if modules is None else {"modules": _ordered(modules)}
     for text, limit in ((name, 100), (description, 512)):
         if len(text) > limit or "\0" in text:
             raise Invalid("", f"Use at most {limit} characters, without NUL.")
@@ -116,7 +115,7 @@ def store(
         "description": description,
         "digest": _digest(secret),
         "expires": expires,
-        "modules": chosen,
+        **chosen,
     }
     token, _ = ApiToken.objects.update_or_create(
         user=user,
@@ -134,6 +133,25 @@ def store(
         action = audit.Action.KEY_CREATE if before is None else audit.Action.KEY_EDIT
         audit.record(action, "key", uid, account=account.pk, fields=changed)
     return token
+
+
+def _ordered(modules: Collection[str]) -> list[str]:
+    """Return the names as they are stored; raises Invalid."""
+    chosen = [ALL] if set(modules) == {ALL} else [each for each in MODULES if each in modules]
+    if not chosen or set(chosen) != set(modules):
+        raise Invalid("", f"Choose all modules, or one or more of: {', '.join(MODULES)}.")
+    return chosen
+
+
+@transaction.atomic
+def set_modules(token: ApiToken, modules: Collection[str]) -> None:
+    """Choose the modules of a key; raises Invalid. Other columns stay as they are."""
+    chosen = _ordered(modules)
+    if ApiToken.objects.filter(pk=token.pk).exclude(modules=chosen).update(modules=chosen):
+        user = token.user
+        audit.record(
+            audit.Action.KEY_EDIT, "key", user.uid, account=user.account_id, fields=["modules"]
+        )
 
 
 @transaction.atomic

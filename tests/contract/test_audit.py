@@ -251,6 +251,8 @@ PATHS: dict[str, tuple[str, str, list[str], Run, Run]] = {
         "/deliveries/again/", {"key": str(uuid.uuid4()), "delivery": [w.sent.pk]})),
     "portal key": (VENDOR, "key.create", [], nothing, lambda w: w.vendor.post(
         "/keys/", {"name": "Deployment", "modules": "all"})),
+    "portal modules": (VENDOR, "key.edit", ["modules"], nothing, lambda w: w.vendor.post(
+        "/keys/SU-777-000-001/modules/", {"modules": "Usage"})),
     "portal revoke": (VENDOR, "key.revoke", [], nothing, lambda w: w.vendor.post(
         "/keys/SU-777-000-001/revoke/")),
     "portal password": (VENDOR, "user.password", ["password"], nothing, lambda w: w.vendor.post(

@@ -212,6 +212,7 @@ SHOTS = [
     Shot("api-keys", "/keys/"),
     Shot("api-keys-narrow", "/keys/", width=380),
     Shot("api-key-created", "/keys/", act=_created_key),
+    Shot("api-key-modules", "/keys/", act=_click('a[href$="/modules/"]')),
     Shot("not-understood", "/queues/?q=%00", status=400),
     Shot("not-found", "/nowhere/", status=404),
 ]

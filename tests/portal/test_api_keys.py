@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from requests_queue.catalog import keys
-from requests_queue.catalog.models import ApiToken
+from requests_queue.catalog.models import ApiToken, AuditEntry
 from tests import make
 from tests.api import Caller
 from tests.signed_in import signed_in
@@ -72,6 +72,25 @@ def test_new_key_has_the_chosen_modules(browser: Client) -> None:
     assert "Account, Usage" in browser.get("/keys/").content.decode()
 
 
+def test_modules_of_a_key_are_changed(browser: Client) -> None:
+    path = "/keys/SU-777-000-001/modules/"
+    assert 'value="all" id="id_modules_0" checked' in browser.get(path).content.decode()
+    for form in ({}, {"modules": ["Nonsense"]}, {"modules": ["all", "Usage"]}):
+        response = browser.post(path, form)
+        assert response.status_code == 400 and b'class="error"' in response.content
+    assert Caller(KEY).get("/requests").status == 200
+    entries = AuditEntry.objects.filter(action="key.edit")
+    for _ in range(2):
+        assert browser.post(path, {"modules": ["Usage", "Account"]}).status_code == 303
+        assert entries.get().fields == ["modules"]
+    assert (Caller(KEY).get("/accounts").status, Caller(KEY).get("/requests").status) == (200, 403)
+    shown = browser.get(path).content.decode()
+    assert 'value="Account" id="id_modules_1" checked' in shown
+    assert "Account, Usage" in browser.get("/keys/").content.decode()
+    browser.post("/keys/SU-777-000-001/revoke/")
+    assert browser.get(path).status_code == 404
+
+
 def test_revoked_key_stays_in_the_list(browser: Client) -> None:
     assert b"Revoke Extension?" in browser.get("/keys/SU-777-000-001/revoke/").content
     assert Caller(KEY).get("/accounts").status == 200
@@ -86,6 +105,7 @@ def test_keys_of_another_account_are_not_found(catalog: make.Catalog) -> None:
     assert "SU-777-000-001" not in other.get("/keys/").content.decode()
     for method in (other.get, other.post):
         assert method("/keys/SU-777-000-001/revoke/").status_code == 404
+        assert method("/keys/SU-777-000-001/modules/").status_code == 404
         assert method("/keys/SU-000-000-000/revoke/").status_code == 404
     assert Caller(KEY).get("/accounts").status == 200
     assert Client().get("/keys/").headers["Location"].startswith("/sign-in/")

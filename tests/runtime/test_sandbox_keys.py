@@ -100,10 +100,12 @@ def test_configured_key_is_set_again_and_the_start_says_so(
 ) -> None:
     settings.SIM_VENDOR_API_KEY = f"ApiKey {KEY}"
     assert sandbox_keys.prepare()[0] == KEY and caplog.text == ""
+    keys.set_modules(ApiToken.objects.get(user__uid=UID), ["Usage"])
     disable(ApiToken.objects.get(user__uid=UID))
     assert not is_valid(KEY)
     assert sandbox_keys.prepare()[0] == KEY
     assert is_valid(KEY)
+    assert ApiToken.objects.get(user__uid=UID).modules == ["Usage"]
     assert UID in caplog.text and "SIM_VENDOR_API_KEY" in caplog.text
     assert "the-secret-of-a-key" not in caplog.text
 

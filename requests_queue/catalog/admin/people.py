@@ -153,7 +153,7 @@ class ApiTokenAdmin(GuardedAdmin):
         "name",
         "account",
         "state",
-        "modules",
+        "module_names",
         "created",
         "expires",
         "last_used",
@@ -187,6 +187,11 @@ class ApiTokenAdmin(GuardedAdmin):
     def state(self, obj: ApiToken) -> str:
         """Return `active`, `expired` or `revoked`."""
         return obj.state(timezone.now())
+
+    @admin.display(description="modules")
+    def module_names(self, obj: ApiToken) -> str:
+        """Return the names of the modules, or that there are all."""
+        return obj.module_names
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: a key is shown once, when `apikey` or the portal creates it."""

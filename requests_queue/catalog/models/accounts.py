@@ -117,6 +117,11 @@ class ApiToken(models.Model):
         """Return whether the key has permission for a module."""
         return module in self.modules or ALL in self.modules
 
+    @property
+    def module_names(self) -> str:
+        """The modules as people read them."""
+        return "All modules" if ALL in self.modules else ", ".join(self.modules)
+
     def is_expired(self, now: datetime) -> bool:
         return self.expires is not None and self.expires <= now
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, ApiToken
-from requests_queue.catalog.modules import MODULES, all_modules
+from requests_queue.catalog.modules import ALL, MODULES
 from requests_queue.errors import Refused
 from requests_queue.time_format import format_moment
 
@@ -64,7 +64,7 @@ class Command(BaseCommand):
         if account is None:
             raise CommandError("Name the account of the key, such as VA-610-138.")
         name, description = options["name"], options["description"]
-        modules = options["modules"] or all_modules()
+        modules = options["modules"]
         # From the environment: arguments are visible in process lists.
         key = os.environ.get("SIM_API_KEY", "")
         try:
@@ -72,7 +72,7 @@ class Command(BaseCommand):
             if key:
                 keys.store(account, key, name, description, expires, modules)
             else:
-                key, _ = keys.create(account, name, description, expires, modules)
+                key, _ = keys.create(account, name, description, expires, modules or (ALL,))
         except Refused as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"ApiKey {key.removeprefix('ApiKey ')}")

@@ -69,6 +69,7 @@ QUESTIONS = {
     "webhook-delete",
     "webhook-secret-new",
     "deliveries-again-job",
+    "api-key-modules",
     "api-key-revoke",
     "snapshot-restore",
     "snapshot-delete",
