@@ -30,6 +30,7 @@ FORMS = {
     "connection": "CT-dddd-dddd-dddd",
     "action": "ACT-ddd-ddd-ddd-ddd",
     "contract": "CRD-ddddd-ddddd-ddddd",
+    "program_contract": "CRP-ddddd-ddddd-ddddd",
     "asset": "AS-dddd-dddd-dddd",
     "tier_account": "TA-dddd-dddd-dddd",
     "tier_config": "TC-ddd-ddd-ddd",

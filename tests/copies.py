@@ -16,7 +16,6 @@ from django.core.management.color import no_style
 from django.db import connection, models, transaction
 
 from requests_queue import clock
-from requests_queue.catalog import agreements
 from requests_queue.catalog.models import Agreement, ApiToken, Marketplace, Parameter, Product
 from requests_queue.catalog.representations.parameters import parameter_id
 from requests_queue.catalog.representations.translations import translation_id
@@ -140,7 +139,7 @@ class Copy:
             if isinstance(row, Agreement) and row.marketplace and not row.parent_id:
                 # It follows from the marketplace's.
                 fresh_place = Marketplace(pk=self._other(row.marketplace.pk))
-                self.ids[row.pk] = agreements.id_of(fresh_place)
+                self.ids[row.pk] = Agreement.of_marketplace(fresh_place).pk
             if prefix:
                 self.ids[label(prefix, row.pk)] = label(prefix, self._number(row.pk))
 

@@ -13,6 +13,7 @@ from requests_queue.catalog.views import (
     products,
     reference_lists,
     tier_accounts,
+    tokens,
     translations,
 )
 
@@ -29,6 +30,7 @@ _VIEWS = (
     products,
     reference_lists,
     tier_accounts,
+    tokens,
     translations,
 )
 urlpatterns = [pattern for views in _VIEWS for pattern in views.urlpatterns]

@@ -10,6 +10,7 @@ BY_PATH = {
     "accounts": "Account",
     "agreements": "Partners",
     "assets": "Subscriptions",
+    "auth": "Account",
     "branding": "Account",
     "categories": "Products",
     "contracts": "Partners",
@@ -33,6 +34,7 @@ BY_PATH = {
     "tier/config-requests": "Tier Config",
     "tier/configs": "Tier Config",
     "usage": "Usage",
+    "users": "Account",
 }
 MODULES = tuple(sorted(set(BY_PATH.values())))
 # In place of names: every module, also one that a later version adds.

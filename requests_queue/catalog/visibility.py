@@ -139,7 +139,11 @@ def agreements(account: Account) -> QuerySet[Agreement]:
     """Return a provider's own agreements; a vendor's: those that its contracts are made from."""
     if not account.is_vendor:
         return Agreement.objects.filter(owner=account)
-    return Agreement.objects.filter(parent=None, marketplace__in=marketplaces(account))
+    own = contracts(account)
+    return Agreement.objects.filter(
+        Exists(own.filter(program=_OUTER))
+        | Q(parent=None, marketplace__in=own.values("marketplace"))
+    )
 
 
 def tier_accounts(account: Account) -> QuerySet[TierAccount]:

@@ -168,7 +168,7 @@ def add_configs(at: datetime) -> dict[str, int]:
 def _config(row: Config, at: datetime) -> TierConfig | None:
     """Return the configuration before its first request, None where an object is missing."""
     connection = Connection.objects.filter(product=SUITE).order_by("pk").first()
-    listing = Listing.objects.select_related("contract").filter(product=SUITE).first()
+    listing = Listing.objects.select_related("contract__marketplace").filter(product=SUITE).first()
     account = TierAccount.objects.filter(pk=row.account).first()
     if not connection or not listing or not account:
         return None
@@ -180,7 +180,7 @@ def _config(row: Config, at: datetime) -> TierConfig | None:
         status="processing" if any(step.status in OPEN for step in row.steps) else "active",
         product=connection.product,
         connection=connection,
-        marketplace_id=listing.contract.marketplace_id,
+        marketplace=listing.contract.marketplace,
         contract=listing.contract,
         account=account,
         tier_level=row.level,

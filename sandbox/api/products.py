@@ -194,7 +194,7 @@ def create(values: Values, account: Account) -> Sold:
 
 def _sales_line(account: Account) -> tuple[Contract, Hub]:
     """Return a contract under which the vendor's products are listed, and a hub; raises Refused."""
-    contracts = Contract.objects.filter(vendor=account, status="active")
+    contracts = Contract.objects.filter(vendor=account, status="active", program=None)
     for contract in contracts.select_related("marketplace").order_by("created", "pk"):
         hub = contract.marketplace.hubs.filter(company=contract.provider_id).order_by("pk").first()
         if hub is not None:

@@ -52,15 +52,15 @@ def without_compared_secrets(query: str) -> str:
     return _COMPARED.sub(rf"\1{MASK}", query)
 
 
-def without_webhook_secrets(body: str) -> str:
-    """Return a JSON body with JWT secrets and header values masked; none that is not valid."""
+def without_secrets(body: str) -> str:
+    """Return a JSON body with secrets and header values masked; none that is not valid."""
     if not body:
         return ""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return f"[not valid JSON, {len(body)} characters: left out, since it may contain secrets]"
-    return _changed(value, _mask_webhook)
+    return _changed(value, _mask_secrets)
 
 
 def without_passwords(body: str, names: Collection[str] = ()) -> str:
@@ -121,8 +121,8 @@ def _objects(value: Any) -> Iterator[_Object]:
             remaining += current.values()
 
 
-def _mask_webhook(each: _Object) -> None:
-    for key in ("jwt_secret", "headers"):
+def _mask_secrets(each: _Object) -> None:
+    for key in ("jwt_secret", "headers", "token"):
         if value := each.get(key):
             each[key] = masked(value) if isinstance(value, dict) and key == "headers" else MASK
 
@@ -188,8 +188,8 @@ class _Row:
 
 
 def may_have_secrets(path: str) -> bool:
-    """Return whether bodies of a path may contain JWT secrets or header values."""
-    return "/webhooks" in path or "/regeneratesecret" in path
+    """Return whether bodies of a path may contain JWT secrets, header values, or a new key."""
+    return any(part in path for part in ("/webhooks", "/regeneratesecret", "/auth/tokens"))
 
 
 def store(calls: Sequence[RecordedCall]) -> None:
@@ -237,7 +237,7 @@ def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
     is_truncated, query, masks = call.is_truncated, call.query, False
     if may_have_secrets(path):
         query = without_compared_secrets(query)
-        sent, returned = without_webhook_secrets(sent), without_webhook_secrets(returned)
+        sent, returned = without_secrets(sent), without_secrets(returned)
         masks = MASK in query + sent + returned
     texts = [path, query, call.user_agent]
     bodies = [call.request_note or sent, call.response_note or returned]

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from requests_queue.catalog.models import Contract
+from requests_queue import clock
+from requests_queue.catalog.models import Account, Contract
 from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB, MARKETPLACE
+from requests_queue.seed.accounts import PROVIDER as DISTRIBUTOR_ACCOUNT
 from requests_queue.seed.accounts import VENDOR as ACCOUNT
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, SUITE
@@ -286,6 +288,24 @@ def _program(callers: Callers) -> str:
     return str(_must(callers[DISTRIBUTOR].post("/agreements", _NEW_PROGRAM))["id"])
 
 
+def _partner(callers: Callers) -> str:
+    """Create a pending contract of a program, whose id is the code."""
+    now = clock.now()
+    vendor = Account.objects.create(id="VA-731-900-244", name="New", type="vendor", created=now)
+    Contract.objects.create(
+        id=_PROGRAM,
+        type="program",
+        status="pending",
+        vendor=vendor,
+        provider_id=DISTRIBUTOR_ACCOUNT,
+        program_id=_program(callers),
+        created=now,
+    )
+    return ""
+
+
+_PROGRAM = "CRP-41020-88713-20955"
+_NEW_CONTRACT = {"partner": {"name": "Cirrus"}, "activation": {"message": "Welcome."}}
 _NEW_MARKETPLACE = {
     "name": "Northland Germany", "description": "Sells in Germany.", "currency": "EUR",
     "zone": "EU", "countries": [{"id": "DE"}],
@@ -373,6 +393,10 @@ WRITES: dict[tuple[str, str], Call] = {
     ("POST", "/agreements/{}/agreements"): Call(
         DISTRIBUTOR, {"title": "Distribution", "marketplace": {"id": MARKETPLACE}}, _program
     ),
+    ("POST", "/agreements/{}/contracts"): Call(DISTRIBUTOR, _NEW_CONTRACT, _program),
+    ("POST", "/accounts"): Call(DISTRIBUTOR, {"name": "Cirrus", "code": _PROGRAM}, _partner),
+    ("POST", "/auth/context"): Call(VENDOR, {"account": {"id": ACCOUNT}}),
+    ("POST", "/auth/tokens"): Call(VENDOR, {"name": "New", "extension": {"id": "EXT-000"}}),
     ("POST", "/contracts/{}/enroll"): Call(VENDOR, None, _contract("enrolling")),
     ("POST", "/contracts/{}/sign"): Call(DISTRIBUTOR, None, _contract("pending")),
     ("POST", "/contracts/{}/reject"): Call(DISTRIBUTOR, None, _contract("pending")),

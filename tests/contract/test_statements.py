@@ -28,6 +28,7 @@ ALONE = 12
 _SHORT = {
     "/assets/{}/usage/aggregates", "/products/{}/versions/{}/actions",
     "/accounts", "/accounts/{}/users", "/agreements", "/agreements/{}/agreements",
+    "/agreements/{}/contracts", "/users",
     "/agreements/{}/products/{}/marketplaces",
     "/contracts", "/contracts/{}/versions", "/hubs", "/hubs/{}/marketplaces", "/marketplaces",
     "/products/{}/media", "/usage/aggregates", "/usage/chunks", "/usage/files/{}/errors",

@@ -34,7 +34,7 @@ CATEGORIES = [
 SHOWN = [block.text for block in doc_blocks.blocks("docs/clients/openapi-client.md")]
 # The calls of the page's table.
 NOT_SERVED = {
-    ("post", "/contracts"), ("post", "/accounts"),
+    ("post", "/contracts"),
     ("delete", "/conversations/{}"), ("get", "/products/{}/templates/{}/render"),
     ("get", "/products/{}/templates/{}/preview"),
 }  # fmt: skip

@@ -60,7 +60,7 @@ class ConnectionAdmin(CatalogAdmin):
 
 @admin.register(Contract)
 class ContractAdmin(CatalogAdmin):
-    """Distribution contracts."""
+    """Contracts; those of programs come from `POST /agreements/{id}/contracts` only."""
 
     kind = "contract"
     list_display = ("name", "id", "type", "status", "vendor", "provider", "marketplace")
@@ -69,6 +69,11 @@ class ContractAdmin(CatalogAdmin):
     search_fields = ("id", "name")
     vendor_sees = ("vendor",)
     provider_sees = ("provider",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return the fields that cannot change: a program contract has no marketplace."""
+        more = ["type", "marketplace"] if obj is not None and obj.program_id else []
+        return [*super().get_readonly_fields(request, obj), *more]
 
 
 @admin.register(Hub)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, Value, When
 
 from requests_queue.catalog.models.accounts import Account
 from requests_queue.db.rows import Named
@@ -62,7 +62,7 @@ class Agreement(Named):
             id=f"AGD-000-0{digits[:2]}-{digits[2:]}",
             type="distribution",
             owner_id=row.owner_id,
-            marketplace_id=row.id,
+            marketplace=row,
             created=row.created,
             updated=row.created,
         )
@@ -110,16 +110,38 @@ class Connection(models.Model):
 
 
 class Contract(Named):
-    """A distribution contract (`CRD-`) between vendor and provider."""
+    """A contract of vendor and provider: for a marketplace (`CRD-`), or of a program (`CRP-`).
+
+    Products are listed under distribution contracts only.
+    """
 
     type = models.CharField(max_length=16, default="distribution")
     status = models.CharField(max_length=16, default="active")
     vendor = models.ForeignKey(Account, models.CASCADE, related_name="vended_contracts")
     provider = models.ForeignKey(Account, models.CASCADE, related_name="provided_contracts")
-    marketplace = models.ForeignKey(Marketplace, models.CASCADE, related_name="contracts")
+    # None for a program contract. Typed as Any, because orders and listings have one always.
+    marketplace: models.ForeignKey[Any, Any] = models.ForeignKey(
+        Marketplace, models.CASCADE, null=True, related_name="contracts"
+    )
+    # The agreement of a program contract; None for a distribution contract.
+    program = models.ForeignKey(
+        Agreement, models.CASCADE, null=True, editable=False, related_name="contracts"
+    )
+    kind = models.CharField(max_length=16, default="production", editable=False)
+    # What a program contract invites the partner with.
+    message = models.CharField(max_length=200, blank=True, editable=False)
     enrolled = models.DateTimeField(null=True, blank=True)
     signed = models.DateTimeField(null=True, blank=True)
     terminated = models.DateTimeField(null=True, blank=True)
+
+    class Meta(Named.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(marketplace__isnull=False, program=None)
+                | Q(marketplace=None, program__isnull=False),
+                name="contract_of_marketplace_or_program",
+            ),
+        ]
 
 
 class Listing(models.Model):

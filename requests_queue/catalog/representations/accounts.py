@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Literal
 
-from requests_queue.api.resources import CREATED, HAPPENED, Field, Part, Resource, absent
-from requests_queue.api.schema import Stamp
+from requests_queue.api.resources import (
+    CREATED,
+    HAPPENED,
+    Constant,
+    Field,
+    Part,
+    Resource,
+    absent,
+)
+from requests_queue.api.schema import Free, Stamp
 from requests_queue.catalog.models import Account, User
-from requests_queue.catalog.representations import icon
+from requests_queue.catalog.representations import PICTURED, icon
 
 # What a user is; Connect's document has no list of words.
 ACTIVE, DISABLED = "active", "disabled"
@@ -29,6 +37,33 @@ ACCOUNT = Resource(
     model=Account,
     search=("id", "name"),
     also=absent("public", type=bool | None),
+)
+
+CONTEXT = Part(
+    "KeyContext",
+    "The account for which a key creates keys.",
+    {
+        "account": Field(PICTURED),
+        "user": Field(
+            Part("KeyUser", "The service user of a key.", {"id": Field(str, "uid"), "name": str})
+        ),
+    },
+)
+TOKEN = Part(
+    "NewKey",
+    "A new API key, `id` and `token` joined by a colon; the secret is in no other response.",
+    {
+        "id": Field(str, "row.user.uid"),
+        "name": Field(str, "row.name"),
+        "description": Field(str, "row.description"),
+        "owner": Field(PICTURED, "account"),
+        "status": Constant("active", str),
+        # As the body names it: it isn't stored.
+        "extension": Free,
+        "token": Field(str, "secret"),
+        "expiration_date": Field(Stamp | None, "row.expires"),
+        "events": Field(CREATED, "row"),
+    },
 )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+from django.conf import settings
+
 from requests_queue.api.resources import (
     HAPPENED,
     MADE,
@@ -15,15 +17,13 @@ from requests_queue.api.resources import (
     Resource,
     absent,
 )
-from requests_queue.api.schema import Stamp
+from requests_queue.api.schema import Stamp, Uri
 from requests_queue.catalog import agreements
 from requests_queue.catalog.models import Agreement, Contract
 from requests_queue.catalog.representations import PICTURED
 
-_AGREEMENT = replace(
-    NAMED, keys={"id": Field(str, agreements.id_of), "name": Field(str, agreements.name_of)}
-)
-# `signed` is the vendor's enrolment, `countersigned` the provider's signature.
+_AGREEMENT = replace(NAMED, keys={"id": str, "name": Field(str, agreements.shown_name)})
+# `signed` is the vendor's enrolment or signature, `countersigned` the provider's signature.
 _CONTRACT: dict[str, Any] = {
     "id": str,
     "name": str,
@@ -31,10 +31,10 @@ _CONTRACT: dict[str, Any] = {
     "status": Literal["enrolling", "pending", "active", "rejected", "terminated"],
     "version": Constant(1, int),
     "version_created": Field(Stamp, "created", unfiltered=True),
-    "kind": Constant("production", Literal["production", "test"]),
+    "kind": Literal["production", "test"],
     "owner": Field(PICTURED, "vendor"),
     "issuer": Field(PICTURED, "provider"),
-    "agreement": Field(_AGREEMENT, "marketplace"),
+    "agreement": Field(_AGREEMENT, agreements.of_contract),
     "enrolled": Stamp | None,
     "events": Part(
         "ContractEvents",
@@ -49,8 +49,8 @@ _CONTRACT: dict[str, Any] = {
 }
 CONTRACT = Resource(
     "Contract",
-    "A distribution contract, and the marketplace that it is for.",
-    {**_CONTRACT, "marketplace": Field(PICTURED)},
+    "A contract of vendor and provider; a distribution contract is for a marketplace.",
+    {**_CONTRACT, "marketplace": Field(PICTURED, optional=True)},
     model=Contract,
     search=("id", "name"),
     also={
@@ -82,11 +82,30 @@ CONTRACT_VERSION = Part(
     {
         "contract": Part(
             "ContractOfVersion",
-            "A distribution contract: the vendor's, issued by the provider.",
+            "A contract: the vendor's, issued by the provider.",
             _CONTRACT,
         ),
         "version": Constant("1", str),
         "version_created": Field(Stamp, "created"),
+    },
+)
+NEW_CONTRACT = Part(
+    "NewContract",
+    "A program contract as it is created, with what activates the account of the partner.",
+    {
+        **_CONTRACT,
+        "partner": Field(PICTURED, "vendor"),
+        "activation": Part(
+            "ContractActivation",
+            "The message to the partner, and the code that `POST /accounts` takes.",
+            {
+                "message": str,
+                # The issuer alone can use it, so the id is enough.
+                "code": Field(str, "pk"),
+                # Its page is the portal's Home: programs read the code in its query.
+                "link": Field(Uri, lambda row: f"{settings.SIM_PUBLIC_URL}/?secret={row.pk}"),
+            },
+        ),
     },
 )
 
@@ -118,10 +137,7 @@ AGREEMENT = Resource(
             },
         ),
         "marketplace": Field(PICTURED, optional=True),
-        "parent": Field(
-            replace(NAMED, keys={"id": str, "name": Field(str, agreements.shown_name)}),
-            optional=True,
-        ),
+        "parent": Field(_AGREEMENT, optional=True),
     },
     model=Agreement,
     search=("id",),

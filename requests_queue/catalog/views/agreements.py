@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Case, Count, Exists, OuterRef, QuerySet, Subquery, When
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 from django.urls import path
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from requests_queue.api.schema import Documented
+from requests_queue.api.schema import Answer, Documented
 from requests_queue.catalog import agreements, visibility
-from requests_queue.catalog.models import Account, Agreement, Listing, Marketplace, Product
-from requests_queue.catalog.representations.contracts import AGREEMENT
+from requests_queue.catalog.models import (
+    Account,
+    Agreement,
+    Contract,
+    Listing,
+    Marketplace,
+    Product,
+)
+from requests_queue.catalog.representations.contracts import AGREEMENT, CONTRACT
+from requests_queue.catalog.representations.contracts import NEW_CONTRACT as NEW
 from requests_queue.catalog.representations.hubs import MARKETPLACE
 from requests_queue.catalog.representations.products import PRODUCT
 from requests_queue.catalog.rest import Collection, routes
 from requests_queue.catalog.views.audited import AuditedCollection
+from requests_queue.catalog.views.contracts import Contracts
 from requests_queue.catalog.views.hubs import Marketplaces
 from requests_queue.catalog.views.products import Products
 from requests_queue.catalog.writes import agreements as writes
+from requests_queue.catalog.writes import partners
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Missing
 
@@ -41,10 +51,16 @@ class Agreements(AuditedCollection):
 
     def annotations(self) -> dict[str, Case]:
         """Return the count of an agreement's contracts."""
-        contracts = visibility.contracts(self.account).filter(marketplace=OuterRef("marketplace"))
-        counted = contracts.order_by().values("marketplace").annotate(n=Count("pk")).values("n")
+        contracts = visibility.contracts(self.account)
+        of_place = contracts.filter(marketplace=OuterRef("marketplace"))
+        counted = of_place.order_by().values("marketplace").annotate(n=Count("pk")).values("n")
         count = Coalesce(Subquery(counted), 0)
-        return {"contract_count": Case(When(agreements.OF_CONTRACTS, then=count), default=0)}
+        return {
+            "contract_count": Case(
+                When(agreements.OF_CONTRACTS, then=count),
+                default=visibility.count(contracts, "program"),
+            )
+        }
 
     def create(self, request: Request, **kwargs: Any) -> Response:
         """Create a program agreement, for providers: 201, 400 or 403."""
@@ -73,6 +89,31 @@ class AgreementsOfProgram(Agreements):
         program = _agreement(self.account, self.kwargs["agreement_id"])
         visibility.require_provider(self.account, "Agreements")
         return self.created(writes.create_in(program, self.body, self.account))
+
+
+class ContractsOfAgreement(Contracts):
+    """`/agreements/{id}/contracts`, for both sides; the provider creates those of programs."""
+
+    documented = Documented(
+        "Agreements", "contract of an agreement", CONTRACT, answers={"create": Answer(201, NEW)}
+    )
+    bodies = {"create": partners.ProgramContractInput()}
+
+    def visible(self) -> QuerySet[Contract]:
+        """Return the caller's contracts that were made from the agreement; raises Missing."""
+        row, rows = _agreement(self.account, self.kwargs["agreement_id"]), super().visible()
+        if row.parent_id:
+            return rows.none()
+        return rows.filter(Q(program=row) | Q(marketplace=row.marketplace_id, program=None))
+
+    def create(self, request: Request, **kwargs: Any) -> Response:
+        """Create a new vendor's account and its contract, for the program's provider: 201.
+
+        `POST /accounts` activates both.
+        """
+        program = _agreement(self.account, self.kwargs["agreement_id"])
+        visibility.require_provider(self.account, "Contracts")
+        return Response(NEW.represent(partners.create_contract(program, self.body)), 201)
 
 
 class InAgreement(Collection):
@@ -118,6 +159,10 @@ urlpatterns = routes(
     path(
         "agreements/<str:agreement_id>/agreements",
         AgreementsOfProgram.as_view({"get": "list", "post": "create"}),
+    ),
+    path(
+        "agreements/<str:agreement_id>/contracts",
+        ContractsOfAgreement.as_view({"get": "list", "post": "create"}),
     ),
     path(_PRODUCTS, AgreementProducts.as_view({"get": "list"})),
     path(

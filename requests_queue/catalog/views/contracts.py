@@ -1,4 +1,4 @@
-"""`/contracts`: distribution contracts, and the actions that change their status."""
+"""`/contracts`: contracts of vendors and providers, and the actions that change their status."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ class Contracts(ReadPlaceholders, AuditedCollection):
         CONTRACT,
         answers={name: Answer(200) for name in contracts.STEPS},
     )
+    related = (*CONTRACT.related, "program")
     in_orders = "contract"
 
     def visible(self) -> QuerySet[Contract]:
         return visibility.contracts(self.account).alias(
-            agreement_id=agreements.id_by("marketplace__"),
-            agreement_name=agreements.name_by("marketplace__"),
+            agreement_id=agreements.id_of_contract_by(),
+            agreement_name=agreements.name_of_contract_by(),
         )
 
     def act(self, request: Request, pk: str, name: str) -> Response:

@@ -21,7 +21,7 @@ class Step:
     moment: str = ""
 
 
-# From CloudBlue's published state machine.
+# From CloudBlue's published state machines, of distribution and of program contracts.
 STEPS = {
     "enroll": Step("enrolling", "pending", ("vendor",), "enrolled"),
     "sign": Step("pending", "active", ("provider",), "signed"),
@@ -29,12 +29,19 @@ STEPS = {
     "refine": Step("pending", "enrolling", ("provider",)),
     "terminate": Step("active", "terminated", ("provider",), "terminated"),
 }
+PROGRAM_STEPS = {
+    "sign": Step("pending", "active", ("vendor",), "enrolled"),
+    "reject": Step("pending", "rejected", ("vendor",)),
+    "terminate": STEPS["terminate"],
+}
 
 
 @transaction.atomic
 def move(contract: Contract, name: str, account: Account) -> None:
     """Move a contract; raises Forbidden, or ActionNotAllowed in another state."""
-    step = STEPS[name]
+    step = (STEPS if contract.program_id is None else PROGRAM_STEPS).get(name)
+    if step is None:
+        raise ActionNotAllowed(f"{contract.pk} is a program contract, which has no {name}.")
     if account.type not in step.who:
         raise Forbidden(f"A contract is moved by {name} by its {step.who[0]} only.")
     moments = {step.moment: clock.shown(clock.now())} if step.moment else {}

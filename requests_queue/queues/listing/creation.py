@@ -128,7 +128,7 @@ def _product_and_contract(data: Values, actor: Actor) -> tuple[Product, Contract
     # The lock makes what is found of this product's listings hold until commit.
     products = Product.objects.select_for_update().filter(owner=actor.account)
     product = get_named(products, data.get("product_id"), "product_id", "Product")
-    contracts = Contract.objects.filter(vendor=actor.account)
+    contracts = Contract.objects.filter(vendor=actor.account, program=None)
     return product, get_named(contracts, data.get("contract_id"), "contract_id", "Contract")
 
 

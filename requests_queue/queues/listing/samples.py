@@ -32,7 +32,7 @@ def create_sample(
     no contract, allows the request.
     """
     if kind == "new":
-        contracts = Contract.objects.filter(**visibility.party(account))
+        contracts = Contract.objects.filter(program=None, **visibility.party(account))
         chosen = product or _unsold(contracts) or _relisted(contracts) or _create_product(contracts)
         contract = free_contracts(chosen, contracts).first()
         if contract is None:
@@ -114,7 +114,7 @@ def build_preview(request: SampleRequest) -> Preview:
 
 
 def _preview_new(request: SampleRequest) -> Preview:
-    contracts = visibility.contracts(request.account)
+    contracts = visibility.contracts(request.account).filter(program=None)
     if request.product and request.product.status != "published":
         raise Refused("REQ_003", effects.unpublished(request.product))
     products = [request.product] if request.product else _unsold_first(request)

@@ -104,7 +104,8 @@ def _contract(values: Values, actor: Actor) -> Contract:
     pk = _id(values, "contract")
     if pk == preview.CONTRACT:
         return preview.contract()
-    return get_named(Contract.objects.filter(vendor=actor.account), pk, "contract.id", "Contract")
+    contracts = Contract.objects.filter(vendor=actor.account, program=None)
+    return get_named(contracts, pk, "contract.id", "Contract")
 
 
 def _environment(product: Product, contract: Contract) -> str:

@@ -126,6 +126,13 @@ def test_new_secret_of_the_actions_of_a_product_is_not_stored(
     assert json.loads(shown["response_body"]) == {"jwt_secret": MASK} and shown["redacted"]
 
 
+def test_secret_of_a_new_key_is_not_stored(who: Caller) -> None:
+    response = who.post("/auth/tokens", {"name": "New", "extension": {"id": "EXT-000"}})
+    assert response.status == 201, response
+    [shown] = shown_calls(who)
+    assert shown["redacted"] and json.loads(shown["response_body"])["token"] == MASK
+
+
 def test_unknown_key_is_redacted_in_its_own_call(catalog: Catalog) -> None:
     """Its secret has no form by itself, and is of no account."""
     key = 'SU-100-000-009:canary"of&nobody'
