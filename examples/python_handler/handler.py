@@ -50,8 +50,8 @@ def approve(api, order_id, template):
     order = api.call("GET", path)
     if order["status"] != "pending":
         return  # Somebody has processed it since the list was read.
-    # Only empty parameters get a value, and it is the same in a second run. An old error
-    # stays until it is cleared.
+    # Only empty parameters get a value, and it is the same in a second run. Connect keeps an error
+    # when the value changes: an empty value_error clears it.
     params = [
         {"id": param["id"], "value": f"{param['id']}-{order_id}", "value_error": ""}
         for param in order["asset"]["params"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -38,19 +39,33 @@ def answered(request: Any, context: Context, given: Any, path: str) -> parameter
     """Return the parameters after an inquiry, with the values given; raises Invalid.
 
     What the customer answers, by the form (whose link has a `code`) or through the distributor,
-    loses its error. Other errors stay, unless SIM_VALUE_ERRORS clears them.
+    loses its error, also if the value is the same. Other errors stay, unless SIM_VALUE_ERRORS
+    clears them.
     """
     code = context.data.get("code")
     if code is not None and code != request.form_code:
         raise Invalid("code", "This link is not valid for the request.")
     if code is not None and given is None:
         raise Invalid(path, "This field is required.")
-    filled = parameters.fill(request.params, given, ("ordering",), path)
+    is_answer = code is not None or context.actor.role == DISTRIBUTOR
+    filled = parameters.fill(request.params, given, ("ordering",), path, anew=is_answer)
     if settings.SIM_VALUE_ERRORS == "cleared":
         return parameters.without_errors(filled)
-    if code is None and context.actor.role != DISTRIBUTOR:
+    if not is_answer:
         return filled
-    return parameters.without_errors(filled, {entry["id"] for entry in given or ()})
+    ordering = {param["id"] for param in filled if param["phase"] == "ordering"}
+    answers = {entry["id"] for entry in given or () if _is_answer(entry, code is not None)}
+    return parameters.without_errors(filled, ordering & answers)
+
+
+def _is_answer(entry: Mapping[str, Any], is_of_form: bool) -> bool:
+    """Whether an entry has a value that isn't sent back with its error, as it was read.
+
+    The form's fields may be empty, too: the customer has seen them.
+    """
+    values = [entry[key] for key in ("value", "structured_value") if key in entry]
+    has_value = bool(values) if is_of_form else any(v not in (None, "", {}) for v in values)
+    return has_value and not entry.get("value_error")
 
 
 def handed_over(params: parameters.Params) -> parameters.Params:

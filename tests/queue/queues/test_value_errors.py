@@ -22,7 +22,9 @@ class Inquiry:
     def __init__(self, platform: Platform, queue: str) -> None:
         kind, scope = {FULFILLMENT: ("purchase", "asset"), TIER_CONFIG: ("setup", "tier1")}[queue]
         self.asked, self.other = f"{scope}_ask", f"{scope}_other"
+        self.filled = f"{scope}_filled"
         make.parameter(platform.catalog, self.other, scope=scope)
+        make.parameter(platform.catalog, self.filled, scope=scope, phase="fulfillment")
         self.platform, self.queue = platform, queue
         self.path = f"{PATHS[queue]}/{builders.BUILDERS[queue](platform, 'pending', kind)}"
         self.put("V", self.asked, value="us", value_error=ASKED)
@@ -50,12 +52,15 @@ class Inquiry:
 
     def params(self, about: str = "") -> list[tuple[str, str]]:
         """Return value and error of both parameters in the request, or in what it is about."""
+        found = self.found(about)
+        return [found[self.asked], found[self.other]]
+
+    def found(self, about: str = "") -> dict[str, tuple[str, str]]:
         shown = self.platform.by["V"].get(self.path).json
         if about:
             shown = {"asset": self.platform.by["V"].get(f"{about}/{self.subject(shown)}").json}
         rows = shown["asset"]["params"] if "asset" in shown else shown["params"]
-        found = {row["id"]: (row["value"], row["value_error"]) for row in rows}
-        return [found[self.asked], found[self.other]]
+        return {row["id"]: (row["value"], row["value_error"]) for row in rows}
 
     def subject(self, shown: Any) -> str:
         return str(shown["asset" if self.queue == FULFILLMENT else "configuration"]["id"])
@@ -93,6 +98,39 @@ def test_customers_answer_clears_the_errors_of_what_it_answers(inquiry: Inquiry)
     # An answer may be that the value is right.
     inquiry.pend("D", **{inquiry.asked: "us"})
     assert inquiry.params() == [("us", ""), ("", OTHER)]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"value": None},
+        {"value": ""},
+        {"structured_value": {}},
+        {"value_error": OTHER},
+        # As it was read.
+        {"value": "", "value_error": OTHER, "title": "Other"},
+    ],
+)
+def test_pend_keeps_the_error_of_a_parameter_without_an_answer(
+    inquiry: Inquiry, entry: dict[str, Any]
+) -> None:
+    asked = {"id": inquiry.asked, "value": "us", "value_error": ASKED}
+    body = inquiry.body(asked, {"id": inquiry.other, **entry})
+    inquiry.platform.post("D", f"{inquiry.path}/pend", body)
+    assert inquiry.params() == [("us", ASKED), ("", OTHER)]
+
+
+def test_pend_keeps_the_error_of_a_fulfillment_parameter(inquiry: Inquiry) -> None:
+    inquiry.put("V", inquiry.filled, value="sold", value_error="Who?")
+    inquiry.pend("D", **{inquiry.filled: "sold", inquiry.asked: "us"})
+    assert inquiry.params() == [("us", ""), ("", OTHER)]
+    assert inquiry.found()[inquiry.filled] == ("sold", "Who?")
+
+
+def test_form_answers_with_an_empty_value(inquiry: Inquiry) -> None:
+    inquiry.pend("V", inquiry.link, **{inquiry.other: ""})
+    assert inquiry.params() == [("us", ASKED), ("", "")]
 
 
 def test_form_answers_for_the_customer_even_if_a_vendor_sends_it(inquiry: Inquiry) -> None:

@@ -42,8 +42,8 @@ async function approve(api, id, template) {
   const path = `/requests/${id}`;
   const { status, asset } = await api.call('GET', path);
   if (status !== 'pending') return; // Somebody has processed it since the list was read.
-  // Only empty parameters get a value, and it is the same in a second run. An old error
-  // stays until it is cleared.
+  // Only empty parameters get a value, and it is the same in a second run. Connect keeps an error
+  // when the value changes: an empty value_error clears it.
   const params = asset.params
     .filter((param) => param.phase === 'fulfillment' && param.constraints.required && !param.value)
     .map((param) => ({ id: param.id, value: `${param.id}-${id}`, value_error: '' }));

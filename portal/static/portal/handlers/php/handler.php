@@ -47,8 +47,8 @@ function approve(Api $api, string $id, ?string $template): void
     if ($order['status'] !== 'pending') {
         return; // Somebody has processed it since the list was read.
     }
-    // Only empty parameters get a value, and it is the same in a second run. An old error
-    // stays until it is cleared.
+    // Only empty parameters get a value, and it is the same in a second run. Connect keeps an error
+    // when the value changes: an empty value_error clears it.
     $params = [];
     foreach ($order['asset']['params'] as $param) {
         if ($param['phase'] === 'fulfillment' && $param['constraints']['required'] && !$param['value']) {
