@@ -10,29 +10,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
-from django.conf import settings
+from django.db.models import F
 
-from requests_queue import clock
-from requests_queue.catalog.actors import SYSTEM
+from requests_queue.catalog.actors import SYSTEM, VENDOR
 from requests_queue.catalog.models import Asset, Contract, Item, Listing, Product, TierAccount
 from requests_queue.queues import base
-from requests_queue.queues.helpdesk.models import Case, issuer_role
+from requests_queue.queues.helpdesk.models import Case
 from requests_queue.queues.tier_config.models import TierConfig
-from requests_queue.tasks import run_due
-from tests import make
+from requests_queue.queues.usage_file import chunks
+from requests_queue.queues.usage_file.models import UsageChunk, UsageRecord
 from tests.api import Response
 from tests.processes import ROOT
-from tests.queue import builders, tables
-from tests.queue.platforms import Platform, undone
+from tests.queue import tables
+from tests.queue.platforms import Platform
 
 PUBLISHED = json.loads((ROOT / "tests/contract/state_machines.json").read_text())["objects"]
 
-# Queues by the names of their objects in the state machines. A queue that isn't served is compared
-# once it is.
+# Queues by the names of their objects in the state machines.
 QUEUES = {
     "fulfillment_request": "fulfillment_request",
     "tier_config_request": "tier_config_request",
@@ -49,7 +46,11 @@ OTHERS = (
     "product",
     "item",
     "distribution_contract",
+    "usage_record",
+    "usage_chunk",
 )
+# Statuses of which the newer OpenAPI document has other names, as we do.
+RENAMED = {("usage_record", "validated"): "valid", ("usage_record", "accepted"): "approved"}
 # What has no status where the state machines have one.
 DELETED = {("usage_file", "deleted")}
 # Under which names our actors act in the state machines.
@@ -82,6 +83,11 @@ ACTIONS = {
     "listing request: complete (update)": ("complete update",),
     "listing request: cancel": ("cancel *",),
     "POST /products/{id}/versions": ("versions*",),
+    "upload of the file": ("upload usage_file",),
+    "submit of the file": ("submit usage_file",),
+    "accept of the file": ("accept usage_file",),
+    "reject of the file": ("reject usage_file",),
+    "close, close-records, reconciliation": ("close*", "reconciliation usage_file"),
 }
 
 
@@ -128,7 +134,8 @@ def published(about: str) -> Iterator[Change]:
     for row in machine["transitions"]:
         for who in row["who"] or [""]:
             for action in _actions(row["action"]):
-                yield Change(about, row["from"] or "", row["to"] or "", who, action)
+                ends = [RENAMED.get((about, row[end]), row[end] or "") for end in ("from", "to")]
+                yield Change(about, *ends, who, action)
     for status in machine["initial"]:
         if status not in created:
             yield Change(about, "", status, "", "")
@@ -148,16 +155,20 @@ def _actions(text: str | None) -> tuple[str, ...]:
 
 def compared() -> list[str]:
     """Return the names of the objects that are served and compared."""
-    return [name for name, queue in QUEUES.items() if base.find_queue(queue)] + [*OTHERS]
+    return [*QUEUES, *OTHERS]
+
+
+def _queue(about: str) -> base.Queue:
+    queue = base.find_queue(QUEUES[about])
+    assert queue is not None
+    return queue
 
 
 def declared(about: str) -> Iterator[Ours]:
     """Yield the changes that the actions of a queue declare."""
-    queue = base.find_queue(QUEUES[about])
-    assert queue is not None
     # The actors of other objects are the same for all.
     row = Case(issuer_id="VA-1", receiver_id="PA-1", vendor_id="VA-1", provider_id="PA-1")
-    for action in queue.actions:
+    for action in _queue(about).actions:
         for source in action.source:
             for role in action.actors_for(row):
                 who = _name_party(row, role) if about == "case" else role
@@ -171,7 +182,8 @@ def _name_party(case: Case, role: str) -> str:
     """Return how the state machine of cases calls who has a role."""
     if role == SYSTEM:
         return role
-    return "reporter" if role == issuer_role(case) else "assignee"
+    is_issuer = (role == VENDOR) == (case.issuer_id == case.vendor_id)
+    return "reporter" if is_issuer else "assignee"
 
 
 def _statuses() -> dict[tuple[str, str], str]:
@@ -184,13 +196,17 @@ def _statuses() -> dict[tuple[str, str], str]:
         "product": Product,
         "item": Item,
         "distribution_contract": Contract,
-    } | {name: queue.model for name, key in QUEUES.items() if (queue := base.find_queue(key))}
+        "usage_record": UsageRecord,
+    } | {name: _queue(name).model for name in QUEUES}
     for name, each in models.items():
         for pk, status in each._default_manager.values_list("pk", "status"):
             if (name, status) not in DELETED:
                 found[name, pk] = status
     for pk, gone in TierAccount.objects.values_list("pk", "decommissioned"):
         found["tier_account", pk] = "decommissioned" if gone else "active"
+    parts = chunks.with_status(UsageChunk.objects.all()).annotate(shown=F("part_status"))
+    for pk, status in parts.values_list("pk", "shown"):
+        found["usage_chunk", pk] = status
     return found
 
 
@@ -199,6 +215,8 @@ _PATHS = {tables.PATHS[queue]: name for name, queue in QUEUES.items()} | {
     "/listings": "listing",
     "/contracts": "distribution_contract",
     "/tier/accounts": "tier_account",
+    "/usage/records": "usage_record",
+    "/usage/chunks": "usage_chunk",
 }
 # What a queue's object is about, which an action may leave in its status.
 _SUBJECTS = {
@@ -235,6 +253,8 @@ class Recorder:
         collection = next(p for p in sorted(_PATHS, key=len, reverse=True) if path.startswith(p))
         rest = path[len(collection) + 1 :].split("/")
         about, pk, verb = _PATHS[collection], rest[0], rest[-1] if len(rest) % 2 == 0 else ""
+        if pk == "close-records":
+            verb = pk
         if rest[1:2] == ["items"]:
             about, verb = "item", rest[3] if len(rest) > 3 else ""
         name = verb or method
@@ -251,7 +271,8 @@ class Recorder:
         before = _statuses()
         response = self.platform.by[actor].call(method, path, body)
         after = _statuses()
-        self._note(before, after, who, lambda each: name if each == about else f"{name} {kind}")
+        other = f"{name} {kind or about}"
+        self._note(before, after, who, lambda each: name if each == about else other)
         if subject and response.status < 300:
             # Staying in a status may be a change, too.
             pk = subject_pk or response.json[_NAMES[about]]["id"]
@@ -261,11 +282,19 @@ class Recorder:
                 self.observed.add(Ours(change, True))
         return response
 
-    def by_the_platform(self, run: Callable[[], Any]) -> None:
-        """Run a job of the platform, and note the changes."""
+    def note(self, who: str, action: str, run: Callable[[], Any], only: str = "") -> None:
+        """Run a job of the platform or an upload, and note the changes, or only those of one kind.
+
+        `action` ends with what it is an action of: `upload usage_file`.
+        """
         before = _statuses()
         run()
-        self._note(before, _statuses(), "system", lambda each: "")
+        after = _statuses()
+        if only:
+            before, after = (
+                {k: v for k, v in each.items() if k[0] == only} for each in (before, after)
+            )
+        self._note(before, after, who, lambda each: action.removesuffix(f" {each}"))
 
     def _note(
         self,
@@ -287,134 +316,3 @@ _NAMES = {
     "tier_config_request": "configuration",
     "listing_request": "listing",
 }
-
-
-def observed(platform: Platform) -> set[Ours]:
-    """Return the changes of everything that has a status, in a run through all of it."""
-    recorder = Recorder(platform)
-    for scene in (_queues, _orders, _drafts, _listings, _products, _contracts, _tier_accounts):
-        scene(recorder)
-    return recorder.observed
-
-
-def _queues(recorder: Recorder) -> None:
-    """Create objects of each queue and type in each status."""
-    ends = ("approved", "failed", "revoked", "completed", "canceled")
-    for queue, builder in builders.BUILDERS.items():
-        for n, kind in enumerate(tables.TYPES[queue] or ("",)):
-            for status in tables.STATUSES[queue]:
-                if status in ends or n == 0 or (kind == "change" and status == "draft"):
-                    with undone():
-                        builder(recorder.platform, status, kind)
-
-
-def _orders(recorder: Recorder) -> None:
-    """Create and end the requests that no builder creates."""
-    platform = recorder.platform
-    for verb in ("approve", "fail"):
-        with undone():
-            asset = builders.subscription(platform, "suspended")
-            created = recorder.post("D", "/requests", builders.asset_request(asset, "cancel"))
-            recorder.post("V", f"/requests/{created['id']}/{verb}", builders.body_of(verb))
-    with undone():
-        asset = builders.subscription(platform)
-        recorder.post("V", "/requests", builders.asset_request(asset, "adjustment"))
-    with undone():
-        asset = builders.subscription(platform)
-        off = {"capabilities": {"subscription": {"hold": False}}}
-        recorder.put("V", f"/products/{platform.product}", off)
-        recorder.post("D", "/requests", builders.asset_request(asset, "suspend"))
-    with undone():
-        for scope in ("asset", "tier1"):
-            rules = {"required": True}
-            make.parameter(platform.catalog, f"{scope}_must", scope=scope, constraints=rules)
-        builders.create_order(platform, "purchase")
-        builders.create_config_request(platform, "setup")
-        recorder.post("D", "/requests", builders.order(platform, builders.reseller("first")))
-    with undone():
-        tiers = builders.order(platform, builders.reseller("first"))
-        tiers["asset"]["tiers"]["tier2"] = builders.reseller("above")
-        recorder.post("D", "/requests", tiers)
-    for actor in ("V", "D"):
-        with undone():
-            [config] = platform.by[actor].get("/tier/configs?status=active").json
-            body = {"type": "update", "configuration": {"id": config["id"]}}
-            pk = recorder.post(actor, "/tier/config-requests", body)["id"]
-            recorder.post(actor, f"/tier/config-requests/{pk}/fail", builders.body_of("fail"))
-
-
-def _drafts(recorder: Recorder) -> None:
-    """Turn drafts into requests, and delete old ones."""
-    platform = recorder.platform
-    for queue in (tables.FULFILLMENT, tables.TIER_CONFIG):
-        for kind, verb in (("purchase", "purchase"), ("change", "submit")):
-            if queue == tables.TIER_CONFIG:
-                kind, verb = {"purchase": "setup", "change": "update"}[kind], "submit"
-            with undone():
-                pk = builders.BUILDERS[queue](platform, "draft", kind)
-                recorder.post("D", f"{tables.PATHS[queue]}/{pk}/{verb}")
-            with undone():
-                pk = builders.BUILDERS[queue](platform, "draft", kind)
-                found = base.find_object(pk)
-                assert found is not None
-                old = clock.now() - timedelta(days=settings.SIM_DRAFT_DAYS + 1)
-                found[0].model._default_manager.filter(pk=pk).update(updated=old)
-                recorder.by_the_platform(run_due)
-
-
-def _listings(recorder: Recorder) -> None:
-    """Delete and cancel drafts of new listings, and change a listing directly."""
-    platform, path = recorder.platform, tables.PATHS[tables.LISTING]
-    with undone():
-        [listing] = platform.by["D"].get(f"/listings?product.id={platform.product}").json
-        for status in ("unlisted", "listed"):
-            recorder.put("D", f"/listings/{listing['id']}", {"status": status})
-    for method, verb in (("DELETE", ""), ("POST", "/cancel")):
-        with undone():
-            Listing.objects.all().delete()
-            contract = Contract.objects.get(vendor=platform.catalog.vendor).pk
-            body = {"type": "new", "product_id": platform.product, "contract_id": contract}
-            pk = recorder.post("V", path, body)["id"]
-            recorder.call("V", method, f"{path}/{pk}{verb}")
-
-
-def _products(recorder: Recorder) -> None:
-    """Create, publish, take off sale and delete products and items."""
-    path = "/products"
-    item = {"name": "Box", "mpn": "BOX", "type": "reservation", "unit": {"id": "unit"}}
-    with undone():
-        pk = recorder.post("V", path, {"name": "Archive"})["id"]
-        part = recorder.post("V", f"{path}/{pk}/items", item)["id"]
-        recorder.call("V", "DELETE", f"{path}/{pk}/items/{part}")
-        recorder.call("V", "DELETE", f"{path}/{pk}")
-    with undone():
-        pk = recorder.platform.product
-        Product.objects.filter(pk=pk).update(status="draft")
-        Item.objects.filter(product=pk).update(status="draft")
-        body = {"changes_description": "First.", "public": True}
-        recorder.attempt("V", "POST", f"{path}/{pk}/versions", body)
-        Product.objects.filter(pk=pk).update(status="published")
-        Item.objects.filter(product=pk).update(status="published")
-        part = recorder.platform.catalog.item.pk
-        for each in (f"{path}/{pk}/items/{part}", f"{path}/{pk}"):
-            for verb in ("endsale", "resumesale"):
-                recorder.post("V", f"{each}/{verb}", {} if verb == "endsale" else None)
-
-
-def _contracts(recorder: Recorder) -> None:
-    """Take every action of contracts in every status, by both parties."""
-    pk = Contract.objects.get(vendor=recorder.platform.catalog.vendor).pk
-    for status in PUBLISHED["distribution_contract"]["statuses"]:
-        for verb in ("enroll", "sign", "reject", "refine", "terminate"):
-            for actor in ("V", "D"):
-                with undone():
-                    Contract.objects.filter(pk=pk).update(status=status)
-                    recorder.attempt(actor, "POST", f"/contracts/{pk}/{verb}")
-
-
-def _tier_accounts(recorder: Recorder) -> None:
-    """Create and decommission a tier account."""
-    with undone():
-        body = builders.reseller("gone")
-        pk = recorder.post("D", "/tier/accounts", body)["id"]
-        recorder.call("D", "DELETE", f"/tier/accounts/{pk}")

@@ -11,7 +11,7 @@ from itertools import product
 
 import pytest
 
-from tests.contract import state_machines
+from tests.contract import state_machines, status_run
 from tests.contract.state_machines import Change, Ours
 from tests.processes import ROOT
 from tests.queue.conftest import platform  # noqa: F401  (fixture)
@@ -70,7 +70,7 @@ def differences(ours: set[Ours]) -> set[tuple[str, Change]]:
 def test_each_difference_from_the_state_machines_has_a_reason(
     platform: Platform,
 ) -> None:
-    observed = state_machines.observed(platform)
+    observed = status_run.observed(platform)
     queues = [name for name in state_machines.compared() if name in state_machines.QUEUES]
     declared = {each for name in queues for each in state_machines.declared(name)}
     changes = {each.change for each in declared}
