@@ -58,6 +58,11 @@ urlpatterns = [
     path("queues/<str:name>/bulk/", bulk.run, name="queue-bulk"),
     path("queues/<str:name>/<str:pk>/", queues.queue_object, name="queue-object"),
     path("queues/<str:name>/<str:pk>/json/", queues.source, name="queue-source"),
+    path(
+        "queues/<str:name>/<str:pk>/attachments/<str:file>/",
+        queues.attachment,
+        name="queue-attachment",
+    ),
     path("queues/<str:name>/<str:pk>/edit/", queue_writes.edit, name="queue-edit"),
     path("queues/<str:name>/<str:pk>/assign/", queue_writes.assign, name="queue-assign"),
     path("queues/<str:name>/<str:pk>/message/", queue_writes.write_message, name="queue-message"),

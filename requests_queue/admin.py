@@ -99,6 +99,10 @@ class QueueAdmin(GuardedAdmin):
         """Return the rows that the account may see, by the queue's rule."""
         return rows.filter(pk__in=self.queue.model.visible_to(account).values("pk"))
 
+    def listed_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
+        """Return the rows that the account's lists have, by the queue's rule."""
+        return rows.filter(pk__in=self.queue.model.listed_to(account).values("pk"))
+
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return all fields, JSON in boxes; id, type and status first."""
         shown = (*self.first, "status")

@@ -94,14 +94,14 @@ class MissedField(Refused):
 
 
 class ActionNotAllowed(Refused):
-    """The object's status doesn't allow the move (400 `REQ_003`; the code is assumed)."""
+    """The object's status doesn't allow the action (400 `REQ_003`, whose code is assumed)."""
 
     def __init__(self, *errors: str, code: str = "REQ_003") -> None:
         super().__init__(code, *errors)
 
 
 class Forbidden(Refused):
-    """The account may see the object, but this move isn't its own (403)."""
+    """The account may see the object, but not take the action (403)."""
 
     status = 403
 

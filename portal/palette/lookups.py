@@ -36,17 +36,6 @@ _MIN_DIGITS = 3
 _NUMBER = re.compile(r"(?:delivery\s*)?#?([0-9]{1,18})", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9]+(-[0-9]+)*-?")
 _ID = re.compile(r"[A-Z]{2,5}(-[0-9]+)*-?")
-# The letters of the ids of queues' objects, so that digits alone find them, in the order of the
-# results. Objects of a queue that is not listed are found by their whole beginning.
-_LETTERS = {
-    "fulfillment_request": ("PR",),
-    "tier_config_request": ("TCR",),
-    "tier_account_request": ("TAR",),
-    "billing_request": ("BRP", "BRV"),
-    "listing_request": ("LSTR",),
-    "usage_file": ("UF",),
-    "helpdesk_case": ("CA",),
-}
 
 
 def find(viewer: Viewer, text: str) -> Iterator[Command]:
@@ -58,7 +47,7 @@ def find(viewer: Viewer, text: str) -> Iterator[Command]:
     if len(text) < _MIN_LENGTH:
         return
     if _begins(text, "XX") is not None:
-        for queue in sorted(base.registered(), key=_order):
+        for queue in base.registered():
             yield from _queue_objects(viewer, queue, text)
         yield from _related(viewer, text)
         yield from _tier_accounts(viewer, text)
@@ -81,17 +70,13 @@ def _deliveries(viewer: Viewer, text: str) -> Iterator[Command]:
         )
 
 
-def _order(queue: Queue) -> int:
-    return [*_LETTERS, queue.object_class].index(queue.object_class)
-
-
 def _queue_objects(viewer: Viewer, queue: Queue, text: str) -> Iterator[Command]:
-    begins = _begins(text, *_LETTERS.get(queue.object_class, ()))
+    begins = _begins(text, *queue.prefixes)
     if begins is None:
         return
-    visible = queue.model.visible_to(viewer.account)
+    listed = queue.model.listed_to(viewer.account)
     kind, name = labels.capital(labels.one_of(queue)), labels.name_of(queue)
-    for row in _first(visible, begins).only("status", "product__name"):
+    for row in _first(listed, begins).only("status", "product__name"):
         status = f", {queue.status(row.status).title}" if row.status else ""
         address = reverse("queue-object", args=[name, row.pk])
         about = f", {row.product.name}" if row.product else ""

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Set
 from dataclasses import asdict, dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.core import signing
 from django.db import OperationalError
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
@@ -93,22 +96,41 @@ def _sentence(error: FieldError) -> str:
 
 
 def offers(
-    queue: Queue, role: str, counts: dict[str, int], status: str = ""
+    queue: Queue, viewer: Viewer, rows: QuerySet[Any], counts: dict[str, int], status: str = ""
 ) -> list[dict[str, Any]]:
     """Return the actions that a page of these objects offers; `status`: only one is shown.
 
-    The count of an action is how many objects match, None if that is not known.
+    The count of an action is how many objects match, None if that is not known. One statement for
+    each action of a party.
     """
     found: dict[str, dict[str, Any]] = {}
-    for action in actions.of_several(queue, role):
-        sources = action.source & ({status} if status in queue.by_status else counts.keys())
-        if number := sum(counts.get(each, 0) for each in sources):
-            is_exact = action.types is None and action.party is None
-            count = number if is_exact else None
+    for action in actions.of_several(queue, viewer.role):
+        sources = action.source & _statuses(queue, status)
+        number = sum(counts.get(each, 0) for each in sources)
+        if number and action.party:
+            number = rows.filter(_condition(action, sources, viewer)).count()
+        if number:
+            count = number if action.types is None else None
             found.setdefault(
                 action.name, {"name": action.name, "title": action.title, "count": count}
             )
     return list(found.values())
+
+
+def _statuses(queue: Queue, status: str) -> Set[str]:
+    """Return the statuses of a page's objects: one, or all where it is none of the queue's."""
+    return {status} if status in queue.by_status else queue.by_status.keys()
+
+
+def _condition(action: Action, statuses: Set[str], viewer: Viewer) -> Q:
+    """Return the condition that an object waits for the viewer's action.
+
+    The other party's turn is not the viewer's, even if it may take an action of this name too.
+    """
+    condition = Q(status__in=action.source & statuses)
+    if action.types is not None:
+        condition &= Q(type__in=action.types)
+    return condition & Q(**{action.party: viewer.account}) if action.party else condition
 
 
 @layout.signed_in("GET", "POST")
@@ -162,7 +184,7 @@ def _started(post: QueryDict, queue: Queue, viewer: Viewer) -> Run:
     if not found:
         raise Invalid("action", "This action cannot be run here. Open the object to run it.")
     if "all" in post:
-        pks = list(_matching(post, queue, viewer, found))
+        pks = _matching(post, queue, viewer, found)
     else:
         pks = list(dict.fromkeys(filter(None, [pk] if pk else post.getlist("pk"))))[:MOST]
     if not pks:
@@ -170,19 +192,9 @@ def _started(post: QueryDict, queue: Queue, viewer: Viewer) -> Run:
     return Run(viewer.account.pk, queue.object_class, action, pks, len(pks))
 
 
-def _matching(post: QueryDict, queue: Queue, viewer: Viewer, found: list[Action]) -> Iterator[str]:
-    """Yield the ids of the objects that match the page's filters, oldest first."""
+def _matching(post: QueryDict, queue: Queue, viewer: Viewer, found: list[Action]) -> list[str]:
+    """Return the ids of the objects that match the page's filters, oldest first."""
     rows = lists.filtered(queue, viewer.account, {name: post.get(name, "") for name in _FILTERS})
-    status = post.get("status", "")
-    sources = {each for one in found for each in one.source}
-    rows = rows.filter(status__in=sources & {status} if status in queue.by_status else sources)
-    types = {kind for one in found for kind in one.types or ()}
-    if types and all(one.types is not None for one in found):
-        rows = rows.filter(type__in=types)
-    rows = rows.order_by("created", "pk")
-    if any(one.party for one in found):
-        # The other party's turn is not the viewer's, even if it may take the action too.
-        usual = (row for row in rows[:MOST] if queue.usual_action(row, viewer.role) in found)
-        yield from (row.pk for row in usual)
-    else:
-        yield from rows.values_list("pk", flat=True)[:MOST]
+    statuses = _statuses(queue, post.get("status", ""))
+    rows = rows.filter(reduce(or_, (_condition(one, statuses, viewer) for one in found)))
+    return list(rows.order_by("created", "pk").values_list("pk", flat=True)[:MOST])

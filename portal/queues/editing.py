@@ -19,16 +19,19 @@ from requests_queue.queues.base import Queue, QueueObject
 _NOTES = ("note", "notes")
 
 
-def is_editable(queue: Queue, row: QueueObject) -> bool:
-    """Whether an object has parameters that can be edited now."""
+def why_refused(queue: Queue, row: QueueObject) -> str | None:
+    """Return why an object's parameters can't be edited now; empty if they can, None without any.
+
+    The reason is that of the API.
+    """
     about = validation.find(queue.object_class)
     if about is None:
-        return False
+        return None
     try:
         about.check_updatable(row)
-    except Refused:
-        return False
-    return True
+    except Refused as refused:
+        return str(refused)
+    return ""
 
 
 class EditPage:

@@ -52,7 +52,9 @@ def of_status(queue: Queue, name: str, role: str) -> str:
         return f"Waiting for {status.waits_for}"
     usual = [one for one in queue.actions if name in one.source and queue.emphasis(one) == PRIMARY]
     titles = " or ".join(dict.fromkeys(one.title for one in usual))
-    parties = {actor for one in usual for actor in one.actors} - {SYSTEM}
+    # Of a case either role may be the issuer.
+    parties = {one.party for one in usual if one.party}
+    parties = parties or {actor for one in usual for actor in one.actors} - {SYSTEM}
     if not parties:
         return ""
     return f"Next: {titles}" + ("" if role in parties else f", by the {min(parties)}")

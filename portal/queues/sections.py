@@ -107,10 +107,13 @@ def _is_name(value: Json) -> bool:
 
 def _facts(node: Json, prefix: str = "") -> Iterator[Fact]:
     for key, value in node.items():
-        if key in _ELSEWHERE or value in (None, "", False, [], {}):
+        # 0 is a value, which equals False.
+        if key in _ELSEWHERE or value is False or value in (None, "", [], {}):
             continue
         label = f"{prefix}{labels.label(key)}" if not prefix else f"{prefix} {labels.spaced(key)}"
-        if not isinstance(value, Mapping):
+        if isinstance(value, list) and all(isinstance(v, Mapping) and _is_name(v) for v in value):
+            yield Fact(label, ", ".join(str(each.get("name") or each["id"]) for each in value))
+        elif not isinstance(value, Mapping):
             if not (isinstance(value, list) and any(isinstance(v, (dict, list)) for v in value)):
                 yield _fact(key, value, label)
         elif "at" in value or value.get("id") or value.get("name"):

@@ -63,13 +63,14 @@ def queue(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
 
 
 def _board(request: HttpRequest, viewer: Viewer, queue: Queue) -> dict[str, Any]:
-    columns = lists.columns(queue, viewer, lists.filtered(queue, viewer.account, request.GET))
+    rows = lists.filtered(queue, viewer.account, request.GET)
+    columns = lists.columns(queue, viewer, rows)
     counts = {column["status"]: column["count"] for column in columns}
     return {
         "columns": columns,
         "statuses": list(counts.items()),
         "total": sum(counts.values()),
-        "offers": bulk.offers(queue, viewer.role, counts),
+        "offers": bulk.offers(queue, viewer, rows, counts),
         "digest": layout.digest(
             [
                 (each["status"], each["count"], [(card.pk, card.updated) for card in each["cards"]])
@@ -83,12 +84,13 @@ def _list(request: HttpRequest, viewer: Viewer, queue: Queue) -> dict[str, Any]:
     rows = lists.filtered(queue, viewer.account, request.GET)
     counts = lists.counts(rows) if queue.statuses else {}
     status = request.GET.get("status", "")
+    offers = bulk.offers(queue, viewer, rows, counts, status)
     if status in queue.by_status:
         rows = rows.filter(status=status)
     page = paged(request, rows)
     cards = lists.cards(queue, viewer, page.rows)
     return {
-        "offers": bulk.offers(queue, viewer.role, counts, status),
+        "offers": offers,
         "paged": page,
         "cards": cards,
         "status": status,
@@ -116,11 +118,13 @@ def object_page(
     filled = panels.fill(panels.OBJECT, viewer.account.pk, [row.pk])
     is_replaced = any(row.pk in each.data for each in filled)
     entries = [] if is_replaced else history.of(row.pk, viewer.account)
+    attachments = services.attachments(queue, row)
     digest = layout.digest(
         row.status,
         row.updated,
         row.assignee_id,
         history.state(entries),
+        [each.pk for each in attachments or ()],
         [each.data for each in filled],
     )
     if layout.is_unchanged(request, digest):
@@ -129,6 +133,7 @@ def object_page(
     address = reverse("queue-object", args=[labels.name_of(queue), row.pk]) if message else ""
     context = _object(queue, row, viewer) | {
         "entries": entries,
+        "attachments": attachments,
         "panels": filled,
         "is_replaced": is_replaced,
         "poll": f"{address}?seen={digest}",
@@ -147,6 +152,7 @@ def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
         Fact("Distributor", row.provider.name, id=row.provider_id),
     ]
     activation = shown.get("activation") or {}
+    why_refused = editing.why_refused(queue, row)
     step, others = (
         next_step.of_object(queue, row, viewer),
         actions.of_other_party(queue, row, viewer),
@@ -169,7 +175,8 @@ def _object(queue: Queue, row: QueueObject, viewer: Viewer) -> dict[str, Any]:
                 title for title in others if step is None or title not in step.actions
             ],
             "other": row.provider if viewer.account.is_vendor else row.vendor,
-            "can_edit": editing.is_editable(queue, row),
+            "can_edit": why_refused == "",
+            "why_refused": "" if row.status in queue.final else why_refused,
             "can_validate": validation.find(queue.object_class) is not None
             and row.status in validation.STATUSES,
             "has_assignee": services.has_assignee(queue),
@@ -186,6 +193,13 @@ def head(queue: Queue, row: QueueObject) -> dict[str, Any]:
         "row": row,
         "kind": labels.capital(f"{getattr(row, 'type', '')} {labels.one_of(queue)}".strip()),
     }
+
+
+@layout.signed_in("GET")
+def attachment(request: HttpRequest, viewer: Viewer, name: str, pk: str, file: str) -> HttpResponse:
+    """Download a file of an object."""
+    queue, row = lists.find_object(name, pk, viewer.account)
+    return services.download(queue, row, file)
 
 
 @layout.signed_in("GET", "POST")

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from portal import markdown as markdown_renderer
 from portal import media, time_html
 from portal.deliveries import json_html
-from portal.deliveries.bodies import escape_controls
+from portal.deliveries.bodies import escape_controls, format_size
 from portal.paging import with_values
 from portal.panels import FilledPanel
 from portal.products import labels as product_labels
@@ -28,6 +28,7 @@ from webhooks.states import STATE_LABELS
 
 register = template.Library()
 register.filter("words", labels.spaced)
+register.filter("size", format_size)
 register.filter("escape_controls", escape_controls)
 register.filter("json_html", json_html.render)
 register.filter("markdown", markdown_renderer.render)

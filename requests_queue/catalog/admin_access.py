@@ -51,11 +51,11 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows that the user may see."""
-        rows = super().get_queryset(request)
+        rows, account = super().get_queryset(request), account_of(request)
         match = request.resolver_match
         if match and (match.url_name or "").endswith("_changelist"):
             rows = rows.defer(*self.deferred_in_list)
-        account = account_of(request)
+            return rows if account is None else self.listed_to(rows, account)
         return rows if account is None else self.visible_to(rows, account)
 
     def visible_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
@@ -67,6 +67,10 @@ class GuardedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if any(lookup_spawns_duplicates(self.opts, route) for route in routes):
             return rows.filter(pk__in=self.model._default_manager.filter(seen).values("pk"))
         return rows.filter(seen)
+
+    def listed_to(self, rows: QuerySet[Any], account: Account) -> QuerySet[Any]:
+        """Return the rows that the account's list has: by default all that it may see."""
+        return self.visible_to(rows, account)
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """Whether a list may be filtered by the lookup: accounts use the list's filters only.

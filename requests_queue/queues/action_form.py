@@ -47,9 +47,10 @@ def _form_field(name: str, declaration: Any, products: Collection[str]) -> forms
         choices = [("", "The product's default"), *((row.pk, str(row)) for row in rows)]
         return forms.ChoiceField(label="Template", required=False, choices=choices)
     if isinstance(declaration, Integer):
-        numbers = range(declaration.low, declaration.high + 1)
-        choices = [("", "None"), *((str(number), str(number)) for number in numbers)]
-        return forms.ChoiceField(required=False, choices=choices)
+        low, high = declaration.low, declaration.high
+        return forms.IntegerField(
+            required=False, min_value=low, max_value=high, help_text=f"{low} to {high}."
+        )
     if isinstance(declaration, Date):
         default = _DEFAULTS.get(name)
         hint = f"Default: {default}." if default else f"Now: {moment(clock.now())}."

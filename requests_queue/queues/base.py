@@ -11,7 +11,7 @@ from django.db import models
 
 from requests_queue.api.fields import Input
 from requests_queue.catalog import visibility
-from requests_queue.catalog.actors import SYSTEM, Actor
+from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR, Actor
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.queues.sampling import PreviewBuilder
 
@@ -90,8 +90,6 @@ SampleFactory = Callable[[str, "Product | None", "Account | None"], "QueueObject
 Prepare = Callable[[Any, Context], dict[str, Any]]
 # Changes other objects, after the status has been written.
 Effect = Callable[[Any, Context], None]
-# Returns the role of the one party of an object that may take an action.
-PartyOf = Callable[[Any], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +151,8 @@ class Action:
     body: Input | None = None
     label: str = ""
     emphasis: str = ""
-    # Which of the actors takes it, where that depends on the object.
-    party: PartyOf | None = None
+    # The column of the account that takes it, where that depends on the object: `issuer`.
+    party: str = ""
 
     @property
     def targets(self) -> frozenset[str]:
@@ -168,9 +166,10 @@ class Action:
 
     def actors_for(self, row: QueueObject) -> frozenset[str]:
         """Return the roles that may take the action with the object."""
-        if self.party is None:
+        if not self.party:
             return self.actors
-        return self.actors & {self.party(row), SYSTEM}
+        is_vendor = getattr(row, f"{self.party}_id") == row.vendor_id
+        return self.actors & {VENDOR if is_vendor else DISTRIBUTOR, SYSTEM}
 
 
 def action(name: str, source: str, target: str, *actors: str, **more: Any) -> Action:
@@ -204,6 +203,10 @@ class Queue:
     silent_statuses: frozenset[str] = frozenset({"draft"})
     # Whether its changes trigger webhooks: without, its object class is none of a webhook.
     has_webhooks: bool = True
+    # The letters of its objects' ids, so that the palette finds them by digits alone.
+    prefixes: tuple[str, ...] = ()
+    # What its page can be searched by, in words.
+    searched: str = "ID"
     # What the API says (400 `VAL_001`) of an action that an object's status doesn't allow; empty:
     # a sentence of ours (`REQ_003`).
     not_allowed: str = ""

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
+from django.http import HttpResponse
 
 from requests_queue import clock, topics
 from requests_queue.api import json_validation
@@ -31,6 +32,18 @@ class Upload:
     run: Callable[[str, Actor, UploadedFile[bytes]], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class AttachedFiles:
+    """The files of an object.
+
+    `rows` returns them without their contents: rows with `id`, `name`, `type`, `size`, `account`,
+    `created` and `created_by`. `download` returns a response with the content of one.
+    """
+
+    rows: Callable[[Any], QuerySet[Any]]
+    download: Callable[[Any], HttpResponse]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """The functions of a queue; they check bodies and raise Refused."""
@@ -45,6 +58,7 @@ class Service:
     edit: Callable[[str, Mapping[str, Any], Actor], Any] | None = None
     # Returns the Markdown that the customer or reseller reads.
     text: Callable[[Any], str] | None = None
+    attachments: AttachedFiles | None = None
     # The actions that take a file, by name.
     uploads: Mapping[str, Upload] = field(default_factory=dict)
 
@@ -126,6 +140,20 @@ def text(queue: Queue, actor: Actor, pk: str) -> str:
     """
     function = _services[queue.object_class].text
     return function(find(queue, actor, pk)) if function else ""
+
+
+def attachments(queue: Queue, row: QueueObject) -> QuerySet[Any] | None:
+    """Return the files of an object without their contents; None for queues without files."""
+    declared = _services[queue.object_class].attachments
+    return declared.rows(row) if declared else None
+
+
+def download(queue: Queue, row: QueueObject, pk: str) -> HttpResponse:
+    """Return a response with the content of an object's file; raises Missing."""
+    declared = _services[queue.object_class].attachments
+    if declared is None:
+        raise Missing(pk)
+    return declared.download(get_row(declared.rows(row), pk))
 
 
 def upload_field(queue: Queue, action: str) -> str:

@@ -14,7 +14,7 @@ from requests_queue.api.resources import Field, Part
 from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Forbidden, Invalid, Missing
-from requests_queue.queues import base, samples, transitions, validation
+from requests_queue.queues import base, samples, sampling, transitions, validation
 from sandbox.api.schema import Operation, Operations
 
 QUEUE_OBJECT = Part(
@@ -146,7 +146,7 @@ def _get_object(pk: str, user: User) -> tuple[base.Queue, base.QueueObject]:
 
 
 def _actor(queue: base.Queue, row: base.QueueObject, name: str, user: User) -> Actor:
-    """Return the caller if the caller may run the action, else the party that may.
+    """Return the caller if the caller may run the action, else a user of the party that may.
 
     An action that is not allowed in the current status gets the actor of its other statuses, so
     that `transitions` raises the error.
@@ -158,7 +158,7 @@ def _actor(queue: base.Queue, row: base.QueueObject, name: str, user: User) -> A
     if not own.roles_for(row).isdisjoint(roles):
         return own
     for account in (row.vendor, row.provider):
-        other = Actor(None, account)
+        other = sampling.with_user(account)
         if not other.roles_for(row).isdisjoint(roles):
             return other
     raise Forbidden(f"{name} is an action of the platform.")

@@ -14,6 +14,7 @@ from portal.deliveries import queries
 from requests_queue.db import sql
 from tests import make
 from tests.make import AT
+from tests.planner import explain
 from tests.portal.delivery_rows import attempt, delivery, ids
 from tests.signed_in import vendor
 from webhooks.models import Webhook
@@ -72,18 +73,6 @@ def test_start_of_an_id_is_found_by_the_index_of_objects(hook: Webhook) -> None:
     assert found.object_id == "PR-1111-2222-3333-001"
     [line] = [line for line in explain(captured[0]["sql"]) if "event_object_start" in line]
     assert "Scan" in line if connection.vendor == "postgresql" else line.startswith("SEARCH")
-
-
-def explain(statement: str) -> list[str]:
-    """Return the lines of the query plan."""
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            # The tables are so small here that a scan would be the cheapest plan.
-            cursor.execute("SET LOCAL enable_seqscan = off")
-            cursor.execute(f"EXPLAIN {statement}")
-        else:
-            cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
-        return [row[-1] for row in cursor.fetchall()]
 
 
 def scans(statement: str) -> list[str]:

@@ -170,10 +170,19 @@ def test_all_cases_are_those_that_wait_for_the_viewer() -> None:
         for actor, other in parties
     )
     client, at = signed_in(catalog.vendor_user), "/queues/helpdesk/"
-    assert html.get(client, at).by_role("button", "Resolve all")
+    for page in (at, f"{at}?status=", f"{at}?status=pending"):
+        assert html.get(client, page).by_role("button", "Resolve all 1")
     assert "Resolve: 1 resolved" in html.parse(client.post(f"{at}bulk/", {"all": "resolve"}))
     states = [Case.objects.get(pk=pk).status for pk in (sent, received)]
     assert states == ["pending", "resolved"]
+    # The other one waits for the distributor, and this one's issuer closes it.
+    page = html.get(client, at)
+    assert not page.all("#bulk") and not page.all(".board-action")
+    waiting = [each.text for each in page.all(".board-waiting")]
+    assert waiting == ["Next: Resolve, by the receiver", "Next: Close, by the issuer"]
+    assert client.post(f"{at}bulk/", {"all": "close"}).status_code == 400
+    other = html.get(signed_in(catalog.provider_user), at)
+    assert other.by_role("button", "Resolve all 1") and other.by_role("button", "Close all 1")
 
 
 @pytest.mark.parametrize(

@@ -150,12 +150,15 @@ def test_distributors_board_has_no_drafts_that_were_not_submitted(
     vendor: Client, distributor: Client
 ) -> None:
     [pk] = ListingRequest.objects.filter(status="draft").values_list("pk", flat=True)
-    at = f"/queues/listing/{pk}/"
+    at, search = f"/queues/listing/{pk}/", f"/search/?q={pk}"
     found = [
-        (at in client.get("/queues/listing/").content.decode(), client.get(at).status_code)
+        (
+            *(at in client.get(page).content.decode() for page in ("/queues/listing/", search)),
+            client.get(at).status_code,
+        )
         for client in (vendor, distributor)
     ]
-    assert found == [(True, 200), (False, 200)]
+    assert found == [(True, True, 200), (False, False, 200)]
 
 
 @pytest.mark.parametrize("is_on", [True, False])
@@ -165,5 +168,21 @@ def test_inquiring_order_has_an_edit_button_where_the_api_lets_it_be_changed(
     product = Product.objects.get(pk=SUITE)
     product.capabilities["inquiring"] = {"validation": is_on}
     product.save()
-    page = vendor.get(f"/queues/fulfillment/{INQUIRING}/").content.decode()
-    assert ('id="edit"' in page) is is_on
+    page = html.get(vendor, f"/queues/fulfillment/{INQUIRING}/")
+    assert bool(page.all("#edit")) is is_on
+    reasons = [each.text for each in page.all("[data-not-editable]")]
+    refused = caller(Account.objects.get(pk=VENDOR)).put(f"/requests/{INQUIRING}", {})
+    assert reasons == ([] if is_on else [f"Cannot be edited: {refused.json['errors'][0]}"])
+
+
+@pytest.mark.parametrize("status", ["approved", "pending"])
+def test_no_reason_is_given_where_nothing_is_to_be_edited(vendor: Client, status: str) -> None:
+    Request.objects.filter(pk=PENDING).update(status=status)
+    assert not html.get(vendor, f"/queues/fulfillment/{PENDING}/").all("[data-not-editable]")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("fulfillment", "subscription or customer"), ("helpdesk", "ID or subject")]
+)
+def test_search_says_what_a_queue_is_searched_by(vendor: Client, name: str, text: str) -> None:
+    assert text in html.get(vendor, f"/queues/{name}/").one('[for="q"]').text

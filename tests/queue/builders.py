@@ -232,6 +232,17 @@ def usage_file(platform: Platform, status: str, kind: str = "") -> str:
     return pk
 
 
+def attach(who: Caller, case: str, content: bytes, kind: str = "text/plain") -> Response:
+    """Add a file to a case."""
+    body = (
+        f'--B\r\nContent-Disposition: form-data; name="file"; filename="a file.png"\r\n'
+        f"Content-Type: {kind}\r\n\r\n"
+    )
+    form = body.encode() + content + b"\r\n--B--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    return who.call("POST", f"{PATHS[CASES]}/{case}/attachments", form, headers)
+
+
 def case_body(platform: Platform, actor: str = "D", **more: Any) -> dict[str, Any]:
     """Return the body of a case that a party opens with the other one."""
     catalog = platform.catalog

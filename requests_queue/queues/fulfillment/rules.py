@@ -45,6 +45,8 @@ QUEUE = Queue(
     object_class="fulfillment_request",
     title="Fulfillment requests",
     model=Request,
+    prefixes=("PR",),
+    searched="ID, subscription or customer",
     sample=samples.create_sample,
     draft_sample=partial(samples.create_sample, draft=True),
     preview=samples.build_preview,

@@ -21,7 +21,7 @@ from requests_queue.queues.api import QueueCollection, queue_routes
 from requests_queue.queues.helpdesk import attachments, creation, rules
 from requests_queue.queues.helpdesk.models import Attachment, Case
 from requests_queue.queues.helpdesk.representations import ATTACHMENT, CASE, NAMED
-from requests_queue.queues.services import Service
+from requests_queue.queues.services import AttachedFiles, Service
 
 
 def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -43,6 +43,7 @@ class Cases(QueueCollection):
         represent=CASE.represent,
         create=creation.create,
         edit=creation.edit,
+        attachments=AttachedFiles(attachments.of_case, attachments.download),
     )
     # Connect has no such calls here: agents are changed by PUT.
     assign = None  # type: ignore[assignment]

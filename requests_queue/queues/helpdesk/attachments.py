@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpResponse
 
 from requests_queue import clock, ids, topics
@@ -23,7 +24,8 @@ MAX_BYTES = 10 * limits.MIB
 # Of a case; ours, as the size of a file.
 MOST = 50
 ATTACHMENT, PREVIEW = "attachment", "preview"
-_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,48}/[a-z0-9][a-z0-9.+-]{0,48}")
+# Those of Office documents have 73 characters.
+_TYPE = re.compile(r"(?=.{3,100}$)[a-z0-9][a-z0-9.+-]*/[a-z0-9][a-z0-9.+-]*")
 _ANY_TYPE = "application/octet-stream"
 
 
@@ -89,7 +91,12 @@ def address(row: Attachment, form: str) -> str:
     return f"{path}?format={form}"
 
 
-def download(row: Attachment, form: str) -> HttpResponse:
+def of_case(case: Case) -> QuerySet[Attachment]:
+    """Return the attachments of a case without their contents, which are fetched one by one."""
+    return case.attachments.select_related("account", "created_by").defer("content")
+
+
+def download(row: Attachment, form: str = ATTACHMENT) -> HttpResponse:
     """Return the content of an attachment, or its preview; raises Invalid, Missing."""
     if form not in (ATTACHMENT, PREVIEW):
         raise Invalid("format", f'"{form}" is not one of {ATTACHMENT}, {PREVIEW}.')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,7 +12,7 @@ from requests_queue.api.fields import Choice, Digits, Input, List, Reference, Te
 from requests_queue.catalog import visibility
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Contract, Product, User
-from requests_queue.db.rows import get_named, get_row
+from requests_queue.db.rows import find_one, get_row
 from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues import base, transitions
 from requests_queue.queues.helpdesk.models import CLOSED, PENDING, PRIORITIES, STATES, TYPES, Case
@@ -58,7 +58,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Case:
     issuer = actor.account
     receiver = _partner(issuer, values["receiver"].get("account"))
     vendor, provider = (issuer, receiver) if issuer.is_vendor else (receiver, issuer)
-    product = _product(values.get("product"), issuer, vendor)
+    product = _product(values.get("product"), vendor, provider)
     now = clock.shown(clock.now())
     case = Case(
         status=PENDING,
@@ -106,7 +106,7 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor) -> None:
         names = ", ".join(name.removesuffix("_id") for name in content)
         raise Forbidden(f"Only the account that opened the case can change its {names}.")
     if content.get("product_id"):
-        _product(content["product_id"], actor.account, case.vendor)
+        _product(content["product_id"], case.vendor, case.provider)
     columns, recipients = _own_people(case, values, actor)
     now = clock.shown(clock.now())
     Case.objects.filter(pk=pk).update(**content, **columns, updated=now, updated_by=actor.user)
@@ -133,24 +133,33 @@ def _partner(account: Account, pk: str | None) -> Account:
     return partner
 
 
-def _product(pk: str | None, account: Account, vendor: Account) -> Product | None:
-    """Return the product of the vendor that the account sees, None for none; raises Invalid."""
+def products(vendor: Account, provider: Account) -> QuerySet[Product]:
+    """Return the vendor's products that both parties see."""
+    return visibility.products(provider).filter(owner=vendor)
+
+
+def _product(pk: str | None, vendor: Account, provider: Account) -> Product | None:
+    """Return the product of a case, None for none; raises Invalid unless both parties see it."""
     if pk is None:
         return None
-    products = visibility.products(account).filter(owner=vendor)
-    return get_named(products, pk, "product.id", "Product")
+    product = find_one(products(vendor, provider).filter(pk=pk))
+    if product is None:
+        # The same for a product that doesn't exist.
+        why = f"{pk} is no product of {vendor.pk} that {provider.pk} sees."
+        raise Invalid("product.id", why, "does_not_exist")
+    return product
 
 
 def _own_people(
     case: Case, values: Values, actor: Actor
-) -> tuple[dict[str, User | None], dict[str, Sequence[User]]]:
+) -> tuple[dict[str, User | None], dict[str, list[User]]]:
     """Return the columns of the caller's agent, and the rows of its recipients, by a body.
 
     Raises Invalid for an account that is not the party, or a user who is not of the account, and
     Forbidden for other people of the other party than it has named.
     """
     columns: dict[str, User | None] = {}
-    recipients: dict[str, Sequence[User]] = {}
+    recipients: dict[str, list[User]] = {}
     for side, agent, link in (
         ("issuer", "issuer_agent", "issuer_recipients"),
         ("receiver", "assignee", "receiver_recipients"),
@@ -164,10 +173,10 @@ def _own_people(
             continue
         if "agent" in party:
             uid = party["agent"]
-            columns[agent] = uid and _user(account, uid, f"{side}.agent.id")
+            columns[agent] = _users(account, [uid], f"{side}.agent.id")[0] if uid else None
         if "recipients" in party:
             path = f"{side}.recipients.id"
-            recipients[link] = [_user(account, uid, path) for uid in party["recipients"]]
+            recipients[link] = _users(account, party["recipients"], path)
     return columns, recipients
 
 
@@ -181,8 +190,10 @@ def _refuse_other_people(case: Case, party: Values, agent: str, link: str) -> No
         raise Forbidden("Each account names its own agent and recipients.")
 
 
-def _user(account: Account, uid: str, path: str) -> User:
-    user = User.objects.filter(account=account, is_active=True, uid=uid).first()
-    if user is None:
-        raise Invalid(path, f"User {uid} does not exist.", "does_not_exist")
-    return user
+def _users(account: Account, uids: Collection[str], path: str) -> list[User]:
+    users = list(User.objects.filter(account=account, is_active=True, uid__in=uids))
+    known = {user.uid for user in users}
+    for uid in uids:
+        if uid not in known:
+            raise Invalid(path, f"User {uid} does not exist.", "does_not_exist")
+    return users

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from django.db import models
 from django.db.models import QuerySet
 
-from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR
 from requests_queue.catalog.models import Account, Product, User
 from requests_queue.queues.base import QueueObject, list_indexes
 
-PENDING, INQUIRING, RESOLVED, CLOSED = "pending", "inquiring", "resolved", "closed"
-STATES = (PENDING, INQUIRING, RESOLVED, CLOSED)
-TYPES = ("technical", "business")
+State = Literal["pending", "inquiring", "resolved", "closed"]
+Type = Literal["technical", "business"]
 # Low, medium, high, urgent.
-PRIORITIES = (0, 1, 2, 3)
-RATINGS = (1, 2, 3, 4, 5)
+Priority = Literal[0, 1, 2, 3]
+Rating = Literal[1, 2, 3, 4, 5]
+PENDING, INQUIRING, RESOLVED, CLOSED = STATES = get_args(State)
+TYPES, PRIORITIES, RATINGS = get_args(Type), get_args(Priority), get_args(Rating)
 
 
 def _user() -> models.ForeignKey[User | None]:
@@ -58,17 +60,11 @@ class Case(QueueObject):
     closed_by = _user()
 
     class Meta(QueueObject.Meta):
-        indexes = list_indexes("helpdesk_case")
-
-
-def issuer_role(case: Case) -> str:
-    """Return the role of the account that has opened a case."""
-    return VENDOR if case.issuer_id == case.vendor_id else DISTRIBUTOR
-
-
-def receiver_role(case: Case) -> str:
-    """Return the role of the account that a case was opened with."""
-    return VENDOR if case.receiver_id == case.vendor_id else DISTRIBUTOR
+        indexes = [
+            *list_indexes("helpdesk_case"),
+            # What the platform closes by its clock.
+            models.Index(fields=["status", "resolved_at"], name="helpdesk_case_resolved"),
+        ]
 
 
 class Attachment(models.Model):

@@ -6,13 +6,19 @@ document.
 
 from __future__ import annotations
 
-from typing import Literal
-
 from requests_queue.api.resources import Field, Many, Part, Resource
 from requests_queue.api.schema import Stamp
 from requests_queue.catalog.representations import PICTURED
 from requests_queue.queues.helpdesk import attachments
-from requests_queue.queues.helpdesk.models import STATES, Attachment, Case
+from requests_queue.queues.helpdesk.models import (
+    STATES,
+    Attachment,
+    Case,
+    Priority,
+    Rating,
+    State,
+    Type,
+)
 
 _USER = Part(
     "HelpdeskUser",
@@ -58,9 +64,9 @@ CASE = Resource(
         "product": Field(PICTURED, optional=True),
         "subject": str,
         "description": str,
-        "priority": Literal[0, 1, 2, 3],
-        "state": Field(Literal["pending", "inquiring", "resolved", "closed"], "status"),
-        "type": Literal["technical", "business"],
+        "priority": Priority,
+        "state": Field(State, "status"),
+        "type": Type,
         "issuer": _party("issuer", "issuer_agent", "issuer_recipients"),
         "receiver": _party("receiver", "assignee", "receiver_recipients"),
         "events": Part(
@@ -72,7 +78,7 @@ CASE = Resource(
                 **{name: _state(name) for name in STATES},
             },
         ),
-        "rating": Literal[1, 2, 3, 4, 5] | None,
+        "rating": Rating | None,
         "feedback": Field(str | None, lambda row: row.feedback or None),
     },
     model=Case,

@@ -12,7 +12,7 @@ from typing import Any
 from requests_queue.catalog.actors import DISTRIBUTOR, SYSTEM, VENDOR
 from requests_queue.queues.base import GOOD, PRIMARY, WAIT, Action, Queue, Status, action
 from requests_queue.queues.helpdesk import effects, samples
-from requests_queue.queues.helpdesk.models import TYPES, Case, issuer_role, receiver_role
+from requests_queue.queues.helpdesk.models import TYPES, Case
 
 
 def _move(name: str, source: str, target: str, **more: Any) -> Action:
@@ -25,6 +25,8 @@ QUEUE = Queue(
     object_class="helpdesk_case",
     title="Helpdesk cases",
     model=Case,
+    prefixes=("CA",),
+    searched="ID or subject",
     statuses=(
         Status("pending", WAIT),
         Status("inquiring"),
@@ -34,11 +36,11 @@ QUEUE = Queue(
     types=TYPES,
     # The primary action of a state is that of the party whose turn it is.
     actions=(
-        _move("inquire", "pending", "inquiring", party=receiver_role),
-        _move("pend", "inquiring", "pending", party=issuer_role, emphasis=PRIMARY),
-        _move("pend", "inquiring", "pending", party=receiver_role),
-        _move("resolve", "pending", "resolved", party=receiver_role, emphasis=PRIMARY),
-        _move("resolve", "pending", "resolved", party=issuer_role),
+        _move("inquire", "pending", "inquiring", party="receiver"),
+        _move("pend", "inquiring", "pending", party="issuer", emphasis=PRIMARY),
+        _move("pend", "inquiring", "pending", party="receiver"),
+        _move("resolve", "pending", "resolved", party="receiver", emphasis=PRIMARY),
+        _move("resolve", "pending", "resolved", party="issuer"),
         # The platform closes what has been resolved for some time.
         action(
             "close",
@@ -47,7 +49,7 @@ QUEUE = Queue(
             VENDOR,
             DISTRIBUTOR,
             SYSTEM,
-            party=issuer_role,
+            party="issuer",
             body=effects.ClosingInput(),
             prepare=effects.close,
             emphasis=PRIMARY,

@@ -82,12 +82,13 @@ def _contracts(account: Account | None, product: Product | None) -> list[Contrac
     if product:
         rows = rows.filter(vendor=product.owner_id)
     found = list(rows.select_related("vendor", "provider").order_by("pk")[:OFFERED])
-    return [row for row in found if product is None or _sold(row).filter(pk=product.pk).exists()]
+    if product is None:
+        return found
+    return [row for row in found if _products(row).filter(pk=product.pk).exists()]
 
 
-def _sold(contract: Contract) -> QuerySet[Product]:
-    """Return the products that both parties of a contract see."""
-    return visibility.products(contract.provider).filter(owner=contract.vendor_id).order_by("pk")
+def _products(contract: Contract) -> QuerySet[Product]:
+    return creation.products(contract.vendor, contract.provider)
 
 
 def _body(
@@ -98,7 +99,7 @@ def _body(
     if kind == "business":
         issuer, receiver = receiver, issuer
     elif product is None:
-        product = _sold(contract).first()
+        product = _products(contract).order_by("pk").first()
     subject, description, priority = _TEXTS[kind]
     body: dict[str, Any] = {
         "type": kind,

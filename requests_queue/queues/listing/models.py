@@ -38,9 +38,9 @@ class ListingRequest(QueueObject):
 
     @classmethod
     def listed_to(cls, account: Account) -> models.QuerySet[Any]:
-        """Return the requests in an account's lists: drafts only once they have been submitted.
+        """Return the requests in an account's lists: a distributor's have what was submitted.
 
-        The vendor's lists have all of its drafts.
+        The vendor's have also the drafts that it hasn't submitted, and those that it canceled.
         """
         rows = cls.visible_to(account)
-        return rows if account.is_vendor else rows.exclude(status="draft", submitted=False)
+        return rows if account.is_vendor else rows.filter(submitted=True)

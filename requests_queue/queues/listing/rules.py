@@ -21,6 +21,8 @@ QUEUE = Queue(
     object_class="listing_request",
     title="Listing requests",
     model=ListingRequest,
+    prefixes=("LSTR",),
+    searched="ID, listing or marketplace",
     statuses=STATUSES,
     # The first is the default of samples: it is about a product that is listed.
     types=("update", "new", "remove"),

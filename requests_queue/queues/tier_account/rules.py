@@ -27,6 +27,8 @@ QUEUE = Queue(
     object_class="tier_account_request",
     title="Tier account requests",
     model=TierAccountRequest,
+    prefixes=("TAR",),
+    searched="ID or account",
     statuses=(
         Status("pending", WAIT),
         Status("accepted", GOOD, final=True),

@@ -16,6 +16,8 @@ QUEUE = Queue(
     object_class="tier_config_request",
     title="Tier configuration requests",
     model=TierConfigRequest,
+    prefixes=("TCR",),
+    searched="ID, configuration or account",
     statuses=(
         Status("draft", customer=customer_texts.DRAFT),
         Status(

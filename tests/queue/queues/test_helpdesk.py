@@ -1,4 +1,4 @@
-"""Helpdesk cases: who opens, changes and closes them, their people, filters and attachments."""
+"""Helpdesk cases: who opens, changes and closes them, their people and filters."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from requests_queue import clock
 from requests_queue.catalog.models import Contract, User
+from requests_queue.catalog.writes import products
 from requests_queue.conversations.models import Message
 from requests_queue.errors import Refused
 from requests_queue.queues import samples
-from requests_queue.queues.helpdesk import attachments, due
+from requests_queue.queues.helpdesk import due
 from requests_queue.queues.helpdesk.models import Attachment, Case
 from requests_queue.signals import collect_next_due, due_reached
 from tests import make
-from tests.api import Caller, Response, refused
+from tests.api import refused
+from tests.planner import explain
 from tests.queue import builders
 from tests.queue.platforms import NOBODY, STRANGERS, Platform, check_notified, everything, latest
 from tests.queue.tables import CASES, PATHS
@@ -25,7 +29,6 @@ from tests.signed_in import signed_in, staff
 pytestmark = pytest.mark.django_db
 
 PATH = PATHS[CASES]
-PICTURE = b"\x89PNG\r\n\x1a\n of a screen"
 
 
 def users(platform: Platform) -> dict[str, str]:
@@ -39,17 +42,6 @@ def opened(platform: Platform, actor: str = "D", **more: Any) -> dict[str, Any]:
     body = builders.case_body(platform, actor, **more)
     created: dict[str, Any] = platform.post(actor, PATH, body)
     return created
-
-
-def send(who: Caller, case: str, content: bytes, kind: str = "text/plain") -> Response:
-    """Add a file to a case."""
-    body = (
-        f'--B\r\nContent-Disposition: form-data; name="file"; filename="a file.png"\r\n'
-        f"Content-Type: {kind}\r\n\r\n"
-    )
-    form = body.encode() + content + b"\r\n--B--\r\n"
-    headers = {"Content-Type": "multipart/form-data; boundary=B"}
-    return who.call("POST", f"{PATH}/{case}/attachments", form, headers)
 
 
 @pytest.mark.parametrize(("actor", "other"), [("V", "D"), ("D", "V")])
@@ -78,7 +70,7 @@ def test_either_party_opens_cases_and_the_other_one_receives_them(
 
 def test_only_parties_see_a_case(platform: Platform) -> None:
     case = opened(platform)["id"]
-    attached = send(platform.by["D"], case, b"log").json["id"]
+    attached = builders.attach(platform.by["D"], case, b"log").json["id"]
     one, files = f"{PATH}/{case}", f"{PATH}/{case}/attachments"
     before = everything()
     for who, status in {**dict.fromkeys(STRANGERS, 404), NOBODY: 401}.items():
@@ -93,7 +85,7 @@ def test_only_parties_see_a_case(platform: Platform) -> None:
             *(("POST", f"{one}/{verb}") for verb in ("inquire", "pend", "resolve", "close")),
         ):
             assert by.call(method, path, None if method == "GET" else {}).status == status, path
-        assert send(by, case, b"log").status == status
+        assert builders.attach(by, case, b"log").status == status
     assert platform.by["stranger vendor"].get(PATH).json == []
     assert everything() == before
 
@@ -140,6 +132,22 @@ def test_case_needs_an_active_contract(platform: Platform) -> None:
             400,
             f"receiver.account.id: {account} is no partner with an active contract.",
         )
+
+
+@pytest.mark.parametrize("actor", ["V", "D"])
+def test_product_of_a_case_is_one_that_both_parties_see(platform: Platform, actor: str) -> None:
+    vendor = platform.catalog.vendor
+    hidden = products.create({"name": "Not sold yet"}, vendor).pk
+    case = opened(platform, actor)["id"]
+    before = everything()
+    for response in (
+        platform.by[actor].post(PATH, builders.case_body(platform, actor, product={"id": hidden})),
+        platform.by[actor].put(f"{PATH}/{case}", {"product": {"id": hidden}}),
+    ):
+        provider = platform.catalog.provider.pk
+        why = f"product.id: {hidden} is no product of {vendor.pk} that {provider} sees."
+        refused(response, 400, why)
+    assert everything() == before
 
 
 def test_people_of_the_other_party_are_not_named_at_creation(platform: Platform) -> None:
@@ -205,6 +213,20 @@ def test_each_party_names_its_own_people(platform: Platform) -> None:
         assert "agent" not in platform.put(actor, one, {side: {"agent": None}})[side]
 
 
+def test_recipients_are_read_by_one_statement(platform: Platform) -> None:
+    case, account = opened(platform)["id"], platform.catalog.provider
+    uids = [f"UR-111-111-{n:03}" for n in range(10, 30)]
+    User.objects.bulk_create(User(username=uid, uid=uid, account=account) for uid in uids)
+    with CaptureQueriesContext(connection) as captured:
+        body = {"issuer": {"recipients": [{"id": uid} for uid in uids]}}
+        shown = platform.put("D", f"{PATH}/{case}", body)["issuer"]["recipients"]
+    assert {each["id"] for each in shown} == {*uids}
+    assert sum(any(uid in each["sql"] for uid in uids) for each in captured) == 1
+    body["issuer"]["recipients"].append({"id": users(platform)["V"]})
+    response = platform.by["D"].put(f"{PATH}/{case}", body)
+    refused(response, 400, f"issuer.recipients.id: User {users(platform)['V']} does not exist.")
+
+
 def test_first_user_who_acts_for_the_receiver_becomes_its_agent(platform: Platform) -> None:
     for verb in ("inquire", "resolve"):
         case = opened(platform)
@@ -245,7 +267,7 @@ def test_closed_case_takes_comments_and_attachments(platform: Platform) -> None:
     [conversation] = platform.by["V"].get(f"/conversations?instance_id={case}").json
     platform.post("V", f"/conversations/{conversation['id']}/messages", {"text": "One more."})
     assert Message.objects.filter(text="One more.").count() == 1
-    assert send(platform.by["V"], case, b"log").status == 201
+    assert builders.attach(platform.by["V"], case, b"log").status == 201
 
 
 def test_reopened_case_keeps_when_it_was_resolved(platform: Platform) -> None:
@@ -267,6 +289,17 @@ def test_resolved_case_is_closed_by_the_platform(platform: Platform) -> None:
     assert (closed["state"], closed["rating"]) == ("closed", None)
     assert closed["events"]["closed"].keys() == closed["events"]["updated"].keys() == {"at"}
     assert due.next_due(case.resolved_at) is None
+
+
+def test_resolved_cases_are_found_by_their_index(platform: Platform) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        due.run(clock.now())
+        due.next_due(clock.now())
+    statements = [each["sql"] for each in captured if "resolved_at" in each["sql"]]
+    assert len(statements) == 2
+    for statement in statements:
+        plan = explain(statement)
+        assert any("helpdesk_case_resolved" in line for line in plan), plan
 
 
 @pytest.mark.parametrize(
@@ -304,80 +337,6 @@ def test_filters_of_the_document(platform: Platform, query: str) -> None:
     assert [row["id"] for row in response.json] == [me], response
 
 
-def test_attachments_are_listed_downloaded_and_deleted(platform: Platform) -> None:
-    vendor, distributor = platform.by["V"], platform.by["D"]
-    case = opened(platform)["id"]
-    files = f"{PATH}/{case}/attachments"
-    picture = send(distributor, case, PICTURE, "image/png").json
-    log = send(vendor, case, b"an error", "text/plain").json
-    assert picture["id"].startswith("CAAT-") and len(picture["id"]) == 16
-    assert (picture["name"], picture["type"]) == ("a file.png", "image/png")
-    assert (picture["size"], log["size"]) == (len(PICTURE), 8)
-    assert picture["account"]["id"] == platform.catalog.provider.pk
-    assert picture["events"]["created"]["by"]["id"].startswith("SU-")
-    path = f"/public/v1{files}/{picture['id']}?format="
-    assert (picture["attachment"], picture["preview"]) == (f"{path}attachment", f"{path}preview")
-    assert log["preview"] is None
-    by_id = {row["id"]: row for row in vendor.get(files).json}
-    assert by_id == {picture["id"]: picture, log["id"]: log}
-    assert vendor.get(f"{files}/{log['id']}").json == log
-    for form, content in (("attachment", PICTURE), ("preview", PICTURE)):
-        response = vendor.client.get(
-            picture[form], headers={"authorization": f"ApiKey {vendor.key}"}
-        )
-        assert (response.status_code, response.content) == (200, content)
-        assert response["Content-Type"] == "image/png"
-        assert response["X-Content-Type-Options"] == "nosniff"
-        assert response["Content-Disposition"] == "attachment; filename*=UTF-8''a%20file.png"
-    refused(vendor.get(f"{files}/{log['id']}?format=preview"), 404)
-    refused(vendor.get(f"{files}/{log['id']}?format=pdf"), 400)
-    refused(vendor.delete(f"{files}/{picture['id']}"), 403)
-    assert distributor.delete(f"{files}/{picture['id']}").status == 204
-    refused(distributor.delete(f"{files}/{picture['id']}"), 404)
-    assert vendor.get(files).json == [log]
-
-
-def test_attachment_of_another_case_is_not_found(platform: Platform) -> None:
-    cases = [opened(platform)["id"] for _ in range(2)]
-    attached = send(platform.by["D"], cases[0], b"log").json["id"]
-    refused(platform.by["D"].get(f"{PATH}/{cases[1]}/attachments/{attached}"), 404)
-
-
-def test_invalid_attachments_are_refused(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    distributor, case = platform.by["D"], opened(platform)["id"]
-    files = f"{PATH}/{case}/attachments"
-    as_text = b'--B\r\nContent-Disposition: form-data; name="file"\r\n\r\nbG9n\r\n--B--\r\n'
-    multipart = {"Content-Type": "multipart/form-data; boundary=B"}
-    before = everything()
-    refused(distributor.post(files), 400, "file: No file was submitted.")
-    refused(distributor.post(files, {"file": "x"}), 400, "file: The submitted data was not a file.")
-    text = distributor.call("POST", files, as_text, multipart)
-    refused(text, 400, "file: The submitted data was not a file.")
-    refused(send(distributor, case, b""), 400, "file: The submitted file is empty.")
-    large = send(distributor, case, b"x" * (attachments.MAX_BYTES + 1))
-    refused(large, 413, "file: The file is larger than 10 MiB.")
-    monkeypatch.setattr(attachments, "MOST", 0)
-    refused(send(distributor, case, b"x"), 400)
-    assert everything() == before
-
-
-@pytest.mark.parametrize(
-    ("kind", "shown"),
-    [
-        ("text/plain", "text/plain"),
-        ("application/octet-stream", "image/png"),
-        ("x" * 200 + "/y", "image/png"),
-    ],
-)
-def test_type_of_an_attachment_is_that_of_the_form_or_of_its_name(
-    platform: Platform, kind: str, shown: str
-) -> None:
-    case = opened(platform)["id"]
-    assert send(platform.by["D"], case, b"log", kind).json["type"] == shown
-
-
 @pytest.mark.parametrize(
     ("kind", "issuer", "has_product"), [("technical", "D", True), ("business", "V", False)]
 )
@@ -412,7 +371,7 @@ def test_deleted_user_leaves_cases_and_attachments(platform: Platform) -> None:
 
 def test_case_is_in_the_admin_of_its_parties(platform: Platform) -> None:
     case = opened(platform)["id"]
-    send(platform.by["D"], case, b"log")
+    builders.attach(platform.by["D"], case, b"log")
     assert Attachment.objects.count() == 1
     client = signed_in(staff(platform.catalog.vendor_user))
     assert case in client.get("/admin/helpdesk/case/").content.decode()

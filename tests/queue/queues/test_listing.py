@@ -17,6 +17,7 @@ from requests_queue.queues.listing import creation, samples
 from requests_queue.queues.listing.models import ListingRequest
 from tests import make
 from tests.api import VENDOR, Caller, caller, ids, refused
+from tests.signed_in import signed_in, staff
 from webhooks.models import Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -105,6 +106,28 @@ def test_draft_creates_and_deletes_the_listing_of_a_new_product(catalog: make.Ca
     assert vendor.delete(f"{PATH}/{two['id']}").status == 400
     assert vendor.delete(f"{PATH}/{three['id']}").status == 204
     assert Listing.objects.count() == 1
+
+
+@pytest.mark.parametrize("is_submitted", [False, True])
+def test_distributors_lists_have_a_canceled_request_that_was_submitted(
+    catalog: make.Catalog, is_submitted: bool
+) -> None:
+    body = {"type": "remove", "listing_id": LISTING}
+    pk = creation.create(body, catalog.as_vendor).pk
+    if is_submitted:
+        transitions.move(ListingRequest, pk, "submit", catalog.as_vendor)
+        transitions.move(ListingRequest, pk, "refine", catalog.as_distributor)
+    transitions.move(ListingRequest, pk, "cancel", catalog.as_vendor)
+    for account, user, is_listed in (
+        (catalog.vendor, catalog.vendor_user, True),
+        (catalog.provider, catalog.provider_user, is_submitted),
+    ):
+        assert (pk in ids(caller(account), PATH)) is is_listed
+        assert caller(account).get(f"{PATH}/{pk}").status == 200
+        client = signed_in(staff(user))
+        listed = "/admin/listing/listingrequest/"
+        assert (pk in client.get(listed).content.decode()) is is_listed
+        assert client.get(f"{listed}{pk}/change/").status_code == 200
 
 
 @pytest.mark.parametrize("status", ["draft", "endofsale"])

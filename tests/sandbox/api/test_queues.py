@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from requests_queue.catalog.actors import Actor
-from requests_queue.catalog.models import Account, Product
+from requests_queue.catalog.models import Account, Product, User
 from requests_queue.queues import base
 from requests_queue.queues.billing.models import PROVIDER_TYPE
 from requests_queue.queues.fulfillment.models import Request
@@ -179,6 +179,17 @@ def test_action_runs_as_the_party_that_may_run_it(vendor: Caller, distributor: C
     body = {"id": row.pk, "action": "fail", "data": {"reason": "tested"}}
     response = distributor.post("/sandbox/queue/moves", body)
     assert (response.status, response.json["status"]) == (200, "failed")
+
+
+def test_action_of_the_other_party_is_taken_by_one_of_its_users(vendor: Caller) -> None:
+    case = vendor.post("/sandbox/queue/samples", {"queue": "helpdesk", "type": "business"}).json
+    body = {"id": case["id"], "action": "inquire"}
+    assert vendor.post("/sandbox/queue/moves", body).json["status"] == "inquiring"
+    shown = vendor.get(f"/helpdesk/cases/{case['id']}").json
+    by = shown["events"]["inquiring"]["by"]
+    assert by == shown["receiver"]["agent"] != shown["issuer"]["agent"]
+    account = shown["receiver"]["account"]["id"]
+    assert not User.objects.get(account=account, uid=by["id"]).is_service
 
 
 @pytest.mark.parametrize(
