@@ -3,15 +3,18 @@
 from django.urls import include, path
 
 from sandbox.api import faults as faults_api
-from sandbox.api import observing, products, queue, schema
+from sandbox.api import observing, products, queue, schema, snapshot_files
 from sandbox.api import world as world_api
 from sandbox.pages import checks, faults, timeline, world
+from sandbox.pages import snapshots as snapshot_pages
 
 page_urlpatterns = [
-    path("snapshots/", world.snapshot_list, name="snapshots"),
-    path("snapshots/<str:name>/restore/", world.restore, name="snapshot-restore"),
-    path("snapshots/<str:name>/delete/", world.delete, name="snapshot-delete"),
-    path("snapshots/<str:name>/diff/", world.compare, name="snapshot-diff"),
+    path("snapshots/", snapshot_pages.snapshot_list, name="snapshots"),
+    path("snapshots/import/", snapshot_pages.import_, name="snapshot-import"),
+    path("snapshots/<str:name>/export/", snapshot_pages.export, name="snapshot-export"),
+    path("snapshots/<str:name>/restore/", snapshot_pages.restore, name="snapshot-restore"),
+    path("snapshots/<str:name>/delete/", snapshot_pages.delete, name="snapshot-delete"),
+    path("snapshots/<str:name>/diff/", snapshot_pages.compare, name="snapshot-diff"),
     path("timeline/", timeline.page, name="timeline"),
     path("timeline/calls/<int:pk>/", timeline.call, name="api-call"),
     path("time/", world.state, name="time"),
@@ -35,6 +38,7 @@ api_urlpatterns = [
     *observing.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,
+    *snapshot_files.urlpatterns,
     *schema.urlpatterns,
 ]
 urlpatterns = [*page_urlpatterns, path("sandbox/", include(api_urlpatterns))]

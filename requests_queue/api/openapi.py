@@ -237,8 +237,7 @@ class OperationSchema(AutoSchema):
 
     def form_body(self, form: Form) -> Json:
         """Return the OpenAPI request body of a form."""
-        types = {str: "string", int: "integer"}
-        properties: Json = {name: {"type": types[kind]} for name, kind in form.plain.items()}
+        properties: Json = {name: {"type": _BASIC[kind]} for name, kind in form.plain.items()}
         file = {"type": "string", "format": "binary"}
         properties |= {name: {"type": "array", "items": file} for name in form.many}
         properties[form.field] = file

@@ -51,6 +51,8 @@ SENTENCES = {
     "fault-new": "An armed fault fires for the requests or API calls that match this form.",
     "snapshots": "A snapshot is the whole sandbox, saved under a name: objects, webhooks, "
     "deliveries and simulated time of all accounts.",
+    "snapshot-import": "A snapshot's file is checked as a whole before it is saved, and nothing "
+    "else changes until you restore it.",
     "snapshot-diff": "This is what has changed since the snapshot was saved, field by field.",
 }
 _ROOT = Path(__file__).resolve().parents[2]

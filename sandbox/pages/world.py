@@ -1,8 +1,7 @@
-"""The sandbox as a whole, in the bar on every page, and by its snapshots.
+"""The sandbox as a whole, in the bar on every page.
 
 The bar has platform time, moves of the clock, reset, and armed faults. As in the API, everybody who
-acts as an account may move the clock, which all accounts share, and go back to another state. Only
-a comparison is for administrators, since it shows objects of all accounts.
+acts as an account may move the clock, which all accounts share, and go back to another state.
 """
 
 from __future__ import annotations
@@ -87,7 +86,7 @@ def of_move(result: MoveResult, since: Cursor, viewer: Viewer) -> Summary:
     counts = ", ".join(
         f"{outcomes[each]} {word}" for each, word in _OUTCOMES.items() if outcomes[each]
     )
-    text = f"{_counted(outcomes.total(), 'attempt')}: {counts}."
+    text = f"{counted(outcomes.total(), 'attempt')}: {counts}."
     tone = BAD if failed else GOOD
     if not outcomes:
         is_idle = result.stopped_because == moves.IDLE
@@ -99,7 +98,7 @@ def of_move(result: MoveResult, since: Cursor, viewer: Viewer) -> Summary:
 
 def _more(result: MoveResult, others: int) -> Iterable[str]:
     if others:
-        yield f"{_counted(others, 'attempt')} of other accounts."
+        yield f"{counted(others, 'attempt')} of other accounts."
     if moved := (result.end - result.start).total_seconds():
         yield f"Moved {format_span(moved)}."
     if result.stopped_because == moves.MAX:
@@ -114,13 +113,13 @@ def _more(result: MoveResult, others: int) -> Iterable[str]:
 
 def _unsettled(rows: Iterable[Unsettled]) -> str:
     counts = Counter(row.kind for row in rows)
-    return ", ".join(_counted(n, *_UNSETTLED[kind]) for kind, n in counts.items())
+    return ", ".join(counted(n, *_UNSETTLED[kind]) for kind, n in counts.items())
 
 
 def of_replacement(what: str, result: Replacement) -> Summary:
     """Return what a reset or restore did."""
     left = len(result.unsettled)
-    more = f"It did not wait for {_counted(left, 'request or handler', _LEFT)}." if left else ""
+    more = f"It did not wait for {counted(left, 'request or handler', _LEFT)}." if left else ""
     took = format_span(result.took_ms / 1000)
     return Summary(f"{what} in {took}.", GOOD, "", more)
 
@@ -130,7 +129,8 @@ def of_refusal(error: Exception) -> Summary:
     return Summary(str(error), BAD)
 
 
-def _counted(count: int, one: str, many: str = "") -> str:
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a number with its word."""
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
@@ -270,104 +270,3 @@ def reset(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def _back(request: HttpRequest, summary: Summary, address: str) -> HttpResponse:
     keep_summary(request, summary)
     return pages.see_other(address or reverse("home"))
-
-
-# Snapshots.
-
-
-@layout.signed_in("GET", "POST")
-def snapshot_list(request: HttpRequest, viewer: Viewer) -> HttpResponse:
-    """List the snapshots, or save the present under a name."""
-    error, name, status = "", "", 200
-    if request.method == "POST":
-        name = request.POST.get("name", "").strip()
-        try:
-            snapshots.save(name)
-        except Refused as refused:
-            error, status = refused.errors[0].message, refused.status
-        else:
-            return _done(request, Summary(f"Snapshot {name} saved.", GOOD))
-    rows: list[dict[str, Any]] = []
-    try:
-        rows = _rows()
-    except Refused as refused:
-        # A database whose user may not create schemas.
-        error, status = refused.errors[0].message, refused.status
-    context = {"rows": rows, "error": error, "name": name, "may_compare": _may_compare(viewer)}
-    return layout.render(request, viewer, "sandbox/snapshots.html", context, status)
-
-
-@layout.signed_in("GET", "POST")
-def restore(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
-    """Ask for confirmation, or go back to a snapshot."""
-    if request.method != "POST":
-        return _ask(request, viewer, name, "restore")
-    try:
-        return _done(request, of_replacement(f"Snapshot {name} restored", snapshots.restore(name)))
-    except Missing:
-        raise
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
-
-
-@layout.signed_in("GET", "POST")
-def delete(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
-    """Ask for confirmation, or delete a snapshot."""
-    if request.method != "POST":
-        return _ask(request, viewer, name, "delete")
-    try:
-        snapshots.delete(name)
-    except Missing:
-        raise
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
-    return _done(request, Summary(f"Snapshot {name} deleted.", GOOD))
-
-
-@layout.signed_in("GET")
-def compare(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
-    """Show what has changed since a snapshot was saved. Administrators only."""
-    if not _may_compare(viewer):
-        raise Missing(name)
-    try:
-        diff = snapshots.compare(name, snapshots.PRESENT)
-    except Missing:
-        raise
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
-    context = {"name": name, "diff": diff}
-    return layout.render(request, viewer, "sandbox/snapshot_diff.html", context)
-
-
-def _may_compare(viewer: Viewer) -> bool:
-    return bool(viewer.user.is_superuser)
-
-
-def _ask(request: HttpRequest, viewer: Viewer, name: str, action: str) -> HttpResponse:
-    try:
-        found = next((row for row in _rows() if row["name"] == name), None)
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
-    if found is None or (action == "delete" and found["is_seed"]):
-        raise Missing(name)
-    context = {"row": found, "action": action}
-    return layout.render(request, viewer, "sandbox/snapshot_action.html", context)
-
-
-def _done(request: HttpRequest, summary: Summary) -> HttpResponse:
-    keep_summary(request, summary)
-    return pages.see_other(reverse("snapshots"))
-
-
-def _rows() -> list[dict[str, Any]]:
-    """Return the snapshots, whether this version can restore each, and whether it is the seed."""
-    return [
-        {
-            "name": each.name,
-            "created": datetime.fromisoformat(each.created) if each.created else None,
-            "now": datetime.fromisoformat(each.now) if each.now else None,
-            "is_usable": snapshots.is_usable(each),
-            "is_seed": each.name == snapshots.SEED,
-        }
-        for each in snapshots.all_snapshots()
-    ]

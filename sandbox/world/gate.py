@@ -58,7 +58,7 @@ _POLL = 0.25
 # waits for a long time and changes nothing by itself.
 _PASSING = (
     "/sandbox/reset",
-    "/sandbox/snapshots",
+    "/sandbox/snapshot",  # snapshots, and their files
     "/sandbox/wait",
     "/sandbox/clock",
     "/sandbox/lease",

@@ -20,7 +20,7 @@ from django.db import Error, ProgrammingError, connection, transaction
 from requests_queue.errors import Conflict, Missing, Refused
 
 FOLDER = "snapshots"
-_SUFFIX, _DRAFT = ".sqlite3", ".draft"
+_SUFFIX, DRAFT = ".sqlite3", ".draft"
 _OLD = 3600.0  # seconds after which the draft of a killed process is deleted
 _LOCK = 0x736E6170  # "snap", the first key of the advisory lock of a snapshot
 
@@ -84,11 +84,11 @@ class Files:
         if not replace and path.exists():
             raise Exists(snapshot.name)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._delete_old_drafts()
-        draft = self._folder / f"{uuid.uuid4().hex}{_DRAFT}"
+        delete_drafts(_OLD)
+        draft = self._folder / f"{uuid.uuid4().hex}{DRAFT}"
         os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         try:
-            with _attached(str(draft), "draft") as cursor:
+            with attached(str(draft), "draft") as cursor:
                 # An incomplete draft is deleted, so it needs no journal.
                 cursor.execute("PRAGMA draft.journal_mode = OFF")
                 cursor.execute("PRAGMA draft.synchronous = OFF")
@@ -117,7 +117,7 @@ class Files:
         path = self._path(name)
         with ExitStack() as stack:
             try:
-                cursor = stack.enter_context(_attached(_uri(path), alias))
+                cursor = stack.enter_context(attached(_uri(path), alias))
             except Error as error:
                 raise (Damaged if path.exists() else Missing)(name) from error
             _check(cursor, alias, name)
@@ -134,11 +134,13 @@ class Files:
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}{_SUFFIX}"
 
-    def _delete_old_drafts(self) -> None:
-        for path in self._folder.glob(f"*{_DRAFT}"):
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < time.time() - _OLD:
-                    path.unlink()
+
+def delete_drafts(age: float = 0.0) -> None:
+    """Delete what killed processes have left that is older than `age` seconds."""
+    for path in (Path(settings.SIM_DATA_DIR) / FOLDER).glob(f"*{DRAFT}"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime <= time.time() - age:
+                path.unlink()
 
 
 def _uri(path: Path) -> str:
@@ -146,7 +148,8 @@ def _uri(path: Path) -> str:
 
 
 @contextmanager
-def _attached(file: str, alias: str) -> Iterator[Any]:
+def attached(file: str, alias: str) -> Iterator[Any]:
+    """Attach a file of SQLite to the connection, for a block that is no transaction."""
     with connection.cursor() as cursor:
         cursor.execute(f"ATTACH DATABASE %s AS {alias}", [file])
         try:

@@ -72,13 +72,13 @@ def restore(name: str, patience: float = gate.PATIENCE) -> Replacement:
 def save(name: str, *, replace: bool = False, patience: float = gate.PATIENCE) -> Snapshot:
     """Save the world under a name; raises Invalid, snapshot_storage.Exists, gate.Busy."""
     check_name(name, new=True)
-    with _file_errors():
+    with file_errors():
         return tables.in_own_thread(partial(_save_quietly, name, replace, patience))
 
 
 def save_seed() -> None:
     """Save the world as what a reset goes back to; before the sandbox serves requests."""
-    with _file_errors():
+    with file_errors():
         tables.in_own_thread(partial(_save, SEED, True))
 
 
@@ -89,7 +89,7 @@ def all_snapshots() -> list[Snapshot]:
 def delete(name: str) -> None:
     """Delete a snapshot; raises Missing."""
     check_name(name, new=True)
-    with _file_errors():
+    with file_errors():
         if not tables.in_own_thread(lambda: snapshot_storage.current().delete(name)):
             raise Missing(name)
 
@@ -127,7 +127,7 @@ def check_name(name: str, *, new: bool = False) -> None:
 
 
 @contextmanager
-def _file_errors() -> Iterator[None]:
+def file_errors() -> Iterator[None]:
     """Convert errors of files to a refusal (503)."""
     try:
         yield
@@ -189,7 +189,7 @@ def _seed_anew() -> datetime:
         tables.delete_users_without_account()
         now = _begin_time(SEED, RESET, None, generation + 1)
     try:
-        with _file_errors():
+        with file_errors():
             _save(SEED, True)
     except (Refused, DatabaseError):
         logger.warning("The demo data could not be saved: the next reset creates it again.")

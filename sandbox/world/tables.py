@@ -226,6 +226,24 @@ def replace(schema: str | None) -> None:
                 f"SELECT {columns} FROM {table(model, schema)}"
             )
         _replace_users(cursor, schema)
+        if connection.vendor == "postgresql":
+            _skip_numbers(cursor)
+
+
+def _skip_numbers(cursor: Any) -> None:
+    """Let sequences go on after the rows of a snapshot, which may be of another sandbox."""
+    keys = [
+        (model._meta.db_table, model._meta.pk.column)
+        for model in _models()["world"]
+        if isinstance(model._meta.pk, models.AutoField)
+    ]
+    next_numbers = (
+        f"setval(pg_get_serial_sequence('{name}', '{key}'), GREATEST("
+        f"(SELECT MAX({key}) FROM {name}), "
+        f"pg_sequence_last_value(pg_get_serial_sequence('{name}', '{key}')::regclass)))"
+        for name, key in keys
+    )
+    cursor.execute(f"SELECT {', '.join(next_numbers)}")
 
 
 # Users. Those who have a password, or an API key, are kept: people and programs sign in by them.

@@ -160,6 +160,8 @@ SHOTS = [
     Shot("reset", "/time/reset/"),
     Shot("snapshots", "/snapshots/"),
     Shot("snapshot-restore", "/snapshots/seed/restore/"),
+    Shot("snapshot-export", "/snapshots/seed/export/"),
+    Shot("snapshot-import", "/snapshots/import/"),
     Shot("palette", _of("request", "/queues/fulfillment/*/"), act=_palette),
     Shot("palette-narrow", "/webhooks/", width=380, act=_palette),
     Shot("search", "/search/?q=2934"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +136,13 @@ def _check(*, with_parent: bool) -> None:
 
 
 def _recover() -> None:
-    """Undo what a killed process has left: a frozen clock, claims and runs of checks."""
+    """Undo what a killed process has left: drafts, a frozen clock, claims and runs of checks."""
     from sandbox import check_runs
     from sandbox.clock import moves
+    from sandbox.world import snapshot_storage
 
+    with suppress(OSError):
+        snapshot_storage.delete_drafts()
     # The lock keeps other processes away from this file, so nothing needs to wait for a lease to
     # expire.
     is_alone = connection.vendor == "sqlite"

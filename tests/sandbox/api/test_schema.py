@@ -18,6 +18,7 @@ from tests.api import Caller
 from tests.queue.catalog import product_workbooks
 from tests.sandbox import worlds
 from tests.sandbox.calling import CheckedCaller, checked_document, template_of
+from tests.sandbox.snapshot_files import files
 from webhooks.models import Delivery
 
 _WITHOUT = {"schema", "docs"}
@@ -117,6 +118,7 @@ GET deliveries
 GET deliveries/{delivery}
 GET snapshots
 GET snapshots/a/diff/now
+GET snapshots/a/file?secrets=true
 POST snapshots/a/restore {"patience": 0}
 DELETE snapshots/a
 POST reset {"patience": 0}
@@ -131,7 +133,8 @@ def test_answer_of_every_operation_is_as_the_document_says(
     worlds.ok(vendor.post(f"/notifications/webhooks/{hook}/trigger", {}))
     names = {"hook": hook, "delivery": str(Delivery.objects.get().pk)}
     product_workbooks.sent(client, product_workbooks.exported(client, worlds.PLAIN))
-    called = {("POST", product_workbooks.IMPORT)}
+    files.imported(client, files.exported(client, "seed"), name="imported")
+    called = {("POST", product_workbooks.IMPORT), ("POST", "/sandbox/snapshot-files")}
     for line in CALLS.strip().splitlines():
         text, _, name = line.partition(" -> ")
         for known, value in names.items():

@@ -62,6 +62,7 @@ PAGES = {
     "faults": "/faults/",
     "fault-new": "/faults/new/api/abort/",
     "snapshots": "/snapshots/",
+    "snapshot-import": "/snapshots/import/",
     "snapshot-diff": "/snapshots/seed/diff/",
 }
 # Pages that ask before an action, and always say what it does.
@@ -73,6 +74,7 @@ QUESTIONS = {
     "api-key-revoke",
     "snapshot-restore",
     "snapshot-delete",
+    "snapshot-export",
     "time-reset",
 }
 # Pages for everybody, with a link or to sign in.

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
 from django.test import Client
 
-from requests_queue.catalog.models import User
+from requests_queue.catalog.models import AuditEntry, User
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment.models import Request
+from sandbox.snapshot_files import exporting
 from sandbox.world import snapshots
 from tests import html
+from tests.api import VENDOR
 from tests.html import Element
+from tests.orders import PLAIN
 from tests.signed_in import signed_in
+from webhooks.models import Webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,6 +104,80 @@ def test_comparison_of_all_accounts_is_for_administrators(vendor: Client, root: 
     assert vendor.get("/snapshots/seed/diff/").status_code == 404
     assert page(root).all('a[href="/snapshots/seed/diff/"]')
     assert root.get("/snapshots/none/diff/").status_code == 404
+
+
+def upload(client: Client, content: bytes, **fields: str) -> HttpResponse:
+    """Import a file, and return the response."""
+    file = SimpleUploadedFile("a.jsonl.gz", content)
+    response: Any = client.post("/snapshots/import/", {"file": file, **fields})
+    return response
+
+
+def test_file_is_downloaded_and_imported(root: Client, vendor: Client) -> None:
+    hook = Webhook.objects.create(
+        id="WH-111-222-333", label="A", object_class="fulfillment_request",
+        external_url="http://127.0.0.1:9/", jwt_secret="canary-0123456789", product_id=PLAIN,
+        account_id=VENDOR, created_at=datetime.now(UTC),
+    )  # fmt: skip
+    snapshots.save("two", patience=0)
+    shown = html.get(root, "/snapshots/two/export/")
+    assert shown.one("input[name=secrets]")["aria-describedby"] == "secrets-help"
+    contents = []
+    for fields in ({}, {"secrets": "1"}):
+        response = root.post("/snapshots/two/export/", fields)
+        assert (response.status_code, response["Content-Type"]) == (200, "application/gzip")
+        assert response["Content-Disposition"] == 'attachment; filename="two.jsonl.gz"'
+        contents.append(response.content)
+    has_secret = [b"canary-0123456789" in gzip.decompress(each) for each in contents]
+    assert has_secret == [False, True]
+    [entry] = AuditEntry.objects.filter(action="webhook.reveal")
+    assert (entry.object_type, entry.object_id, entry.account) == ("snapshot", "two", VENDOR)
+    for content, name in zip(contents, ("three", "four"), strict=True):
+        response = upload(vendor, content, name=name)
+        assert (response.status_code, response["Location"]) == (303, "/snapshots/")
+        summary = page(vendor).one("*[data-summary]").text
+        assert summary.startswith(f"Snapshot {name} imported.")
+        assert ("1 webhook and" in summary) == (name == "three")
+        # Those of other accounts are none of the viewer's.
+        assert hook.pk not in summary
+    assert names(root) == ["four", "seed", "three", "two"]
+    assert upload(vendor, contents[0], replace="on").status_code == 303
+
+
+def test_wrong_file_is_an_error_at_its_field(vendor: Client) -> None:
+    content = snapshots_file("taken")
+    for fields, status, field, text in (
+        ({"content": b""}, 400, "file", "empty"),
+        ({"content": b"no snapshot"}, 400, "file", "not a snapshot"),
+        ({"content": content[:-9], "name": "b"}, 400, "file", "damaged"),
+        ({"content": content}, 409, "name", "exists already"),
+        ({"content": content, "name": "Upper"}, 400, "name", "up to 64 characters"),
+    ):
+        response = upload(vendor, **fields)  # type: ignore[arg-type]
+        assert response.status_code == status
+        shown = html.parse(response)
+        assert text in shown.one(f"#id_{field}_error")
+        assert shown.one(f"#id_{field}")["aria-invalid"] == "true"
+    assert vendor.post("/snapshots/import/").status_code == 400
+    assert names(vendor) == ["seed", "taken"]
+
+
+def snapshots_file(name: str) -> bytes:
+    """Save a snapshot, and return its file."""
+    snapshots.save(name, patience=0)
+    with exporting.export(name) as file:
+        return file.read()
+
+
+def test_file_of_all_accounts_is_for_administrators(vendor: Client, root: Client) -> None:
+    assert not page(vendor).all('a[href="/snapshots/seed/export/"]')
+    assert page(root).all('a[href="/snapshots/seed/export/"]')
+    for method in (vendor.get, vendor.post):
+        assert method("/snapshots/seed/export/").status_code == 404
+    for path in ("none", "UP"):
+        assert root.get(f"/snapshots/{path}/export/").status_code == 404
+    for path in ("seed/export/", "import/"):
+        assert Client().get(f"/snapshots/{path}")["Location"].startswith("/sign-in/")
 
 
 def test_database_without_snapshots_says_why(

@@ -1,0 +1,139 @@
+"""Write a snapshot to a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator
+from functools import partial
+from typing import IO, Any
+
+from django.conf import settings
+from django.db import connection, models
+from django.http import HttpResponse
+
+from requests_queue.catalog.models import Parameter, User
+from requests_queue.redaction import Redaction
+from sandbox.snapshot_files import contents, values
+from sandbox.snapshot_files.format import Manifest, Row, Writer
+from sandbox.snapshot_files.masking import Masks
+from sandbox.world import snapshot_storage, snapshots, tables
+from sandbox.world.snapshot_storage import Snapshot
+from webhooks.http.headers import secret_values
+from webhooks.models import Webhook
+
+MEDIA_TYPE = "application/gzip"
+_BATCH = 200
+
+
+def response(name: str, secrets_of: Collection[str]) -> HttpResponse:
+    """Return a snapshot as a download; raises what `export` raises."""
+    with export(name, secrets_of) as file:
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}.jsonl.gz"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return HttpResponse(file.read(), content_type=MEDIA_TYPE, headers=headers)
+
+
+def export(name: str, secrets_of: Collection[str] = ()) -> IO[bytes]:
+    """Return a snapshot as a temporary file, with the secrets of these accounts' webhooks.
+
+    Raises Invalid, Missing, Damaged, Conflict (of another version), Refused (409, too large).
+    """
+    snapshots.check_name(name)
+    return tables.in_own_thread(partial(_export, name, secrets_of))
+
+
+def _export(name: str, secrets_of: Collection[str]) -> IO[bytes]:
+    snapshot = snapshots.usable(name)
+    with snapshot_storage.current().opened(name, "exported") as schema:
+        return write(snapshot, schema, secrets_of)
+
+
+def write(snapshot: Snapshot, schema: str, secrets_of: Collection[str]) -> IO[bytes]:
+    """Write the tables of a schema to a temporary file; raises Refused (409)."""
+    listed = {label: model for model, label in _listed()}
+    found = [listed[label] for label in contents.TABLES]
+    manifest = Manifest(
+        name=snapshot.name,
+        created=snapshot.created,
+        now=snapshot.now,
+        application=settings.VERSION,
+        secrets=sorted(secrets_of),
+        migrations=contents.migrations(),
+        tables={model._meta.label: _count(model, schema) for model in found},
+    )
+    users = {row["id"]: row["uid"] for row in rows(User, schema)}
+    masks = _masks(schema, secrets_of)
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    try:
+        writer = Writer(file, manifest)
+        for model in found:
+            names = [each.attname for each in contents.columns(model)]
+            writer.table(model._meta.label, names, _encoded(model, schema, masks, users))
+        writer.finish()
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _listed() -> Iterator[tuple[type[models.Model], str]]:
+    return ((model, model._meta.label) for model in tables.world_models())
+
+
+def _count(model: type[models.Model], schema: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {tables.table(model, schema)}")
+        count: int = cursor.fetchone()[0]
+    return count
+
+
+def rows(model: type[models.Model], schema: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table by their keys, as the ORM reads them, by column."""
+    fields: Any = contents.columns(model)
+    convert = []
+    for field in fields:
+        column = field.get_col(model._meta.db_table)
+        both = connection.ops.get_db_converters(column) + column.get_db_converters(connection)
+        convert.append((field.attname, column, both))
+    selected = tables.names([field.column for field in fields])
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(
+            f"SELECT {selected} FROM {tables.table(model, schema)} ORDER BY {tables.key_of(model)}"
+        )
+        while batch := cursor.fetchmany(_BATCH):
+            for row in batch:
+                found = {}
+                for (name, column, converters), value in zip(convert, row, strict=True):
+                    for converter in converters:
+                        value = converter(value, column, connection)
+                    found[name] = value
+                yield found
+
+
+def _encoded(
+    model: type[models.Model], schema: str, masks: Masks, users: dict[int, str]
+) -> Iterator[Row]:
+    """Yield the rows of a table as a file has them."""
+    mask = masks.of_table(model)
+    people = [each.attname for each in contents.columns(model) if contents.is_user(each)]
+    for row in rows(model, schema):
+        mask(row)
+        for name in people:
+            row[name] = users.get(row[name])
+        yield list(map(values.encode, row.values()))
+
+
+def _masks(schema: str, secrets_of: Collection[str]) -> Masks:
+    secrets: list[str] = []
+    for webhook in rows(Webhook, schema):
+        secrets += [webhook["jwt_secret"], *secret_values(webhook["headers"])]
+    passwords = [row for row in rows(Parameter, schema) if row["type"] == "password"]
+    return Masks(
+        webhooks=Redaction(secrets),
+        names={row["name"] for row in passwords},
+        parameters={row["id"] for row in passwords},
+        shown=secrets_of,
+    )
