@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
-from checks.client import ApiError
+from checks.client import ApiError, Client, Part
 from checks.sandbox_file import NoSandbox
 from connect_sim.cli import options, output, running
 
@@ -80,6 +84,94 @@ def restore(name: str, patience: float | None, as_json: bool) -> None:
     """Put data and clock back to those of a snapshot."""
     path = f"/sandbox/snapshots/{running.segment(name)}/restore"
     _replace(path, patience, as_json, f"Restored {name}")
+
+
+@snapshot.command(example="connect-sim snapshot export before-upgrade before-upgrade.jsonl.gz")
+@click.argument("name", shell_complete=_complete_name)
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@click.option(
+    "--with-secrets", is_flag=True, help="Include the secrets of the vendor's webhooks, readable."
+)
+@options.as_json
+@options.data_dir
+def export(name: str, file: Path, with_secrets: bool, as_json: bool) -> None:
+    """Write a snapshot to FILE (- is standard output), for another sandbox.
+
+    Users and keys are left out, and secrets are masked.
+    """
+    is_stdout = str(file) == "-"
+    if as_json and is_stdout:
+        raise click.UsageError("--json needs a FILE, not standard output.")
+    path = running.query(
+        f"/sandbox/snapshots/{running.segment(name)}/file", secrets="true" if with_secrets else ""
+    )
+    content = running.client().download(path, _TIMEOUT)
+    if with_secrets:
+        text = "The file contains secrets of webhooks, readable. Do not publish it."
+        click.echo(f"Warning: {text}", err=True)
+    if is_stdout:
+        sys.stdout.buffer.write(content)
+        return
+    try:
+        _write(file, content)
+    except OSError as error:
+        raise click.ClickException(f"{file} cannot be written: {error.strerror}.") from None
+    if as_json:
+        output.print_json({"file": str(file), "bytes": len(content)})
+    else:
+        output.line(f"Exported {name} to {file}.")
+
+
+@snapshot.command("import", example="connect-sim snapshot import before-upgrade.jsonl.gz")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--name", help="The snapshot's name. Default: the name that it was exported from.")
+@click.option("--replace", is_flag=True, help="Replace a snapshot of this name.")
+@options.as_json
+@options.data_dir
+def import_(file: Path, name: str | None, replace: bool, as_json: bool) -> None:
+    """Save FILE (- is standard input) as a snapshot. Restore it to use it.
+
+    Webhooks and products get new secrets, unless the file has them.
+    """
+    content = import_file(running.client(), file, name, replace=replace)
+    if as_json:
+        output.print_json(content)
+        return
+    output.line(f"Imported {content['snapshot']['name']}.")
+    for what, ids in content["new_secrets"].items():
+        if ids:
+            output.line(f"New secrets of {what}: {', '.join(ids)}.")
+    for webhook, names in content["headers"].items():
+        output.line(f"Headers of {webhook} without their values: {', '.join(names)}.")
+
+
+def import_file(
+    client: Client, file: Path, name: str | None = None, *, replace: bool = False
+) -> dict[str, Any]:
+    """Import a file to a sandbox, and return the answer; raises BadParameter, ApiError."""
+    try:
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        text = f"{file} cannot be read: {error.strerror}."
+        raise click.BadParameter(text, param_hint="FILE") from None
+    form = [Part("file", content, "snapshot.jsonl.gz")]
+    if name is not None:
+        form.append(Part("name", name.encode()))
+    if replace:
+        form.append(Part("replace", b"true"))
+    imported: dict[str, Any] = client.upload("/sandbox/snapshot-files", form, _TIMEOUT)
+    return imported
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, completely or not at all."""
+    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(content)
+        Path(draft).replace(file)
+    finally:
+        Path(draft).unlink(missing_ok=True)
 
 
 @snapshot.command("list", example="connect-sim snapshot list")
