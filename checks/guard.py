@@ -1,7 +1,7 @@
 """Clean up after a program that was killed: nothing runs on, no folder is left.
 
 A killed program cannot end what it started. So a small process watches the other end of a pipe:
-when that is closed, it kills the process groups and deletes the folders that are still listed.
+when that is closed, it kills the processes and deletes the folders that are still listed.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Guard:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
+            # Without the mark by which another guard finds this program's processes.
+            env={n: v for n, v in os.environ.items() if not n.startswith("CONNECT_SIM_")},
             start_new_session=True,
         )
 
@@ -56,8 +58,24 @@ class Guard:
         """The group has ended; its number may be another's now."""
         self._write("remove", "group", group)
 
+    def add_process(self, pid: int) -> None:
+        """Kill this process if this program is killed."""
+        self._write("add", "process", pid)
+
+    def remove_process(self, pid: int) -> None:
+        """The process has ended."""
+        self._write("remove", "process", pid)
+
+    def add_mark(self, mark: str) -> None:
+        """Kill all processes that have `NAME=value` in their environment (Linux only)."""
+        self._write("add", "mark", mark)
+
+    def remove_mark(self, mark: str) -> None:
+        """The processes have ended."""
+        self._write("remove", "mark", mark)
+
     def add_folder(self, folder: Path) -> None:
-        """Delete this folder if this program is killed."""
+        """Delete this folder if this program is killed. It need not exist yet."""
         self._write("add", "folder", str(folder))
 
     def remove_folder(self, folder: Path) -> None:
@@ -84,23 +102,32 @@ def _watch() -> None:
     for line in sys.stdin.buffer:
         action, kind, value = json.loads(line)
         (listed.add if action == "add" else listed.discard)((kind, value))
-    groups = [value for kind, value in listed if kind == "group"]
     deadline = time.monotonic() + _GONE
-    while [group for group in groups if _kill(group)] and time.monotonic() < deadline:
+    while [each for each in listed if _kill(*each)] and time.monotonic() < deadline:
         time.sleep(0.02)
     for kind, value in listed:
         if kind == "folder":
             shutil.rmtree(value, ignore_errors=True)
 
 
-def _kill(group: int) -> bool:
-    """Kill a group; return whether it existed."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except OSError:
-        return False
-    return True
+def _kill(kind: str, value: Any) -> bool:
+    """Kill what is listed; return whether to look again."""
+    if kind == "mark":
+        from checks.processes import ProcessTree
+
+        tree = ProcessTree(0, value)
+        tree.send(signal.SIGKILL)
+        return tree.is_running()
+    with contextlib.suppress(OSError):
+        if kind == "group":
+            os.killpg(value, signal.SIGKILL)
+            return True
+        if kind == "process":
+            os.kill(value, signal.SIGKILL)
+    return False
 
 
 if __name__ == "__main__":
+    # Isolated as it is, it doesn't find its own package.
+    sys.path.append(str(Path(__file__).resolve().parents[1]))
     _watch()

@@ -134,7 +134,7 @@ def environment(
     """Return the environment of a handler: the inherited one without what is ours, and its own."""
     values = {**asdict(connection), "port": str(port), "host": HOST}
     result = {name: text for name, text in inherited.items() if not name.startswith(_OURS)}
-    result |= _paths(inherited)
+    result |= paths(inherited)
     # Otherwise a Python that is killed would take the end of its output with it.
     result.setdefault("PYTHONUNBUFFERED", "1")
     result |= {name: values[template] for name, template in VARIABLES.items()}
@@ -145,7 +145,7 @@ def environment(
     return {**result, MARK: mark}
 
 
-def _paths(inherited: Mapping[str, str]) -> dict[str, str]:
+def paths(inherited: Mapping[str, str]) -> dict[str, str]:
     """Return PATH and PYTHONPATH without the folders of this program.
 
     `uvx` puts its environment's folder first into PATH, and `./connect-sim` the checkout into

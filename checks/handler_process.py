@@ -49,7 +49,7 @@ class HandlerProcess:
         refuse_windows()
         self._command, self._guard = command, guard
         self._folder: Path | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://{HOST}:{self.port}/"
         self._lock = threading.RLock()
         self._stopped = threading.Event()
@@ -234,7 +234,7 @@ def refuse_windows() -> None:
         )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that nothing listens on, and that no other handler of this process has."""
     for port in random.sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:

@@ -20,7 +20,8 @@ class ProcessTree:
     """The process group that a child leads, and what has left the group.
 
     On Linux, processes that moved to another group are found by their environment, which they
-    inherit: it has `mark`, `NAME=value`. Elsewhere the group is all that can be found.
+    inherit: it has `mark`, `NAME=value`. Elsewhere the group is all that can be found. Group 0
+    means that there is none, or none yet.
     """
 
     def __init__(self, group: int, mark: str) -> None:
@@ -32,11 +33,11 @@ class ProcessTree:
         """Return whether any process is left; one that only waits to be reaped is not."""
         if (_PROC / "self").exists():
             return any(True for _ in self._processes())
-        return _send(-self.group, 0)
+        return self._send_to_group(0)
 
     def send(self, number: int) -> None:
         """Send a signal to all processes."""
-        _send(-self.group, number)
+        self._send_to_group(number)
         for pid, group in self._processes():
             if group != self.group:
                 _send(pid, number)
@@ -61,6 +62,9 @@ class ProcessTree:
             self.send(signal.SIGKILL)
         return True
 
+    def _send_to_group(self, number: int) -> bool:
+        return self.group > 0 and _send(-self.group, number)
+
     def _processes(self) -> Iterator[tuple[int, int]]:
         """Yield ids and groups of the processes (Linux only)."""
         for folder in _PROC.glob("[0-9]*"):
@@ -72,7 +76,8 @@ class ProcessTree:
                 continue
             pid = int(folder.name)
             # A process that is ending loses its environment before it closes its files.
-            is_ours = group == self.group or self._found.get(pid) == start
+            # That of the system's own processes is 0.
+            is_ours = 0 < self.group == group or self._found.get(pid) == start
             if state not in "ZX" and (is_ours or _has_variable(folder, self._mark)):
                 self._found[pid] = start
                 yield pid, group

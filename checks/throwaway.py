@@ -1,4 +1,4 @@
-"""A sandbox in a temporary folder, for one run of checks."""
+"""A sandbox in a temporary folder, for one run of checks or of another program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from checks import sandbox_file
@@ -37,17 +37,23 @@ class CannotStart(Exception):
 class Throwaway:
     """A sandbox's process and folder; a context manager that ends and deletes them.
 
-    Another thread may stop it while it starts.
+    Another thread may stop it while it starts. `options` are those of `connect-sim sandbox`.
     """
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._folder = Path(tempfile.mkdtemp(prefix="connect-sim-check-"))
-        guard.add_folder(self._folder)
+    def __init__(self, guard: Guard, options: Sequence[str] = ()) -> None:
+        self._guard, self._options = guard, options
+        self._name = secrets.token_hex(8)
+        self._mark = f"{_MARK}={self._name}"
+        self._tree = ProcessTree(0, self._mark)
+        self._folder = Path(tempfile.gettempdir(), f"connect-sim-{self._name}")
+        self.data = self._folder / "data"
         self._lock = threading.Lock()
         self._is_stopped = False
         self._popen: subprocess.Popen[bytes] | None = None
-        self._tree: ProcessTree | None = None
+        # Before there is anything: this program may be killed at any moment.
+        guard.add_folder(self._folder)
+        guard.add_mark(self._mark)
+        self._folder.mkdir(mode=0o700)
 
     def __enter__(self) -> Throwaway:
         return self
@@ -67,7 +73,7 @@ class Throwaway:
             if time.monotonic() > deadline:
                 raise CannotStart(f"The sandbox did not start within {_START:g} s.")
             threading.Event().wait(_POLL)
-        return sandbox_file.read(self._folder / "data")
+        return sandbox_file.read(self.data)
 
     @property
     def is_alive(self) -> bool:
@@ -91,23 +97,33 @@ class Throwaway:
             return ""
         return _SECRET.sub("[hidden]", text).strip()
 
-    def stop(self) -> None:
-        """Kill the sandbox, whose data nobody needs, and delete the folder."""
+    def save_log(self, path: Path) -> None:
+        """Write all that the sandbox has printed to a file, without keys and sign-in links."""
+        with (self._folder / "log").open(errors="replace") as log, path.open("w") as file:
+            file.writelines(_SECRET.sub("[hidden]", line) for line in log)
+
+    def kill(self) -> None:
+        """Kill the sandbox, whose data stay."""
         with self._lock:
             self._is_stopped = True
             popen, self._popen = self._popen, None
-        if popen is not None and self._tree is not None:
-            self._tree.kill()
+        self._tree.kill()
+        if popen is not None:
             popen.wait()
+            self._tree.group = 0
             self._guard.remove_group(popen.pid)
             if popen.stdin:
                 popen.stdin.close()
+
+    def stop(self) -> None:
+        """Kill the sandbox, whose data nobody needs, and delete the folder."""
+        self.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._guard.remove_mark(self._mark)
         self._guard.remove_folder(self._folder)
 
     def _launch(self) -> None:
-        mark = secrets.token_hex(8)
-        (self._folder / "data").mkdir(mode=0o700)
+        self.data.mkdir(mode=0o700)
         command = [
             sys.executable,
             "-P",
@@ -119,21 +135,22 @@ class Throwaway:
             "--port-file",
             str(self._folder / "port"),
             "--data-dir",
-            str(self._folder / "data"),
+            str(self.data),
             "--exit-with-parent",
+            *self._options,
         ]
         with (self._folder / "log").open("wb") as log:
             self._popen = subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env={**environment(os.environ), _MARK: mark},
+                env={**environment(os.environ), _MARK: self._name},
                 # It stops when this pipe is closed, also if this process is killed.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._tree = ProcessTree(self._popen.pid, f"{_MARK}={mark}")
+        self._tree.group = self._popen.pid
         self._guard.add_group(self._popen.pid)
 
     def _port(self) -> int:

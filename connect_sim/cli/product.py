@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from checks.client import Part
+from checks.client import Client, Part
 from connect_sim.cli import options, output, running
 
 # The folder of pictures beside a workbook, as connect-cli has it.
@@ -51,16 +51,7 @@ def import_(file: Path, vendor: str | None, as_json: bool) -> None:
     Pictures are read from the folder media beside FILE. A product that exists is changed to what
     FILE says.
     """
-    client = running.client()
-    try:
-        pictures = _pictures(file.parent / _MEDIA)
-        form = [Part("file", file.read_bytes(), file.name), *pictures]
-    except OSError as error:
-        text = f"{error.filename or file} cannot be read: {error.strerror}."
-        raise click.BadParameter(text, param_hint="FILE") from None
-    if vendor:
-        form.append(Part("vendor", vendor.encode()))
-    content = client.upload("/sandbox/products/import", form, _TIMEOUT)
+    content = upload(running.client(), file, vendor)
     if as_json:
         output.print_json(content)
         return
@@ -99,6 +90,19 @@ def export(id: str, file: Path | None, as_json: bool) -> None:
     output.line(f"Exported {id} to {file}.")
     if written:
         output.line(f"Pictures: {len(written)} in {written[0].parent}.")
+
+
+def upload(client: Client, file: Path, vendor: str | None = None) -> Any:
+    """Import a workbook, and return the answer; raises BadParameter, ApiError."""
+    try:
+        pictures = _pictures(file.parent / _MEDIA)
+        form = [Part("file", file.read_bytes(), file.name), *pictures]
+    except OSError as error:
+        text = f"{error.filename or file} cannot be read: {error.strerror}."
+        raise click.BadParameter(text, param_hint="FILE") from None
+    if vendor:
+        form.append(Part("vendor", vendor.encode()))
+    return client.upload("/sandbox/products/import", form, _TIMEOUT)
 
 
 def _pictures(folder: Path) -> Iterator[Part]:

@@ -34,6 +34,7 @@ _COMMANDS = {
     "wait": ("wait", "Wait until a condition is true."),
     "fault": ("fault", "Let requests and responses fail on purpose."),
     "check": ("check", "Judge a webhook handler."),
+    "exec": ("exec", "Run a program, such as your tests, with a sandbox of its own."),
     "forecast": ("observing", "Show the next attempts if all of them fail."),
     "reset": ("world", "Put the sandbox back to its demo data."),
     "snapshot": ("world", "Save and restore the sandbox's data by name."),
@@ -58,8 +59,9 @@ class Program(options.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"connect_sim.cli.{_COMMANDS[cmd_name][0]}")
-        # `open` is a function of Python.
-        command: click.Command = getattr(module, "open_" if cmd_name == "open" else cmd_name)
+        # `exec` and `open` are functions of Python.
+        attribute = f"{cmd_name}_" if cmd_name in ("exec", "open") else cmd_name
+        command: click.Command = getattr(module, attribute)
         return command
 
     def resolve_command(

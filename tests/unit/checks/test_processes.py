@@ -45,6 +45,15 @@ def test_process_belongs_to_its_group_or_has_the_mark(
     assert ProcessTree(GROUP, "MARK=ours").is_running() is is_running
 
 
+def test_without_a_group_only_the_mark_counts(proc: Path) -> None:
+    tree = ProcessTree(0, "MARK=ours")
+    # As the system's own processes.
+    show(proc, 10, 0)
+    assert not tree.is_running()
+    show(proc, 11, OTHER, environ=b"MARK=ours\0")
+    assert tree.is_running()
+
+
 @pytest.mark.parametrize("group", [GROUP, OTHER])
 def test_process_runs_until_it_is_a_zombie(proc: Path, group: int) -> None:
     tree = ProcessTree(GROUP, "MARK=ours")

@@ -1,0 +1,189 @@
+"""`exec`: run a program with a sandbox of its own, and end with its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from checks import handler_command, handler_process
+from checks.client import ApiError, Client
+from checks.guard import Guard
+from checks.handler_command import HOST, MARK, VARIABLES, Connection, HandlerCommand
+from checks.handler_process import HandlerError
+from checks.platform import Platform
+from checks.processes import ProcessTree
+from checks.throwaway import CannotStart, Throwaway
+from connect_sim import installation
+from connect_sim.cli import interrupts, options, output, product, running
+from connect_sim.cli.check_options import PROVIDER_KEY, URL, VENDOR_KEY
+
+if TYPE_CHECKING:
+    from connect_sim.cli.foreground import Foreground
+
+_WORKBOOK = b"PK"  # how a ZIP archive begins
+
+
+class Failed(click.ClickException):
+    """The sandbox cannot be used, or has ended before the program."""
+
+    # Of env, nice and timeout, for errors of their own.
+    exit_code = 125
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is run, beside which data; `product` is a file and the JSON that it has, if it has."""
+
+    command: tuple[str, ...]
+    product: tuple[Path, Any] | None
+    is_seeded: bool
+    keep: Path | None
+
+
+@click.command(
+    "exec",
+    cls=options.Command,
+    example="connect-sim exec -- node --test",
+    # Options behind the program's name are its own.
+    context_settings={"allow_interspersed_args": False},
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
+@click.option(
+    "--product",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The product: a workbook, as `product import` takes it, or JSON, as /sandbox/products "
+    "takes it. Default: one that is made for the run.",
+)
+@click.option("--no-seed", is_flag=True, help="Start without demo data, and so without keys.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Keep the sandbox's data and output in this folder, new or empty, if COMMAND fails.",
+)
+def exec_(command: tuple[str, ...], product: Path | None, no_seed: bool, keep: Path | None) -> int:
+    """Run COMMAND with a sandbox of its own, and end with its exit code.
+
+    In its environment are CONNECT_SIM_URL, CONNECT_API_URL, CONNECT_API_KEY, and PRODUCT_ID,
+    WEBHOOK_ID, JWT_SECRET and PORT of a product whose webhook calls http://127.0.0.1:PORT/.
+
+    Exit codes: that of COMMAND, 128 and the number of the signal that ended it, 125 (the sandbox
+    cannot be used), 126 (COMMAND cannot be executed), 127 (there is no COMMAND), 2 (wrong usage).
+    """
+    installation.refuse_windows()
+    from connect_sim.cli import foreground
+
+    request = Request(command, _read(product) if product else None, not no_seed, keep)
+    if product and no_seed:
+        raise click.UsageError("--no-seed and --product exclude each other.")
+    if keep and keep.exists() and any(keep.iterdir()):
+        raise click.BadParameter(f"{keep} is not empty.", param_hint="--keep")
+    path = {**os.environ, **handler_command.paths(os.environ)}.get("PATH", os.defpath)
+    with interrupts.ending() as interruption:
+        try:
+            file = foreground.find(command[0], path)
+            with (
+                foreground.Foreground() as program,
+                Guard() as guard,
+                Throwaway(guard, ["--no-seed"] * no_seed) as throwaway,
+            ):
+                return _run(request, file, program, guard, throwaway)
+        except OSError as error:
+            raise Failed(f"The sandbox cannot be started: {error}.") from None
+        except KeyboardInterrupt:
+            return interruption.exit_code
+
+
+def _read(file: Path) -> tuple[Path, Any]:
+    """Return the file with the JSON that it has, None for a workbook; raises BadParameter."""
+    try:
+        content = file.read_bytes()
+        return file, None if content.startswith(_WORKBOOK) else json.loads(content)
+    except OSError as error:
+        raise click.BadParameter(f"{file} cannot be read: {error.strerror}.") from None
+    except ValueError:
+        text = f"{file} is neither a workbook nor JSON."
+        raise click.BadParameter(text, param_hint="--product") from None
+
+
+def _run(
+    request: Request, file: str, program: Foreground, guard: Guard, throwaway: Throwaway
+) -> int:
+    """Return the exit code of the program; raises ClickException."""
+    name = request.command[0]
+    mark = secrets.token_hex(8)
+    tree = ProcessTree(0, f"{MARK}={mark}")
+    try:
+        env = _environment(request, throwaway, mark)
+    except (ApiError, CannotStart, HandlerError) as error:
+        raise Failed(f"{error} {_save(throwaway, request.keep)}") from None
+    guard.add_mark(f"{MARK}={mark}")
+    try:
+        code = program.run(file, request.command, env, guard)
+    finally:
+        # What it has started, and not ended.
+        tree.kill()
+        guard.remove_mark(f"{MARK}={mark}")
+    if throwaway.has_ended:
+        raise Failed(f"The sandbox ended before {name}. {_save(throwaway, request.keep)}")
+    if code and (request.keep or not program.is_interrupted):
+        text = f"{name} ended with exit code {code}. {_save(throwaway, request.keep)}"
+        click.echo(output.one_line(text), err=True)
+    return code
+
+
+def _environment(request: Request, throwaway: Throwaway, mark: str) -> dict[str, str]:
+    """Start the sandbox, and return the program's environment.
+
+    Raises CannotStart, ApiError, HandlerError.
+    """
+    sandbox = throwaway.start()
+    port, command = handler_process.free_port(), HandlerCommand(request.command)
+    ours = {URL: sandbox.address, "SIM_DATA_DIR": str(throwaway.data)}
+    api_url = f"{sandbox.address}/public/v1"
+    if not request.is_seeded:
+        nothing = Connection(api_url, "", "", "", "")
+        env = handler_command.environment(os.environ, command, nothing, port, mark)
+        return {name: text for name, text in env.items() if text or name not in VARIABLES} | ours
+    keys = ours | {VENDOR_KEY: sandbox.vendor_api_key, PROVIDER_KEY: sandbox.provider_api_key}
+    clients = (Client(sandbox.address, keys[name]) for name in (VENDOR_KEY, PROVIDER_KEY))
+    platform = Platform(sandbox.address, *clients)
+    product, secret = _product(platform.vendor, request.product), running.new_secret()
+    url, label = f"http://{HOST}:{port}/", "connect-sim exec"
+    webhook = platform.create_webhook(product, url, secret, label=label, active=True)
+    key = f"ApiKey {sandbox.vendor_api_key}"
+    connection = Connection(api_url, key, secret, webhook["id"], product)
+    return handler_command.environment(os.environ, command, connection, port, mark) | keys
+
+
+def _product(client: Client, given: tuple[Path, Any] | None) -> str:
+    """Create the product, and return its id; raises ApiError."""
+    file, content = given or (None, {})
+    if file and content is None:
+        return str(product.upload(client, file)["product"]["id"])
+    return str(client.call("POST", "/sandbox/products", content)["id"])
+
+
+def _save(throwaway: Throwaway, folder: Path | None) -> str:
+    """End the sandbox, keep what it has left, and return a sentence that says where."""
+    throwaway.kill()
+    try:
+        if folder:
+            shutil.copytree(throwaway.data, folder, dirs_exist_ok=True)
+            throwaway.save_log(folder / "sandbox.log")
+            return f"The sandbox's data and its output, sandbox.log, are in {folder}."
+        descriptor, name = tempfile.mkstemp(prefix="connect-sim-", suffix=".log")
+        os.close(descriptor)
+        throwaway.save_log(Path(name))
+    except OSError as error:
+        return f"What the sandbox left cannot be kept: {error}."
+    return f"The sandbox's output is in {name}."

@@ -1,0 +1,110 @@
+"""Run a program as a shell runs one in the foreground: its terminal, signals and exit code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from checks.guard import Guard
+
+_WAITED_FOR = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
+# Python ignores them, and a program would inherit that.
+_RESTORED = [signal.SIGPIPE, signal.SIGXFSZ]
+_SI_KERNEL = 0x80  # asm-generic/siginfo.h
+
+
+class NotExecutable(click.ClickException):
+    """There is such a file, which cannot be executed; the exit code is that of a shell."""
+
+    exit_code = 126
+
+
+class NotFound(click.ClickException):
+    """There is no such program; the exit code is that of a shell."""
+
+    exit_code = 127
+
+
+def find(name: str, path: str) -> str:
+    """Return the file of a program; raises NotFound, NotExecutable."""
+    if found := shutil.which(name, path=path):
+        return found
+    if Path(name).exists() if os.sep in name else shutil.which(name, os.F_OK, path):
+        raise NotExecutable(f"{name} cannot be executed.")
+    raise NotFound(f"There is no program {name!r}.")
+
+
+class Foreground:
+    """A context manager for `run`, after which signals don't interrupt this process until its end.
+
+    `run` passes them on; what comes after the program has ended is ignored.
+    """
+
+    def __init__(self) -> None:
+        self.is_interrupted = False
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        # A signal without a handler may be discarded, though it is blocked.
+        self._handler = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+
+    def __enter__(self) -> Foreground:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if signal.SIGCHLD in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
+            while waiting := signal.sigpending() & _WAITED_FOR:
+                signal.sigwait(waiting)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        signal.signal(signal.SIGCHLD, self._handler)
+
+    def run(self, file: str, command: tuple[str, ...], env: Mapping[str, str], guard: Guard) -> int:
+        """Run a program to its end, and return its exit code; raises NotFound, NotExecutable.
+
+        It is in our process group, so that it is the one that a terminal's keys are for.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
+        try:
+            pid = os.posix_spawn(file, command, env, setsigmask=self._mask, setsigdef=_RESTORED)
+        except OSError as error:
+            # Not found is, for example, the interpreter that a script names.
+            kind = NotFound if isinstance(error, FileNotFoundError) else NotExecutable
+            raise kind(f"{command[0]} cannot be executed: {error.strerror}.") from None
+        guard.add_process(pid)
+        ended = 0
+        while not ended:
+            number, has_it = _wait()
+            if number == signal.SIGCHLD:
+                ended, status = os.waitpid(pid, os.WNOHANG)
+                continue
+            self.is_interrupted = True
+            if not has_it:
+                os.kill(pid, number)
+        guard.remove_process(pid)
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code
+
+
+def _wait() -> tuple[int, bool]:
+    """Wait for a signal; return it, and whether the terminal has sent it to all of our group."""
+    if sys.platform == "linux":
+        info = signal.sigwaitinfo(_WAITED_FOR)
+        return info.si_signo, info.si_code == _SI_KERNEL
+    number = signal.sigwait(_WAITED_FOR)
+    return number, number == signal.SIGINT and _is_in_foreground()
+
+
+def _is_in_foreground() -> bool:
+    """Return whether the keys of a terminal are for our process group."""
+    with suppress(OSError):
+        terminal = os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return os.tcgetpgrp(terminal) == os.getpgrp()
+        finally:
+            os.close(terminal)
+    return False
