@@ -35,13 +35,17 @@ LANGUAGES = {
         "Python 3.9 or newer",
     ),
     "node": Language(
-        "Node.js", "handler.mjs", "node handler.mjs", "node --test", "Node.js 18 or newer"
+        "Node.js",
+        "handler.mjs",
+        "node handler.mjs",
+        "connect-sim exec -- node --test",
+        "Node.js 18 or newer",
     ),
     "php": Language(
         "PHP",
         "handler.php",
         "php -S {host}:{port} handler.php",
-        "php test_handler.php",
+        "connect-sim exec -- php test_handler.php",
         "PHP 8.1 or newer",
     ),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -307,7 +306,8 @@ def test_each_block_of_the_page_is_run_or_left_out() -> None:
         "gitlab-pytest",
         "github-service",
         "gitlab-service",
-        "uvx",
+        "github-exec",
+        "exec",
     }
     doc_blocks.check_all_run([*WORKFLOWS, *SHELL], run, LEFT_OUT)
 
@@ -376,27 +376,31 @@ def check_service(given: dict[str, str], block: str) -> None:
         assert key == given[f"SIM_{party}_API_KEY"]
 
 
-def test_commands_without_containers_start_a_sandbox(programs: Path, tmp_path: Path) -> None:
+@pytest.mark.node
+def test_command_for_any_language_runs_tests_with_a_sandbox(programs: Path, tmp_path: Path) -> None:
     project = write_project(tmp_path / "work", TESTS)
-    copy_first_data(project / "sandbox")
-    port = free_port()
-    block = SHELL["uvx"].replace("8000", str(port))
-    # The first command, which starts it in the background, and its process id.
-    first, _, rest = block.partition("\n")
-    script = f'{first}\necho "$!" >pid\n{rest}{sys.executable} -m connect_sim clock show >shown'
-    env = {**workflows.environment(programs), "PYTHONPATH": str(ROOT), "SIM_ENV_FILE": os.devnull}
-    try:
-        ended = subprocess.run(
-            ["sh", "-euc", script],
-            cwd=project,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert ended.returncode == 0, ended.stderr + (project / "sandbox.log").read_text()
-        assert json.loads(ended.stdout) == {"ready": True, "missing": []}
-        assert "UTC" in (project / "shown").read_text()
-    finally:
-        shutil.copy(project / "pid", project / "sandbox" / "pid")
-        stop(project / "sandbox")
+    ended = subprocess.run(
+        ["sh", "-euc", SHELL["exec"]],
+        cwd=project,
+        env=workflows.environment(programs),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "both keys are accepted" in ended.stdout
+
+
+@pytest.mark.node
+def test_github_job_for_any_language_keeps_the_data_of_failed_tests(
+    programs: Path, tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "work", TESTS)
+    (project / "check.mjs").write_text("process.exit(3);")
+    run = Job(project, tmp_path / "temp", workflows.environment(programs))
+    run.run(steps_of("github-exec"))
+    assert run.failed
+    used, given = run.used[-1]
+    assert used == "actions/upload-artifact@v4"
+    kept = {path.name for path in (project / given["path"]).iterdir()}
+    assert {"connect.sqlite3", "sandbox.log"} <= kept
