@@ -40,11 +40,9 @@ def run(arguments: Sequence[str]) -> None:
 
 def call(name: str, *arguments: str) -> str:
     """Return what a management command prints; raises ClickException for its refusal."""
-    with _django():
-        import django
+    with set_up():
         from django.core.management import CommandError, call_command
 
-        django.setup()
         printed = io.StringIO()
         try:
             call_command(name, *arguments, stdout=printed)
@@ -55,16 +53,24 @@ def call(name: str, *arguments: str) -> str:
 
 def own() -> list[tuple[str, str]]:
     """Return the names of this project's management commands, and what each does."""
-    with _django():
-        import django
+    with set_up():
         from django.core.management import get_commands, load_command_class
 
-        django.setup()
         return [
             (name, load_command_class(app, name).help)
             for name, app in sorted(get_commands().items())
             if isinstance(app, str) and app.partition(".")[0] in _PACKAGES
         ]
+
+
+@contextmanager
+def set_up() -> Iterator[None]:
+    """Let the block use our models; its errors of settings and database end the process."""
+    with _django():
+        import django
+
+        django.setup()
+        yield
 
 
 @contextmanager

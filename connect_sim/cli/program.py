@@ -38,6 +38,7 @@ _COMMANDS = {
     "forecast": ("observing", "Show the next attempts if all of them fail."),
     "reset": ("world", "Put the sandbox back to its demo data."),
     "snapshot": ("world", "Save and restore the sandbox's data by name."),
+    "doctor": ("doctor", "Find out what is wrong with the sandbox, and what to do."),
     "env": ("access", "Print addresses and an API key, as exports for a shell."),
     "open": ("access", "Open the portal in a browser, signed in."),
     "key": ("access", "List, create and revoke API keys."),

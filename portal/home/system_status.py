@@ -41,17 +41,27 @@ class Component:
 
 def components() -> list[Component]:
     """Return the components; one statement and one connection to the broker."""
-    summaries = heartbeats.by_kind()
-    worker = summaries.get(heartbeats.WORKER, Summary())
-    is_reachable = _is_broker_reachable()
-    database = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(connection.vendor, "")
+    found = broker()
     return [
         Component("Web", GOOD, "Serving requests."),
-        _worker(worker),
-        _scheduler(summaries.get(heartbeats.SCHEDULER, Summary()), worker, is_reachable),
-        _broker(is_reachable),
-        Component("Database", GOOD, f"{database}, reachable."),
+        *processes(found),
+        found,
+        database(),
     ]
+
+
+def processes(broker: Component) -> list[Component]:
+    """Return the worker and the scheduler, which reaches it through the broker; one statement."""
+    summaries = heartbeats.by_kind()
+    worker = summaries.get(heartbeats.WORKER, Summary())
+    scheduler = summaries.get(heartbeats.SCHEDULER, Summary())
+    return [_worker(worker), _scheduler(scheduler, worker, broker.state == GOOD)]
+
+
+def database() -> Component:
+    """Return the database, which can be read."""
+    name = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}.get(connection.vendor, "")
+    return Component("Database", GOOD, f"{name}, reachable.")
 
 
 def _worker(worker: Summary) -> Component:
@@ -79,10 +89,17 @@ def _scheduler(scheduler: Summary, worker: Summary, is_reachable: bool) -> Compo
     return Component("Scheduler", BAD, text)
 
 
-def _is_broker_reachable() -> bool:
-    """Whether the broker responds within TIMEOUT."""
+def broker() -> Component:
+    """Return the broker, which has to respond within TIMEOUT."""
     if wakeup.is_broker_in_memory():
-        return True
+        return Component("Broker", GOOD, "In the memory of this process.")
+    if _is_broker_reachable():
+        return Component("Broker", GOOD, "Reachable.")
+    text = f"No response within {format_span(TIMEOUT)}. Deliveries start up to 1 s later; none is "
+    return Component("Broker", BAD, f"{text}lost. Start Redis, or correct CELERY_BROKER_URL.")
+
+
+def _is_broker_reachable() -> bool:
     try:
         with redis.Redis.from_url(
             settings.CELERY_BROKER_URL,
@@ -93,15 +110,6 @@ def _is_broker_reachable() -> bool:
             return bool(client.ping())
     except (redis.RedisError, OSError, ValueError):
         return False
-
-
-def _broker(is_reachable: bool) -> Component:
-    if wakeup.is_broker_in_memory():
-        return Component("Broker", GOOD, "In the memory of this process.")
-    if is_reachable:
-        return Component("Broker", GOOD, "Reachable.")
-    text = f"No response within {format_span(TIMEOUT)}. Deliveries start up to 1 s later; "
-    return Component("Broker", BAD, f"{text}none is lost.")
 
 
 def _last_heartbeat(summary: Summary) -> str:

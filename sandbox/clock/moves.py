@@ -380,14 +380,15 @@ def run_until_idle(
 
 def clock_state() -> ClockState:
     """Return the state of the clock, which runs again if a moving process was killed."""
-    state = _read()
+    state = read()
     if state.frozen and not state.moving:
         recover()
-        state = _read()
+        state = read()
     return state
 
 
-def _read() -> ClockState:
+def read() -> ClockState:
+    """Return the state of the clock, which may be that of a moving process that was killed."""
     moving = ExpressionWrapper(Q(moving_lease__gt=DatabaseTime()), BooleanField())
     rows = Clock.objects.filter(pk=1).annotate(moving=moving)
     row = rows.values_list("moving", "frozen_at", "offset").first()

@@ -43,6 +43,7 @@ LEFT_OUT = {
     "docs/cli.md": {
         "connect-sim sandbox --port 0": "for a program: tests/runtime/test_start_options.py",
         "./connect-sim exec": "runs tests of a project: tests/runtime/test_exec.py",
+        "./connect-sim doctor": "fails without the handler: tests/runtime/test_doctor.py",
         'eval "$(_CONNECT_SIM': "for files of three shells: tests/unit/connect_sim/test_options.py",
     },
     "docs/clients/connect-cli.md": {

@@ -1,0 +1,145 @@
+"""What is wrong with a sandbox, and what to do: `connect-sim doctor`. Nothing is changed."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from checks.client import ApiError, Client, Unreachable, accepts_connections
+from checks.sandbox_file import Sandbox
+from connect_sim import checks, health
+from portal.home import system_status
+from portal.home.system_status import BAD, GOOD, UNKNOWN, Component
+from requests_queue.db import database_errors
+from requests_queue.time_format import format_moment, format_span
+from sandbox.clock import moves
+from webhooks.models import Webhook
+
+# A state that is worth a line, though nothing is wrong.
+NOTE = "note"
+_TIMEOUT = 5.0  # seconds for a response of the sandbox
+_CONNECTIONS = 16  # to handlers at the same time
+_NAMED = 3  # webhooks of an address
+_UNAUTHORIZED = 401
+_INSIDE = ("Worker", "Scheduler", "Clock", "Handlers")
+
+
+def examine(sandbox: Sandbox) -> list[Component]:
+    """Return database, broker, worker, scheduler, clock, port, keys, and handlers by address.
+
+    The text of each that is BAD says what to do.
+    """
+    broker, database, port = system_status.broker(), _database(), _port(sandbox)
+    inside = [Component(name, UNKNOWN, "Unknown without the database.") for name in _INSIDE]
+    if database.state == GOOD:
+        try:
+            inside = [*system_status.processes(broker), _clock(), *_handlers(sandbox)]
+        except (DatabaseError, InterfaceError) as error:
+            database = _unavailable(error)
+    worker, scheduler, clock, *handlers = inside
+    keys = _keys(sandbox) if port.state == GOOD else Component("Keys", UNKNOWN, "Not tried.")
+    return [database, broker, worker, scheduler, clock, port, keys, *handlers]
+
+
+def _database() -> Component:
+    file = settings.DATABASES["default"]["NAME"]
+    # A connection would create it.
+    if connection.vendor == "sqlite" and not Path(file).exists():
+        return Component("Database", BAD, f"{file} does not exist. Restart the sandbox.")
+    try:
+        if problem := checks.migration_problem():
+            return Component("Database", BAD, problem)
+        if not checks.is_migrated("default"):
+            text = f"It is of a version before {settings.VERSION}. Restart the sandbox."
+            return Component("Database", BAD, text)
+    except (DatabaseError, InterfaceError) as error:
+        return _unavailable(error)
+    return system_status.database()
+
+
+def _unavailable(error: Exception) -> Component:
+    sentence = database_errors.unavailable(error).partition(". ")[0]
+    cure = "Start PostgreSQL, or correct DATABASE_URL."
+    if connection.vendor == "sqlite":
+        cure = f"Look at {settings.DATABASES['default']['NAME']} and its disk. If it is damaged, "
+        cure += f"stop the sandbox, and delete the data by `{settings.PROGRAM} manage fresh`."
+    reason = f"{sentence} ({database_errors.summary(error)})"
+    return Component("Database", BAD, f"{reason}. {cure}")
+
+
+def _clock() -> Component:
+    state = moves.read()
+    now = format_moment(state.now)
+    if state.moving:
+        return Component("Clock", GOOD, f"{now}, being moved.")
+    if state.frozen:
+        text = f"It is frozen at {now}: what moved it was killed. Restart the sandbox."
+        return Component("Clock", BAD, text)
+    if state.offset < timedelta():
+        behind = format_span(-state.offset.total_seconds())
+        text = f"It is {behind} behind real time: this machine's clock was ahead. Correct that, "
+        return Component("Clock", BAD, f"{text}and run `{settings.PROGRAM} reset`.")
+    if ahead := moves.ahead(state.now):
+        text = f"{ahead} `{settings.PROGRAM} reset` puts it back, and the data."
+        return Component("Clock", NOTE, text)
+    return Component("Clock", GOOD, now)
+
+
+def _port(sandbox: Sandbox) -> Component:
+    try:
+        answer = Client(sandbox.address, "").call("GET", health.READY, timeout=_TIMEOUT)
+    except Unreachable as error:
+        return Component("Port", BAD, f"{error} Start it: `{settings.PROGRAM}`.")
+    except ApiError as error:
+        # 503: something is missing, which is named elsewhere.
+        answer = error.content
+    if not isinstance(answer, dict) or "ready" not in answer:
+        text = f"Another program answers at {sandbox.address}. End it, or restart the sandbox with "
+        return Component("Port", BAD, f"{text}another --port.")
+    return Component("Port", GOOD, sandbox.address)
+
+
+def _keys(sandbox: Sandbox) -> Component:
+    keys = {"vendor": sandbox.vendor_api_key, "distributor": sandbox.provider_api_key}
+    for party, key in keys.items():
+        try:
+            Client(sandbox.address, key).call("GET", "/sandbox/version", timeout=_TIMEOUT)
+        except ApiError as error:
+            if error.status != _UNAUTHORIZED:
+                return Component("Keys", UNKNOWN, str(error))
+            text = f"The {party}'s key in sandbox.json is not valid. Restart the sandbox: it "
+            return Component("Keys", BAD, f"{text}creates a new one.")
+    return Component("Keys", GOOD, "Valid.")
+
+
+def _handlers(sandbox: Sandbox) -> list[Component]:
+    """Return the addresses of active webhooks that refuse connections, or one component."""
+    if settings.SIM_HTTP_PROXY or (sandbox.machine and sandbox.machine != socket.gethostname()):
+        return [Component("Handlers", UNKNOWN, "The sandbox reaches them by another way.")]
+    webhooks: dict[str, list[str]] = {}
+    rows = Webhook.objects.filter(active=True).order_by("pk")
+    for pk, url in rows.values_list("pk", "external_url"):
+        parts = urlsplit(url)
+        # Without a user name, a password and a query.
+        webhooks.setdefault(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", []).append(pk)
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        accepting = list(pool.map(accepts_connections, webhooks))
+    if all(accepting):
+        return [Component("Handlers", GOOD, f"{len(webhooks)} accept connections.")]
+    return [
+        Component("Handlers", BAD, _refused(address, webhooks[address]))
+        for address, accepts in zip(webhooks, accepting, strict=True)
+        if not accepts
+    ]
+
+
+def _refused(address: str, webhooks: list[str]) -> str:
+    named = ", ".join(webhooks[:_NAMED]) + (", …" if len(webhooks) > _NAMED else "")
+    text = f"{address} of {named} accepts no connections. Start the handler, or correct the URL; "
+    return f"{text}or disable: `{settings.PROGRAM} webhook disable {webhooks[0]}`."
