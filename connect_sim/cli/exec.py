@@ -22,13 +22,14 @@ from checks.platform import Platform
 from checks.processes import ProcessTree
 from checks.throwaway import CannotStart, Throwaway
 from connect_sim import installation
-from connect_sim.cli import interrupts, options, output, product, running
+from connect_sim.cli import interrupts, options, output, product, running, world
 from connect_sim.cli.check_options import PROVIDER_KEY, URL, VENDOR_KEY
 
 if TYPE_CHECKING:
     from connect_sim.cli.foreground import Foreground
 
 _WORKBOOK = b"PK"  # how a ZIP archive begins
+_SNAPSHOT = "start"  # the name of the snapshot of a file
 
 
 class Failed(click.ClickException):
@@ -43,6 +44,7 @@ class Request:
     """What is run, beside which data; `product` is a file and the JSON that it has, if it has."""
 
     command: tuple[str, ...]
+    snapshot: Path | None
     product: tuple[Path, Any] | None
     is_seeded: bool
     keep: Path | None
@@ -57,6 +59,12 @@ class Request:
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 @click.option(
+    "--snapshot",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Start with the data of this file of `snapshot export`, instead of the demo data.",
+)
+@click.option(
     "--product",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
@@ -70,7 +78,13 @@ class Request:
     metavar="FOLDER",
     help="Keep the sandbox's data and output in this folder, new or empty, if COMMAND fails.",
 )
-def exec_(command: tuple[str, ...], product: Path | None, no_seed: bool, keep: Path | None) -> int:
+def exec_(
+    command: tuple[str, ...],
+    snapshot: Path | None,
+    product: Path | None,
+    no_seed: bool,
+    keep: Path | None,
+) -> int:
     """Run COMMAND with a sandbox of its own, and end with its exit code.
 
     In its environment are CONNECT_SIM_URL, CONNECT_API_URL, CONNECT_API_KEY, and PRODUCT_ID,
@@ -82,9 +96,11 @@ def exec_(command: tuple[str, ...], product: Path | None, no_seed: bool, keep: P
     installation.refuse_windows()
     from connect_sim.cli import foreground
 
-    request = Request(command, _read(product) if product else None, not no_seed, keep)
-    if product and no_seed:
-        raise click.UsageError("--no-seed and --product exclude each other.")
+    given = _read(product) if product else None
+    request = Request(command, snapshot, given, not no_seed, keep)
+    if no_seed and (snapshot or product):
+        name = "--snapshot" if snapshot else "--product"
+        raise click.UsageError(f"--no-seed and {name} exclude each other.")
     if keep and keep.exists() and any(keep.iterdir()):
         raise click.BadParameter(f"{keep} is not empty.", param_hint="--keep")
     path = {**os.environ, **handler_command.paths(os.environ)}.get("PATH", os.defpath)
@@ -157,6 +173,9 @@ def _environment(request: Request, throwaway: Throwaway, mark: str) -> dict[str,
     keys = ours | {VENDOR_KEY: sandbox.vendor_api_key, PROVIDER_KEY: sandbox.provider_api_key}
     clients = (Client(sandbox.address, keys[name]) for name in (VENDOR_KEY, PROVIDER_KEY))
     platform = Platform(sandbox.address, *clients)
+    if request.snapshot:
+        world.import_file(platform.vendor, request.snapshot, _SNAPSHOT)
+        platform.restore(_SNAPSHOT)
     product, secret = _product(platform.vendor, request.product), running.new_secret()
     url, label = f"http://{HOST}:{port}/", "connect-sim exec"
     webhook = platform.create_webhook(product, url, secret, label=label, active=True)

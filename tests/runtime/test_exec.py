@@ -156,6 +156,19 @@ def test_product_is_that_of_a_file(temporary: Path) -> None:
     assert (code, out) == (0, f"{exported}\n"), errors
 
 
+def test_data_are_those_of_a_snapshot(temporary: Path) -> None:
+    program = f"PYTHONPATH={ROOT} {sys.executable} -P -m connect_sim"
+    save = f"{program} snapshot save mine; {program} snapshot export mine mine.jsonl.gz"
+    code, _, errors = run(temporary, "--", "sh", "-ec", f"{save}; echo $PRODUCT_ID >product")
+    assert code == 0, errors
+    product = (temporary.parent / "product").read_text().strip()
+    script = f"{program} product list; {program} snapshot diff start"
+    code, out, errors = run(temporary, "--snapshot", "mine.jsonl.gz", "--", "sh", "-ec", script)
+    assert code == 0 and product in out, errors
+    # Since then, the product of this run was made.
+    assert "- Product" not in out and re.search(r"^\+ .*PRD-", out, re.M), out
+
+
 @pytest.mark.nightly(reason="the plugin is tested with such variables elsewhere")
 def test_plugin_of_pytest_uses_the_sandbox(temporary: Path) -> None:
     (temporary.parent / "test_it.py").write_text(

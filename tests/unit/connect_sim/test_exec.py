@@ -19,6 +19,7 @@ from tests.program import Failed, run
         ("--product none -- true", 2, "does not exist"),
         ("--product full/file -- true", 2, "full/file is neither a workbook nor JSON"),
         ("--product product.json --no-seed -- true", 2, "exclude each other"),
+        ("--snapshot full/file --no-seed -- true", 2, "exclude each other"),
         ("-- no-such-program", 127, "There is no program 'no-such-program'"),
         ("no-such-program --port 1", 127, "There is no program 'no-such-program'"),
         ("-- full/none", 127, "There is no program 'full/none'"),
