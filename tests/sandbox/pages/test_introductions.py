@@ -85,8 +85,8 @@ OTHERS = {
     "webhook-health", "webhook-response", "webhook-action", "webhook-secret",
     "deliveries-export", "deliveries-again", "deliveries-again-start", "deliveries-again-cancel",
     "delivery-resend", "delivery-headers", "delivery-curl", "delivery-advance", "queue-bulk",
-    "queue-assign", "queue-message", "queue-validate", "product-delete", "sign-out",
-    "alarms-dismiss", "act-as", "time", "time-move", "checks-cancel", "checks-report",
+    "queue-assign", "queue-attachment", "queue-message", "queue-validate", "product-delete",
+    "sign-out", "alarms-dismiss", "act-as", "time", "time-move", "checks-cancel", "checks-report",
     "faults-clear", "fault-clear", "fault-release", None,
 }  # fmt: skip
 
