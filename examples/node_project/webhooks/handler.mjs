@@ -68,7 +68,7 @@ async function purchase(api, order, cloud) {
     return;
   }
   const environment = await cloud.create(order.asset.id, domain);
-  // An old error of it stays until it is cleared; that of the domain is the customer's to answer.
+  // Connect keeps its error when the value changes; that of the domain ends with the answer.
   const activation = { id: 'activation_id', value: environment, value_error: '' };
   await api('PUT', path, { asset: { params: [activation] } });
   await api('POST', `${path}/approve`, { activation_tile: `Your environment is ${environment}.` });

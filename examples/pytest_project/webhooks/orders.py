@@ -61,7 +61,7 @@ def purchase(connect, order, cloud):
         reason = f"{values['domain']} has an environment already."
         connect.post(f"{path}/fail", {"reason": reason})
         return
-    # An old error of it stays until it is cleared; that of the domain is the customer's to answer.
+    # Connect keeps its error when the value changes; that of the domain ends with the answer.
     activation = {"id": "activation_id", "value": environment, "value_error": ""}
     connect.put(path, {"asset": {"params": [activation]}})
     connect.post(f"{path}/approve", {"activation_tile": f"Your environment is {environment}."})
