@@ -56,6 +56,14 @@ class Unreachable(ApiError):
     """Nothing answers at the sandbox's URL, or something else does."""
 
 
+class NoAnswer(Unreachable):
+    """There was no complete response in time: the request may have been done."""
+
+
+class NotASandbox(Unreachable):
+    """Something else answers at the sandbox's URL."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A field of a form; a file where it has a name."""
@@ -109,7 +117,7 @@ class Client:
         try:
             return json.loads(data) if data else None
         except ValueError:
-            raise Unreachable(f"The server at {self._root} is not a sandbox.") from None
+            raise NotASandbox(f"The server at {self._root} is not a sandbox.") from None
 
     def pages(self, path: str, query: str) -> Iterator[Any]:
         """Yield the objects of a list, page by page."""
@@ -146,7 +154,7 @@ class Client:
                 response = connection.getresponse()
                 return response.status, response.reason, response.read()
         except TimeoutError:
-            raise Unreachable(f"{self._root} did not answer within {timeout:g} s.") from None
+            raise NoAnswer(f"{self._root} did not answer within {timeout:g} s.") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             raise Unreachable(

@@ -15,6 +15,7 @@ class StartError(SystemExit):
     """A process cannot start: it ends with exit code 1 and prints the reason."""
 
     def __init__(self, reason: object) -> None:
+        self.reason = str(reason)
         super().__init__(f"Error: {reason}")
 
 

@@ -41,7 +41,7 @@ def refuse_nul(get_response: GetResponse) -> GetResponse:
     def middleware(request: HttpRequest) -> HttpResponse:
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             if is_api(request):
-                return envelope(400, "VAL_001", _NUL)
+                return envelope(request, 400, "VAL_001", _NUL)
             return pages.error(request, 400, _NUL)
         return get_response(request)
 
@@ -142,7 +142,7 @@ def answer_questions(get_response: GetResponse) -> GetResponse:
         if is_api(request):
             user = _key_user(request)
             if user is None:
-                return _unauthorized()
+                return _unauthorized(request)
             submit = SUBMIT.search(request.path_info)
             is_pending = (
                 submit is not None
@@ -172,16 +172,16 @@ def _key_user(request: HttpRequest) -> User | None:
     return found[0] if found else None
 
 
-def _unauthorized() -> HttpResponse:
+def _unauthorized(request: HttpRequest) -> HttpResponse:
     code, [text] = UNAUTHORIZED
-    response = envelope(401, code, text)
+    response = envelope(request, 401, code, text)
     response["WWW-Authenticate"] = SCHEME
     return response
 
 
 def _too_large(request: HttpRequest, text: str) -> HttpResponse:
     if is_api(request):
-        return envelope(413, "REQ_413", text)
+        return envelope(request, 413, "REQ_413", text)
     return pages.error(request, 413, text)
 
 

@@ -68,7 +68,7 @@ if settings.SANDBOX:
 
 def _error(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
     if is_api(request):
-        return envelope(status, code, message)
+        return envelope(request, status, code, message)
     return pages.error(request, status, message)
 
 
@@ -88,7 +88,7 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return 404 for an unknown path."""
     if is_api(request):
-        return envelope(404, "NFND_000", "Unknown path.")
+        return envelope(request, 404, "NFND_000", "Unknown path.")
     return layout.not_found(request)
 
 

@@ -114,8 +114,8 @@ class Missing(Refused):
 
     status = 404
 
-    def __init__(self, what: str) -> None:
-        super().__init__("NFND_000", f"Object `{what}` not found.")
+    def __init__(self, what: str, more: str = "") -> None:
+        super().__init__("NFND_000", f"Object `{what}` not found.{more}")
 
 
 class Conflict(Refused):

@@ -27,7 +27,8 @@ def find(checks: Iterable[Check], check_id: str) -> Check:
     by_id = {check.id: check for check in checks}
     if check_id in by_id:
         return by_id[check_id]
-    similar = difflib.get_close_matches(check_id, by_id, n=3)
+    names = [*by_id, *{check.group for check in by_id.values()}]
+    similar = difflib.get_close_matches(check_id, names, n=3)
     hint = f"Similar: {', '.join(similar)}." if similar else "--list shows all checks."
     raise UnknownCheck(f"There is no check {check_id[:80]!r}. {hint}")
 

@@ -1,4 +1,7 @@
-"""Every error of the API in Connect's envelope: `{"error_code", "errors"[, "params"]}`."""
+"""Every error of the API in Connect's envelope: `{"error_code", "errors"[, "params"]}`.
+
+Errors of `/sandbox/…` also have `hint` and `retryable`: see `sandbox.error_codes`.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from requests_queue import operations
 from requests_queue.api import fast_json
 from requests_queue.db import database_errors
 from requests_queue.errors import Refused, field_errors
+from sandbox import error_codes
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +36,14 @@ UNAUTHORIZED = ("AUTH_001", ["API request is unauthorized."])
 def handle(error: Exception, context: dict[str, Any]) -> Response:
     """Return the envelope of an exception (DRF's EXCEPTION_HANDLER)."""
     status, code, errors, params = describe(error)
-    body: dict[str, Any] = {"error_code": code, "errors": errors}
+    request = context.get("request")
+    body = error_codes.envelope(request.path_info if request else "", code, errors)
     if params:
         body["params"] = params
     headers = {"WWW-Authenticate": "ApiKey"} if status == 401 else {}
     response = Response(body, status=status, headers=headers)
     if database_errors.unavailable(error):
-        _log_unavailable(context.get("request"), response, error)
+        _log_unavailable(request, response, error)
     return response
 
 
@@ -51,7 +56,7 @@ def unavailable(request: HttpRequest, error: BaseException) -> HttpResponse | No
     if not sentence:
         return None
     if is_api(request):
-        response = envelope(503, UNAVAILABLE, sentence)
+        response = envelope(request, 503, UNAVAILABLE, sentence)
     else:
         response = pages.error(request, 503, sentence)
     _log_unavailable(request, response, error)
@@ -109,9 +114,9 @@ def _rql(error: RQLFilterError) -> str:
     return f"{message} ({', '.join(parts)})" if parts else message
 
 
-def envelope(status: int, code: str, message: str) -> HttpResponse:
-    """Return an error in Connect's envelope, outside of DRF's views."""
-    body = fast_json.encode({"error_code": code, "errors": [message]})
+def envelope(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
+    """Return an error of an API in its envelope, outside of DRF's views."""
+    body = fast_json.encode(error_codes.envelope(request.path_info, code, [message]))
     return HttpResponse(body, status=status, content_type="application/json")
 
 

@@ -9,6 +9,7 @@ import click
 
 from connect_sim.cli import django_commands, options, output, processes, running
 from requests_queue.catalog.modules import MODULES
+from requests_queue.suggestions import did_you_mean
 
 
 @click.command(cls=options.Command, example="connect-sim env --as distributor")
@@ -39,14 +40,17 @@ def env(party: str, as_json: bool) -> None:
 @click.command("open", cls=options.Command, example="connect-sim open vendor")
 @click.argument("user", required=False)
 @click.option("--print", "only_print", is_flag=True, help="Print the link, and start no browser.")
+@options.as_json
 @options.data_dir
-def open_(user: str | None, only_print: bool) -> None:
+def open_(user: str | None, only_print: bool, as_json: bool) -> None:
     """Open the portal in a browser, signed in as USER; by default the first administrator.
 
-    Without a browser, the link is printed. It works once.
+    Without a browser, the link is printed, and with --json it is only printed. It works once.
     """
     link = _run_management("signin", *([user] if user else [])).strip()
-    if only_print or not webbrowser.open(link):
+    if as_json:
+        output.print_json({"url": link})
+    elif only_print or not webbrowser.open(link):
         click.echo(link)
     else:
         output.line(f"Opened {link.partition('/sign-in/')[0]} in your browser.")
@@ -67,7 +71,8 @@ def _parse_modules(
     names = [name.strip() for value in values for name in value.split(",")]
     for name in names:
         if name.lower() not in by_lower:
-            raise click.BadParameter(f"{name!r} is not one of {', '.join(MODULES)}.")
+            text = f"{name!r} is not one of {', '.join(MODULES)}.{did_you_mean(name, MODULES)}"
+            raise click.BadParameter(text)
     return [by_lower[name.lower()] for name in names]
 
 
@@ -78,10 +83,11 @@ def key() -> None:
 
 @key.command("list", example="connect-sim key list")
 @click.argument("account", required=False)
+@options.as_json
 @options.data_dir
-def list_(account: str | None) -> None:
+def list_(account: str | None, as_json: bool) -> None:
     """List the API keys without their secrets, of all accounts or of ACCOUNT."""
-    click.echo(_run_management("apikey", "--list", *([account] if account else [])), nl=False)
+    _apikey("--list", *([account] if account else []), as_json=as_json)
 
 
 @key.command(example="connect-sim key create VA-610-138 --name CI --modules Subscriptions,Usage")
@@ -97,21 +103,30 @@ def list_(account: str | None) -> None:
     help="The modules that it has permission for, separated by commas; may be repeated. "
     f"Default: all of {', '.join(MODULES)}.",
 )
+@options.as_json
 @options.data_dir
-def create(account: str, name: str | None, expires: str | None, modules: list[str]) -> None:
+def create(
+    account: str, name: str | None, expires: str | None, modules: list[str], as_json: bool
+) -> None:
     """Create an API key of ACCOUNT, and print it: it is shown once."""
     values = {"--name": name, "--expires": expires}
     arguments = [f"{option}={value}" for option, value in values.items() if value]
     arguments += [f"--modules={module}" for module in modules]
-    click.echo(_run_management("apikey", account, *arguments), nl=False)
+    _apikey(account, *arguments, as_json=as_json)
 
 
 @key.command(example="connect-sim key revoke SU-462-822-405")
 @click.argument("id", metavar="KEY")
+@options.as_json
 @options.data_dir
-def revoke(id: str) -> None:
+def revoke(id: str, as_json: bool) -> None:
     """Revoke an API key: calls with it are refused from now on."""
-    click.echo(_run_management("apikey", f"--revoke={id}"), nl=False)
+    _apikey(f"--revoke={id}", as_json=as_json)
+
+
+def _apikey(*arguments: str, as_json: bool) -> None:
+    """Print what the management command of this name prints."""
+    click.echo(_run_management("apikey", *arguments, *["--json"] * as_json), nl=False)
 
 
 def _run_management(name: str, *arguments: str) -> str:

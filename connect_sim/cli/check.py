@@ -11,12 +11,6 @@ import click
 from connect_sim.cli import check_options, interrupts, options, running
 
 
-class CouldNotRun(click.ClickException):
-    """An error with an exit code of its own: 1 is that of a handler that fails."""
-
-    exit_code = 2
-
-
 @click.command(cls=options.Command, example='connect-sim check --run "python handler.py"')
 @click.argument("url", required=False)
 @check_options.with_options
@@ -47,10 +41,9 @@ def check(**given: Any) -> int:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Raise errors as CouldNotRun; those of usage have the same exit code already."""
+    """Give all errors the exit code of wrong usage: 1 is that of a handler that fails."""
     try:
         yield
-    except click.UsageError:
-        raise
     except click.ClickException as error:
-        raise CouldNotRun(error.message) from None
+        error.exit_code = 2  # type: ignore[misc]
+        raise

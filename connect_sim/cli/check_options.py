@@ -49,14 +49,14 @@ _OPTIONS = (
     ),
     click.option(
         "--type",
-        type=click.Choice([EVENT, VALIDATOR, ALL]),
+        type=options.Choice([EVENT, VALIDATOR, ALL]),
         default=EVENT,
         show_default=True,
         help="What the handler serves.",
     ),
     click.option(
         "--method",
-        type=click.Choice(["POST", "GET"], case_sensitive=False),
+        type=options.Choice(["POST", "GET"], case_sensitive=False),
         default="POST",
         show_default=True,
         help="The webhook's HTTP method.",

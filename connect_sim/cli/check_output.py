@@ -27,6 +27,7 @@ from checks.outputs import (
     terminal,
 )
 from checks.outputs import progress as bars
+from connect_sim.cli.errors import CliError, Code
 
 if TYPE_CHECKING:
     from connect_sim.cli.check_requests import Request
@@ -54,7 +55,7 @@ def progress(request: Request) -> bars.Progress:
 
 
 def write(report: Report, request: Request) -> int:
-    """Print the report, write the files, and return the exit code; raises ClickException."""
+    """Print the report, write the files, and return the exit code; raises CliError."""
     report = _with_baseline(report, request)
     is_json = request.json_file == _STANDARD_OUTPUT
     terminal.write(report, sys.stderr if is_json or request.is_streamed else sys.stdout)
@@ -110,5 +111,5 @@ def _summarize(report: Report, path: Path) -> None:
         click.echo(f"Warning: {_cannot_write(path, error).message}", err=True)
 
 
-def _cannot_write(path: Path, error: OSError) -> click.ClickException:
-    return click.ClickException(f"{path} cannot be written: {error.strerror or error}.")
+def _cannot_write(path: Path, error: OSError) -> CliError:
+    return CliError(Code.CANNOT_WRITE, f"{path} cannot be written: {error.strerror or error}.")

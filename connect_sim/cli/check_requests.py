@@ -26,6 +26,7 @@ from checks.outputs.last_failed import NoFailures
 from checks.sandbox_file import NoSandbox
 from connect_sim.cli import running
 from connect_sim.cli.check_options import PROVIDER_KEY, SECRET, URL, VENDOR_KEY
+from connect_sim.cli.errors import CliError, Code
 from requests_queue import time_format
 
 _WITH_RUN = ("environment", "cwd", "path", "ready_url", "start_timeout", "jobs")
@@ -191,7 +192,7 @@ def _runnable(given: dict[str, Any]) -> str:
 
 
 def _sandbox(url: str | None) -> RunningSandbox:
-    """Return the running sandbox: that of the URL, or of sandbox.json; raises ClickException."""
+    """Return the running sandbox: that of the URL, or of sandbox.json; raises CliError."""
     keys = [os.environ.get(name, "").strip() for name in (VENDOR_KEY, PROVIDER_KEY)]
     try:
         if url:
@@ -203,7 +204,7 @@ def _sandbox(url: str | None) -> RunningSandbox:
         found = running.find()
     except NoSandbox as error:
         more = f" Or set {URL}, {VENDOR_KEY} and {PROVIDER_KEY}."
-        raise click.ClickException(f"{error}{more}") from None
+        raise CliError(Code.NO_SANDBOX, f"{error}{more}") from None
     return RunningSandbox(found.address, found.vendor_api_key, found.provider_api_key)
 
 

@@ -27,11 +27,11 @@ def fault() -> None:
 
 
 @fault.command(example="connect-sim fault add latency --webhook WH-338-310-411 ms=500 jitter=100")
-@click.argument("kind", type=click.Choice(list(KINDS)), metavar="KIND")
+@click.argument("kind", type=options.Choice(list(KINDS)), metavar="KIND")
 @click.argument("parameters", nargs=-1, metavar="[PARAMETER=VALUE]...")
 @click.option(
     "--side",
-    type=click.Choice(SIDES),
+    type=options.Choice(SIDES),
     help="Our requests to handlers, or their calls "
     "of the API. Needed without a scope if the kind has both.",
 )

@@ -39,11 +39,15 @@ def take(ttl: float, note: str, as_json: bool) -> None:
 
 @hold.command(example="connect-sim hold release HLD-4711")
 @click.argument("id")
+@options.as_json
 @options.data_dir
-def release(id: str) -> None:
+def release(id: str, as_json: bool) -> None:
     """Release a hold."""
     running.client().call("DELETE", f"/sandbox/holds/{running.segment(id)}")
-    output.line(f"Released {id}.")
+    if as_json:
+        output.print_json({"released": id})
+    else:
+        output.line(f"Released {id}.")
 
 
 @hold.command("list", example="connect-sim hold list --json")

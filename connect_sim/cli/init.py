@@ -13,13 +13,15 @@ import click
 
 from connect_sim import IS_CHECKOUT, installation
 from connect_sim.cli import options, output
+from connect_sim.cli.errors import CliError, Code
 from portal import starters
 
 
 @click.command(cls=options.Command, example="connect-sim init python my-handler")
-@click.argument("language", type=click.Choice(list(starters.LANGUAGES)))
+@click.argument("language", type=options.Choice(list(starters.LANGUAGES)))
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-def init(language: str, folder: Path) -> None:
+@options.as_json
+def init(language: str, folder: Path, as_json: bool) -> None:
     """Write a webhook handler into FOLDER, with tests and a CI file.
 
     FOLDER is created; one that exists must be empty. The handler passes `connect-sim check`.
@@ -35,9 +37,13 @@ def init(language: str, folder: Path) -> None:
         raise click.BadParameter(f"{folder} is below a file.", param_hint="FOLDER") from None
     except OSError as error:
         text = f"{error.filename or folder} cannot be written: {error.strerror}."
-        raise click.ClickException(text) from None
+        raise CliError(Code.CANNOT_WRITE, text) from None
+    commands = list(_next_commands(starters.LANGUAGES[language], folder))
+    if as_json:
+        output.print_json({"folder": str(folder), "next": commands})
+        return
     output.line(f"Created {folder}. README.md says more. Next:")
-    for command in _next_commands(starters.LANGUAGES[language], folder):
+    for command in commands:
         output.line(command, indent=2)
 
 

@@ -58,7 +58,7 @@ def deliveries() -> None:
 
 
 @deliveries.command("list", example="connect-sim deliveries list --webhook WH-338-310-411")
-@click.option("--state", type=click.Choice(STATES), help="Only deliveries in this state.")
+@click.option("--state", type=options.Choice(STATES), help="Only deliveries in this state.")
 @_filters
 def list_(as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
@@ -161,7 +161,7 @@ def _cut(text: str | None) -> str:
 @click.option(
     "--kind",
     multiple=True,
-    type=click.Choice(KINDS),
+    type=options.Choice(KINDS),
     help="Only this kind; may be repeated.",
 )
 @click.option("--limit", type=click.IntRange(1), help="How many entries at most.")

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
+from connect_sim.cli.errors import UnknownCommand
 from requests_queue import time_format
+from requests_queue.suggestions import did_you_mean
 
 _DATA_DIR = "connect_sim.data_dir"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,6 +26,14 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example."""
         _write_example(self.example, formatter)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; its errors of usage name it."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
 
 class Group(click.Group):
@@ -48,6 +58,10 @@ class Group(click.Group):
         """Return the command; options without a command are those of the default."""
         if self.default and args[0].startswith("-") and not ctx.resilient_parsing:
             args = [self.default, *args]
+        known = self.list_commands(ctx)
+        if args[0] not in known and args[0][:1] != "-" and not ctx.resilient_parsing:
+            text = f"No such command {args[0]!r}.{did_you_mean(args[0], known)}"
+            raise UnknownCommand(text, ctx)
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -80,6 +94,14 @@ def given_data_dir() -> Path | None:
     """Return the value of --data-dir."""
     path: Path | None = click.get_current_context().meta.get(_DATA_DIR)
     return path
+
+
+class Choice(click.Choice[str]):
+    """One of some words; an error names the nearest one."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return the sentence about an unknown word."""
+        return super().get_invalid_choice_message(value, ctx) + did_you_mean(value, self.choices)
 
 
 class Duration(click.ParamType[str]):
@@ -133,7 +155,7 @@ def party(text: str) -> Callable[[F], F]:
     return click.option(
         "--as",
         "party",
-        type=click.Choice(["vendor", "distributor"]),
+        type=Choice(["vendor", "distributor"]),
         default="vendor",
         show_default=True,
         help=text,

@@ -13,6 +13,7 @@ import click
 
 from checks.client import Client, Part
 from connect_sim.cli import options, output, running
+from connect_sim.cli.errors import CliError, Code
 
 # The folder of pictures beside a workbook, as connect-cli has it.
 _MEDIA = "media"
@@ -83,7 +84,8 @@ def export(id: str, file: Path | None, as_json: bool) -> None:
         written = list(_unpack(packed, file))
     except OSError as error:
         name = error.filename or file
-        raise click.ClickException(f"{name} cannot be written: {error.strerror}.") from None
+        text = f"{name} cannot be written: {error.strerror}."
+        raise CliError(Code.CANNOT_WRITE, text) from None
     if as_json:
         output.print_json({"file": str(file), "pictures": [str(path) for path in written]})
         return

@@ -1,4 +1,4 @@
-"""The commands of `connect-sim`, its errors in one line, and its exit codes."""
+"""The commands of `connect-sim`, and how the program runs and ends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 
 import click
 
-from checks.client import ApiError, Unreachable
+from checks.client import ApiError
 from checks.sandbox_file import NoSandbox
 from connect_sim import __version__
-from connect_sim.cli import options, output
+from connect_sim.cli import errors, options
+from connect_sim.cli.errors import NAME
+from connect_sim.installation import StartError
 
-NAME = "connect-sim"
-# 1: an expectation that is not met, or a request that the sandbox refused.
-REFUSED, USAGE, UNREACHABLE = 1, 2, 3
 _INTERRUPTED = 130
 
 # Where each command is defined, with its summary, so that a call imports one module.
@@ -70,7 +69,8 @@ class Program(options.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command; name `manage` for Django's."""
         if args[0] in _MANAGEMENT and not ctx.resilient_parsing:
-            ctx.fail(f"No such command {args[0]!r}. Use: {NAME} manage {args[0]}.")
+            text = f"No such command {args[0]!r}. Use: {NAME} manage {args[0]}."
+            raise errors.UnknownCommand(text, ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -106,10 +106,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    stdout = sys.stdout
+    arguments = sys.argv[1:] if arguments is None else arguments
+    as_json, stdout = errors.wants_json(arguments), sys.stdout
     try:
         try:
             result: Any = program.main(arguments, prog_name=NAME, standalone_mode=False)
+        except StartError as error:
+            if as_json:
+                return errors.report(error, as_json=True)
+            raise
         except SystemExit:
             # So click ends a program whose output nobody reads: it has replaced the stream.
             if sys.stdout is not stdout:
@@ -119,25 +124,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        return USAGE
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else NAME
-        return _fail(f"{_joined(error)} See `{path} --help`.", USAGE)
-    except click.ClickException as error:
-        return _fail(_joined(error), error.exit_code)
-    except (NoSandbox, Unreachable) as error:
-        return _fail(str(error), UNREACHABLE)
-    except ApiError as error:
-        return _fail(str(error), REFUSED)
+        return errors.USAGE
     except click.Abort:
         return _INTERRUPTED
-
-
-def _joined(error: click.ClickException) -> str:
-    """Return a text of ours, which may have several lines, on one line."""
-    return " ".join(error.format_message().split())
-
-
-def _fail(message: str, code: int) -> int:
-    click.echo(f"Error: {output.one_line(message)}", err=True)
-    return code
+    except (click.ClickException, NoSandbox, ApiError) as error:
+        return errors.report(error, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if as_json:
+            return errors.report(error, as_json=True)
+        raise

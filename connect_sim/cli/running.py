@@ -17,6 +17,7 @@ from checks.client import ApiError, Client
 from checks.sandbox_file import NoSandbox, Sandbox
 from connect_sim import installation
 from connect_sim.cli import options
+from connect_sim.cli.errors import CliError, Code, InvalidValue
 
 _LINE = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=(.*)$")
 
@@ -36,7 +37,7 @@ def find() -> Sandbox:
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Raise UsageError where the sandbox refuses what a command has been given (400)."""
+    """Raise InvalidValue where the sandbox refuses what a command has been given (400)."""
     try:
         yield
     except ApiError as error:
@@ -45,7 +46,7 @@ def usage_errors() -> Iterator[None]:
         texts = error.content.get("errors") or [str(error)]
         # The path of a single condition, which the command makes of its arguments.
         texts = [re.sub(r"^until\.[a-z_]+(\.[a-z_]+)?: ", "", text) for text in texts]
-        raise click.UsageError(" ".join(texts)) from None
+        raise InvalidValue(" ".join(texts)) from None
 
 
 def find_if_running() -> Sandbox | None:
@@ -57,10 +58,11 @@ def find_if_running() -> Sandbox | None:
 
 
 def refuse_server() -> None:
-    """Raise ClickException if the settings are those of a server."""
+    """Raise CliError if the settings are those of a server."""
     if variable("SIM_PROFILE") == "server":
         name = click.get_current_context().command_path
-        raise click.ClickException(f"`{name}` needs a sandbox, but SIM_PROFILE is server.")
+        text = f"`{name}` needs a sandbox, but SIM_PROFILE is server."
+        raise CliError(Code.SERVER_PROFILE, text)
 
 
 def data_dir() -> Path:

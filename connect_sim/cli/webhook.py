@@ -50,7 +50,7 @@ def webhook() -> None:
     show_default=True,
     help="`event`, or the type of a validator: validator, inquiring_validator, ….",
 )
-@click.option("--method", type=click.Choice(["POST", "GET"]), default="POST", show_default=True)
+@click.option("--method", type=options.Choice(["POST", "GET"]), default="POST", show_default=True)
 @click.option(
     "--secret-file",
     type=click.File(),
@@ -137,13 +137,14 @@ def show(id: str, party: str, with_secret: bool, as_json: bool) -> None:
 
 
 @webhook.command(example="connect-sim webhook trigger WH-310-447-962")
-@click.argument("id", metavar="WEBHOOK")
-@_account
-@options.data_dir
-def trigger(id: str, party: str) -> None:
+@_about_one
+def trigger(id: str, party: str, as_json: bool) -> None:
     """Trigger now: call the handler at once, whatever the backoff."""
     running.client(party).call("POST", f"{_path(id)}/trigger")
-    output.line(f"{id} triggered")
+    if as_json:
+        output.print_json({"triggered": id})
+    else:
+        output.line(f"{id} triggered")
 
 
 @webhook.command(example="connect-sim webhook enable WH-310-447-962")
@@ -174,13 +175,14 @@ def recover(id: str, party: str, as_json: bool) -> None:
 
 
 @webhook.command(example="connect-sim webhook delete WH-310-447-962")
-@click.argument("id", metavar="WEBHOOK")
-@_account
-@options.data_dir
-def delete(id: str, party: str) -> None:
+@_about_one
+def delete(id: str, party: str, as_json: bool) -> None:
     """Delete a webhook, with its deliveries."""
     running.client(party).call("DELETE", _path(id))
-    output.line(f"{id} deleted")
+    if as_json:
+        output.print_json({"deleted": id})
+    else:
+        output.line(f"{id} deleted")
 
 
 def _read(file: TextIO) -> str:

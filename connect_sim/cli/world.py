@@ -15,6 +15,7 @@ import click
 from checks.client import ApiError, Client, Part
 from checks.sandbox_file import NoSandbox
 from connect_sim.cli import options, output, running
+from connect_sim.cli.errors import CliError, Code
 
 # Seconds; a reset waits for handlers first.
 _TIMEOUT = 660
@@ -115,7 +116,8 @@ def export(name: str, file: Path, with_secrets: bool, as_json: bool) -> None:
     try:
         _write(file, content)
     except OSError as error:
-        raise click.ClickException(f"{file} cannot be written: {error.strerror}.") from None
+        text = f"{file} cannot be written: {error.strerror}."
+        raise CliError(Code.CANNOT_WRITE, text) from None
     if as_json:
         output.print_json({"file": str(file), "bytes": len(content)})
     else:
@@ -216,11 +218,15 @@ def diff(first: str, second: str, as_json: bool) -> None:
 
 @snapshot.command(example="connect-sim snapshot delete before-upgrade")
 @click.argument("name", shell_complete=_complete_name)
+@options.as_json
 @options.data_dir
-def delete(name: str) -> None:
+def delete(name: str, as_json: bool) -> None:
     """Delete a snapshot."""
     running.client().call("DELETE", f"/sandbox/snapshots/{running.segment(name)}")
-    output.line(f"Deleted {name}.")
+    if as_json:
+        output.print_json({"deleted": name})
+    else:
+        output.line(f"Deleted {name}.")
 
 
 def _differences(content: dict[str, Any]) -> Iterator[str]:

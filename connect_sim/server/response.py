@@ -11,6 +11,7 @@ from django.conf import settings
 
 from connect_sim.server.paths import is_api
 from requests_queue.api import fast_json
+from sandbox import error_codes
 
 logger = logging.getLogger(__name__)
 
@@ -94,9 +95,9 @@ def error(path: str, status: int, code: str, text: str) -> Response:
 
 
 def error_parts(path: str, code: str, text: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Return headers and body of an error: Connect's envelope for an API, or plain text."""
+    """Return headers and body of an error: the envelope of an API, or plain text."""
     if not is_api(path):
         return [(b"content-type", b"text/plain; charset=utf-8")], text.encode()
     version = settings.SIM_CONNECT_VERSION.encode()
     headers = [(b"content-type", b"application/json"), (b"connect-version", version)]
-    return headers, fast_json.encode({"error_code": code, "errors": [text]})
+    return headers, fast_json.encode(error_codes.envelope(path, code, [text]))

@@ -11,6 +11,7 @@ from requests_queue.catalog.writes import products
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden, Invalid
 from requests_queue.queues import base, transitions
+from requests_queue.suggestions import did_you_mean
 
 
 @transitions.atomic()
@@ -26,13 +27,15 @@ def make(
     """
     queue = base.find_queue(name)
     if queue is None or queue.sample is None:
-        known = ", ".join(q.object_class for q in base.registered() if q.sample)
-        raise Invalid("queue", f"There is no queue {name}; there are {known}.")
+        known = [q.object_class for q in base.registered() if q.sample]
+        text = f"There is no queue {name}; there are {', '.join(known)}."
+        names = [q.model._meta.app_label for q in base.registered() if q.sample]
+        raise Invalid("queue", text + did_you_mean(name, [*known, *names]))
     sample = queue.draft_sample if draft else queue.sample
     if sample is None:
-        known = " and ".join(q.object_class for q in base.registered() if q.draft_sample)
+        drafts = " and ".join(q.object_class for q in base.registered() if q.draft_sample)
         raise Invalid(
-            "draft", f"A {queue.object_class} is never validated as a draft; {known} are."
+            "draft", f"A {queue.object_class} is never validated as a draft; {drafts} are."
         )
     product: Product | None = None
     if product_id:

@@ -15,6 +15,7 @@ from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Forbidden, Invalid, Missing
 from requests_queue.queues import base, samples, sampling, transitions, validation
+from requests_queue.suggestions import did_you_mean
 from sandbox.api.schema import Operation, Operations
 
 QUEUE_OBJECT = Part(
@@ -93,8 +94,8 @@ class MovesView(APIView):
         user = cast(User, request.user)
         queue, row = _get_object(pk, user)
         if name not in queue.by_name:
-            available = ", ".join(queue.by_name)
-            raise Invalid("action", f"Unknown action {name}. Available: {available}.")
+            text = f"Unknown action {name}. Available: {', '.join(queue.by_name)}."
+            raise Invalid("action", text + did_you_mean(name, queue.by_name))
         data, target = values.get("data", {}), validation.find(queue.object_class)
         if name == "pend" and target is not None and target.params_of(data) is not None:
             # Answers are the customer's, for whom the distributor acts.

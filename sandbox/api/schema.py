@@ -44,6 +44,7 @@ from requests_queue.api.fields import Input, Integer, List, Number, String, Valu
 from requests_queue.api.openapi import Components, OperationSchema
 from requests_queue.api.schema import Form, Json
 from requests_queue.errors import FieldError, Invalid, field_errors
+from requests_queue.suggestions import did_you_mean
 from sandbox.timeline import timeline
 
 _EXAMPLE = "A duration is required, for example 5m or PT5M."
@@ -138,7 +139,7 @@ class NumberText(Integer):
 class Word(String):
     """One of some words."""
 
-    default_error_messages = {"unknown": "Unknown value {value!r}. Available: {words}."}
+    default_error_messages = {"unknown": "Unknown value {value!r}. Available: {words}.{nearest}"}
 
     def __init__(self, words: Iterable[str], **kwargs: Any) -> None:
         super().__init__(**{"allow_blank": False} | kwargs)
@@ -149,7 +150,8 @@ class Word(String):
         """Return the word; raises ValidationError."""
         value = super().to_internal_value(data)
         if value not in self.words:
-            self.fail("unknown", value=value[:40], words=", ".join(self.words))
+            nearest = did_you_mean(value, self.words)
+            self.fail("unknown", value=value[:40], words=", ".join(self.words), nearest=nearest)
         return value
 
 
@@ -160,8 +162,11 @@ class Exact(Input):
         """Return the values; raises ValidationError."""
         if isinstance(data, Mapping):
             text = f"Unknown key. Available: {', '.join(self.fields) or 'none'}."
-            if unknown := {str(name)[:40]: text for name in data if name not in self.fields}:
-                raise ValidationError(unknown)
+            unknown = [str(name) for name in data if name not in self.fields]
+            if unknown:
+                raise ValidationError(
+                    {name[:40]: text + did_you_mean(name, self.fields) for name in unknown}
+                )
         return super().to_internal_value(data)
 
 
@@ -176,6 +181,7 @@ class Query(Input):
         for name, texts in params.lists():
             if name not in fields:
                 text = f"Unknown parameter. Available: {', '.join(fields)}."
+                text += did_you_mean(name, fields)
                 errors.append(FieldError(name[:40], text))
             elif not isinstance(fields[name], List) and len(texts) > 1:
                 errors.append(FieldError(name, "Must be given once."))
@@ -245,10 +251,12 @@ class Operation:
 
 
 class Error(TypedDict):
-    """An error, in the form of Connect's API."""
+    """An error, in the form of Connect's API; `retryable` if the same request may succeed later."""
 
     error_code: str
     errors: list[str]
+    hint: str
+    retryable: bool
 
 
 class SandboxSchema(OperationSchema):

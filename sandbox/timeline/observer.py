@@ -29,6 +29,7 @@ from django.http import HttpRequest, HttpResponse
 
 from requests_queue.api import fast_json
 from requests_queue.errors import Refused
+from sandbox import error_codes
 from webhooks.delivery import wakeup
 
 logger = logging.getLogger(__name__)
@@ -210,7 +211,8 @@ def json_result(status: int, body: Any) -> Result:
 
 def refusal(error: Refused) -> Result:
     """Return the response of an error."""
-    return json_result(error.status, {"error_code": error.code, "errors": error.messages})
+    body = {"error_code": error.code, "errors": error.messages, **error_codes.advice(error.code)}
+    return json_result(error.status, body)
 
 
 UNAVAILABLE = refusal(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from requests_queue.suggestions import did_you_mean
 from sandbox.waits.condition_kinds import (
     All,
     Any_,
@@ -84,7 +85,7 @@ class _Parser:
         [(name, value)] = data.items()
         if name not in _PARSERS:
             text = f"Unknown condition {str(name)[:40]!r}. Available: {', '.join(_PARSERS)}."
-            raise BadCondition(path, text)
+            raise BadCondition(path, text + did_you_mean(name, _PARSERS))
         return _PARSERS[name](self, name, value, f"{path}.{name}")
 
     def attempted(self, name: str, value: Any, path: str) -> Condition:
@@ -119,7 +120,7 @@ class _Parser:
         if status not in kind.statuses:
             available = ", ".join(kind.statuses)
             text = f"Unknown status {status!r} of {pk}. Available: {available}."
-            raise BadCondition(f"{path}.is", text)
+            raise BadCondition(f"{path}.is", text + did_you_mean(status, kind.statuses))
         return Status(pk, status, kind)
 
     def idle(self, name: str, value: Any, path: str) -> Condition:
@@ -169,7 +170,7 @@ def _values(value: Any, path: str, names: Sequence[str]) -> Mapping[str, Any]:
     for name in value:
         if name not in names:
             text = f"Unknown key {str(name)[:40]!r}. Available: {', '.join(names)}."
-            raise BadCondition(path, text)
+            raise BadCondition(path, text + did_you_mean(name, names))
     return {name: each for name, each in value.items() if each is not None}
 
 

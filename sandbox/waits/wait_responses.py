@@ -19,6 +19,7 @@ from requests_queue.api.resources import Field, Part
 from requests_queue.catalog.models import Asset
 from requests_queue.queues import base
 from requests_queue.time_format import format_span
+from sandbox import error_codes
 from sandbox.clock import settling
 from sandbox.clock.settling import UNSETTLED
 from sandbox.models import TimelineEntry
@@ -160,6 +161,8 @@ UNSATISFIED = Part(
     {
         "error_code": str,
         "errors": list[str],
+        "hint": str,
+        "retryable": bool,
         "stopped_because": Literal["timeout", "within", "idle", "impossible", "reset"],
         **_ENDED,
         "waiting_for": list[str],
@@ -202,6 +205,8 @@ def unsatisfied(wait: Wait, state: Present, now: datetime, reason: str) -> Resul
             f"{_REASONS[reason].format(_span(wait, reason))}: {'; '.join(texts)}.",
             *(f"{text[0].upper()}{text[1:]}." for text in reasons),
         ],
+        **error_codes.advice("WAIT_001"),
+        "retryable": reason == "timeout",
         "stopped_because": reason,
         "now": timeline.format_time(now),
         "cursor": str(wait.position),

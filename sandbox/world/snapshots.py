@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from requests_queue.db.encryption import EncryptedJSONField, EncryptedTextField
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.models import Clock
 from requests_queue.redaction import MASK
+from requests_queue.suggestions import did_you_mean
 from sandbox.models import TimelineEntry
 from sandbox.timeline import timeline
 from sandbox.timeline.call_storage import without_passwords
@@ -91,7 +92,11 @@ def delete(name: str) -> None:
     check_name(name, new=True)
     with file_errors():
         if not tables.in_own_thread(lambda: snapshot_storage.current().delete(name)):
-            raise Missing(name)
+            raise _missing(name, all_snapshots())
+
+
+def _missing(name: str, others: Iterable[Snapshot]) -> Missing:
+    return Missing(name, did_you_mean(name, (each.name for each in others)))
 
 
 def is_usable(snapshot: Snapshot) -> bool:
@@ -103,7 +108,7 @@ def usable(name: str) -> Snapshot:
     """Return a snapshot; raises Missing, Damaged, Conflict (saved by another version)."""
     snapshot = snapshot_storage.current().get(name)
     if snapshot is None:
-        raise Missing(name)
+        raise _missing(name, snapshot_storage.current().all())
     if not snapshot.version:
         raise Damaged(name)
     if not is_usable(snapshot):

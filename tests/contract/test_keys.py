@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -191,6 +192,12 @@ def test_command_gives_a_key_modules_and_lists_them(catalog: make.Catalog) -> No
     assert [line.partition("  modules ")[2].partition("  ")[0] for line in lines] == [
         "all", "Account, Usage",
     ]  # fmt: skip
+    [_, row] = json.loads(command("--list", "--json"))
+    assert row["modules"] == ["Account", "Usage"] and row["expires"] is None
+    assert row["id"] == key.partition(":")[0] and key.partition(":")[2] not in str(row)
+    assert json.loads(command("--revoke", row["id"], "--json")) == {"revoked": row["id"]}
+    created = json.loads(command(catalog.vendor.pk, "--json"))
+    assert reads(created["key"].removeprefix("ApiKey ")) == 200
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import datetime
 from typing import Any
@@ -39,6 +40,7 @@ class Command(BaseCommand):
             metavar="MODULE",
             help="a module that the key has permission for; may be repeated; default: all",
         )
+        parser.add_argument("--json", action="store_true", help="print JSON")
         others = parser.add_mutually_exclusive_group()
         others.add_argument("--list", action="store_true", help="list keys, of all accounts or one")
         others.add_argument("--revoke", metavar="SU-ddd-ddd-ddd", help="revoke a key")
@@ -47,9 +49,10 @@ class Command(BaseCommand):
         """Print the key, or the list."""
         account = self._account(options["account"])
         if options["list"]:
-            self._list(account)
+            self._list(account, as_json=options["json"])
         elif options["revoke"]:
             self._revoke(options["revoke"], account)
+            self._print({"revoked": options["revoke"]}, f"Revoked {options['revoke']}.", options)
         else:
             self._create(account, options)
 
@@ -75,12 +78,21 @@ class Command(BaseCommand):
                 key, _ = keys.create(account, name, description, expires, modules or (ALL,))
         except Refused as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"ApiKey {key.removeprefix('ApiKey ')}")
+        text = f"ApiKey {key.removeprefix('ApiKey ')}"
+        self._print({"key": text}, text, options)
 
-    def _list(self, account: Account | None) -> None:
+    def _print(self, content: dict[str, str], text: str, options: dict[str, Any]) -> None:
+        self.stdout.write(json.dumps(content) if options["json"] else text)
+
+    def _list(self, account: Account | None, *, as_json: bool) -> None:
         rows = ApiToken.objects.select_related("user").order_by("user__account", "pk")
         now = timezone.now()
-        for token in rows if account is None else rows.filter(user__account=account):
+        if account is not None:
+            rows = rows.filter(user__account=account)
+        if as_json:
+            self.stdout.write(json.dumps([_represent(token, now) for token in rows], indent=2))
+            return
+        for token in rows:
             self.stdout.write(
                 f"{token.user.uid}  {token.user.account_id}  {token.state(now)}  "
                 f"created {_day(token.created)}  expires {_day(token.expires)}  "
@@ -91,7 +103,19 @@ class Command(BaseCommand):
     def _revoke(self, uid: str, account: Account | None) -> None:
         if not keys.revoke(uid, account):
             raise CommandError(f"There is no active key {uid}. List all with `apikey --list`.")
-        self.stdout.write(f"Revoked {uid}.")
+
+
+def _represent(token: ApiToken, now: datetime) -> dict[str, Any]:
+    """Return a key without its secret; moments in ISO 8601, null for never."""
+    moments = {name: getattr(token, name) for name in ("created", "expires", "last_used")}
+    return {
+        "id": token.user.uid,
+        "account": token.user.account_id,
+        "name": token.name,
+        "state": token.state(now),
+        **{name: value and value.isoformat() for name, value in moments.items()},
+        "modules": list(token.modules),
+    }
 
 
 def _day(value: datetime | None) -> str:

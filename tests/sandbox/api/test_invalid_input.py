@@ -143,6 +143,7 @@ def test_invalid_body_is_refused_and_changes_nothing(
     response = who.post(f"/sandbox/{path}", body)
     assert (response.status, response.json["error_code"]) == (400, "VAL_001"), response
     assert response.json["errors"][0].startswith(f"{field}: ")
+    assert response.json["hint"] and response.json["retryable"] is False
     assert not any(m._default_manager.exists() for m in (Fault, Hold, Lease, TimelineEntry))
     assert moves.clock_state()[1:] == before[1:]
 
@@ -188,3 +189,32 @@ def test_invalid_query_is_refused(who: Caller, path: str) -> None:
         response = who.get(f"/sandbox/{path}?{query}")
         assert (response.status, response.json["error_code"]) == (400, "VAL_001"), query
         assert response.json["errors"][0].startswith(query.partition("=")[0])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "nearest"),
+    [
+        ("post", "faults", {"kind": "latencyy"}, "latency"),
+        ("post", "faults", {"kind": "abort", "side": "api", "probabilty": 1}, "probability"),
+        ("post", "queue/samples", {"queue": "fulfilment"}, "fulfillment"),
+        ("post", "queue/samples", {"queue": "tier_confg"}, "tier_config"),
+        ("post", "wait", {"until": {"idel": True}}, "idle"),
+        ("get", "timeline?knd=attempt", None, "kind"),
+    ],
+)
+def test_unknown_word_gets_the_nearest_known_one(
+    who: Caller, method: str, path: str, body: Any, nearest: str
+) -> None:
+    arguments = [] if body is None else [body]
+    response = getattr(who, method)(f"/sandbox/{path}", *arguments)
+    assert response.status == 400
+    assert response.json["errors"][0].endswith(f"Did you mean {nearest}?"), response.json
+
+
+def test_errors_beside_the_views_have_advice_too(who: Caller) -> None:
+    """Those of unknown paths and of methods; errors of Connect's API have none."""
+    for path, status in (("/sandbox/nothing", 404), ("/sandbox/queue/samples", 405)):
+        response = who.get(path)
+        assert response.status == status
+        assert set(response.json) == {"error_code", "errors", "hint", "retryable"}
+    assert set(who.get("/nothing").json) == {"error_code", "errors"}

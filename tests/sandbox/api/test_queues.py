@@ -211,7 +211,7 @@ def test_invalid_input_is_refused(
 ) -> None:
     response = vendor.post(f"/sandbox/queue/{path}", body)
     assert response.status == status, response.json
-    assert set(response.json) >= {"error_code", "errors"}
+    assert set(response.json) >= {"error_code", "errors", "hint", "retryable"}
 
 
 def test_action_on_another_partys_object_is_not_found(other: Catalog) -> None:

@@ -220,7 +220,8 @@ def test_row_of_a_process_that_was_killed_is_not_shown(client: Caller, arm: Arm)
          "timeout: Ensure this value is between 0 and 600 seconds."),
         ("POST", "/release", {"count": 0}, "count: Ensure this value is between 1 and 10000."),
         ("POST", "/release", {"count": "1"}, "count: A valid integer is required."),
-        ("POST", "/release", {"cuont": 1}, "cuont: Unknown key. Available: count."),
+        ("POST", "/release", {"cuont": 1},
+         "cuont: Unknown key. Available: count. Did you mean count?"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused(

@@ -33,6 +33,11 @@ def test_life_of_a_snapshot(saved: Rows, vendor: Caller) -> None:
     assert vendor.post("/sandbox/snapshots", {"name": "a.b-c_1", "replace": True}).status == 201
     assert [each["name"] for each in ok(vendor.get("/sandbox/snapshots"))] == ["a.b-c_1", "seed"]
     assert vendor.post("/sandbox/snapshots/a.b-c_1/restore").status == 200
+    for response in (
+        vendor.delete("/sandbox/snapshots/a.b-c"),
+        vendor.get("/sandbox/snapshots/a.b-c/diff/now"),
+    ):
+        refused(response, 404, "Object `a.b-c` not found. Did you mean a.b-c_1?")
     assert vendor.delete("/sandbox/snapshots/a.b-c_1").status == 204
     assert vendor.delete("/sandbox/snapshots/a.b-c_1").status == 404
     assert vendor.post("/sandbox/snapshots/a.b-c_1/restore").status == 404

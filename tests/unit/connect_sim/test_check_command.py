@@ -128,6 +128,8 @@ def test_bad_input_is_one_line_before_anything_starts(
         run("check", *arguments)
     assert failed.value.code == 2
     line = str(failed.value)
+    if "--json" in arguments:
+        line = f"Error: {json.loads(line)['message']}"
     assert line.startswith("Error: ") and "\n" not in line and text in line
     assert "pass@h" not in line
     assert ran == [] and {each.name for each in folder.iterdir()} == {"var", "handler.py"}

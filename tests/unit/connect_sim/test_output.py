@@ -195,7 +195,7 @@ def test_wait_that_does_not_come_true_ends_with_1(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["wait status PR-1 aproved", "deliveries --object PR-1", "deliveries list --json"]
+    "arguments", ["wait status PR-1 aproved", "deliveries --object PR-1", "deliveries list"]
 )
 def test_refusal_of_what_was_given_is_wrong_usage(server: Server, arguments: str) -> None:
     errors = ["until.status.is: Unknown status 'aproved'.", "until.any.0.idle: Wrong."]

@@ -1,0 +1,207 @@
+"""Errors of the commands: their codes, and how they are printed, as a line or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import click
+
+from checks.client import ApiError, NoAnswer, NotASandbox, Unreachable
+from checks.sandbox_file import NoSandbox
+from connect_sim.cli import output
+from connect_sim.installation import StartError
+
+NAME = "connect-sim"
+# 1: an expectation that is not met, or a request that the sandbox refused.
+REFUSED, USAGE, NO_CONNECTION = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What is true of all errors of a code: exit code, meaning, what to do."""
+
+    exit_code: int
+    meaning: str
+    hint: str
+    is_retryable: bool = False
+
+
+class Code(Enum):
+    """The codes, whose names in lower case are stable; `docs/cli.md` lists them."""
+
+    UNKNOWN_COMMAND = Details(USAGE, "there is no such command", "See `connect-sim --help`.")
+    UNKNOWN_OPTION = Details(USAGE, "the command has no such option", "See its `--help`.")
+    MISSING_ARGUMENT = Details(USAGE, "an argument or a required option is missing", "Add it.")
+    INVALID_VALUE = Details(
+        USAGE,
+        "an argument or an option has a wrong value, or names what there is not",
+        "Change it.",
+    )
+    WRONG_USAGE = Details(
+        USAGE,
+        "an option without its value, too many arguments, or some that exclude each other",
+        "See its `--help`.",
+    )
+    NO_SANDBOX = Details(
+        NO_CONNECTION,
+        "no sandbox has been started in the data folder",
+        "Start one with `connect-sim`, or name its folder by `--data-dir`.",
+    )
+    UNREACHABLE = Details(
+        NO_CONNECTION,
+        "the sandbox accepts no connection, or has closed it",
+        "See whether the sandbox is running; start it with `connect-sim`.",
+        True,
+    )
+    NO_ANSWER = Details(
+        NO_CONNECTION,
+        "the sandbox has not answered in time; the request may have been done",
+        "Look at what was done before you repeat it.",
+    )
+    NOT_A_SANDBOX = Details(
+        NO_CONNECTION,
+        "another program answers at the sandbox's address",
+        "End that program, or restart the sandbox on another port.",
+    )
+    INVALID = Details(
+        REFUSED, "the sandbox refuses the request: 400, 413, …", "Change the request."
+    )
+    UNAUTHORIZED = Details(
+        REFUSED, "the API key is not valid: 401", "Restart the sandbox: it renews its keys."
+    )
+    FORBIDDEN = Details(
+        REFUSED, "the account may not do this: 403", "Use the other party: `--as distributor`."
+    )
+    NOT_FOUND = Details(
+        REFUSED, "there is no such object: 404", "List the objects, and use an id of the list."
+    )
+    CONFLICT = Details(
+        REFUSED, "something else prevents it: 409", "Read the message, and try again afterwards."
+    )
+    BUSY = Details(
+        REFUSED, "the sandbox cannot do it now: 408, 429, 503", "Try again in a few seconds.", True
+    )
+    SANDBOX_ERROR = Details(
+        REFUSED, "an error inside the sandbox: 500, …", "Read the log of the sandbox."
+    )
+    SERVER_PROFILE = Details(
+        REFUSED, "SIM_PROFILE is server, which has no sandbox", "Set SIM_PROFILE to sandbox."
+    )
+    CANNOT_START = Details(
+        REFUSED, "settings, database or data folder cannot be used", "Do as the message says."
+    )
+    CANNOT_WRITE = Details(
+        REFUSED, "a file or a folder cannot be written", "Choose another one, or free space."
+    )
+    FAILED = Details(REFUSED, "anything else that the command cannot do", "Do as the message says.")
+    INTERNAL = Details(
+        REFUSED,
+        "an error inside the program",
+        "Run it again without `--json`, and report the traceback.",
+    )
+
+
+class CliError(click.ClickException):
+    """An error with a code; the message says what to do, unless the code's hint does."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.exit_code = code.value.exit_code  # type: ignore[misc]
+
+
+class UnknownCommand(click.UsageError):
+    """There is no command of this name."""
+
+
+class InvalidValue(click.UsageError):
+    """The sandbox refuses what the command has been given."""
+
+
+_BY_STATUS = {
+    401: Code.UNAUTHORIZED,
+    403: Code.FORBIDDEN,
+    404: Code.NOT_FOUND,
+    408: Code.BUSY,
+    409: Code.CONFLICT,
+    429: Code.BUSY,
+    503: Code.BUSY,
+}
+# The first class that an error is of.
+_BY_CLASS: tuple[tuple[type[BaseException], Code], ...] = (
+    (UnknownCommand, Code.UNKNOWN_COMMAND),
+    (click.NoSuchOption, Code.UNKNOWN_OPTION),
+    (click.MissingParameter, Code.MISSING_ARGUMENT),
+    (click.BadParameter, Code.INVALID_VALUE),
+    (InvalidValue, Code.INVALID_VALUE),
+    (click.UsageError, Code.WRONG_USAGE),
+    (click.ClickException, Code.FAILED),
+    (NoSandbox, Code.NO_SANDBOX),
+    (NoAnswer, Code.NO_ANSWER),
+    (NotASandbox, Code.NOT_A_SANDBOX),
+    (Unreachable, Code.UNREACHABLE),
+    (StartError, Code.CANNOT_START),
+)
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Return whether a command line asks for JSON; what follows `--` is another program's."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return any(each == "--json" or each.startswith("--json=") for each in own)
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Print an error to standard error, and return the exit code."""
+    code = _code(error)
+    details = code.value
+    message = _message(error)
+    hint = details.hint
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else NAME
+        hint = f"See `{path} --help`."
+    if as_json:
+        content = {
+            "code": code.name.lower(),
+            "message": message,
+            "hint": hint,
+            "retryable": details.is_retryable,
+            **(_advice(error.content) if isinstance(error, ApiError) else {}),
+        }
+        click.echo(json.dumps(content), err=True)
+    else:
+        text = f"{message} {hint}" if isinstance(error, click.UsageError) else message
+        click.echo(f"Error: {output.one_line(text)}", err=True)
+    return getattr(error, "exit_code", details.exit_code)
+
+
+def _code(error: BaseException) -> Code:
+    if isinstance(error, CliError):
+        return error.code
+    for kind, code in _BY_CLASS:
+        if isinstance(error, kind):
+            return code
+    if isinstance(error, ApiError):
+        default = Code.SANDBOX_ERROR if error.status >= 500 else Code.INVALID
+        return _BY_STATUS.get(error.status, default)
+    return Code.INTERNAL
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, click.ClickException):
+        # A text of ours, which may have several lines.
+        return " ".join(error.format_message().split())
+    if isinstance(error, StartError):
+        return error.reason
+    is_known = isinstance(error, ApiError | NoSandbox)
+    return str(error) if is_known else f"{type(error).__name__}: {error}"
+
+
+def _advice(content: Any) -> dict[str, Any]:
+    """Return what the API says of its error; the sandbox's has a hint, Connect's has not."""
+    types = {"error_code": str, "hint": str, "retryable": bool}
+    found = content if isinstance(content, dict) else {}
+    return {name: found[name] for name, kind in types.items() if type(found.get(name)) is kind}
