@@ -31,6 +31,7 @@ lint: .venv/dev.stamp
 	$(BIN)/python tools/docs_forms.py
 	$(BIN)/python tools/checks_page.py
 	$(BIN)/python tools/faults_page.py
+	$(BIN)/python tools/llms.py
 	$(BIN)/python tools/inventory.py
 	$(BIN)/python tools/nightly_tests.py --check
 	$(BIN)/python tools/private_parts.py

@@ -2,8 +2,8 @@
 
 from django.urls import include, path
 
+from sandbox.api import docs, observing, products, queue, schema, snapshot_files
 from sandbox.api import faults as faults_api
-from sandbox.api import observing, products, queue, schema, snapshot_files
 from sandbox.api import world as world_api
 from sandbox.pages import checks, faults, timeline, world
 from sandbox.pages import snapshots as snapshot_pages
@@ -40,5 +40,10 @@ api_urlpatterns = [
     *queue.urlpatterns,
     *snapshot_files.urlpatterns,
     *schema.urlpatterns,
+    *docs.urlpatterns,
 ]
-urlpatterns = [*page_urlpatterns, path("sandbox/", include(api_urlpatterns))]
+urlpatterns = [
+    *page_urlpatterns,
+    *docs.list_urlpatterns,
+    path("sandbox/", include(api_urlpatterns)),
+]

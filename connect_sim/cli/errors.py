@@ -77,7 +77,7 @@ class Code(Enum):
         REFUSED, "the account may not do this: 403", "Use the other party: `--as distributor`."
     )
     NOT_FOUND = Details(
-        REFUSED, "there is no such object: 404", "List the objects, and use an id of the list."
+        REFUSED, "there is no such object: 404; or no such text", "List what there is, and choose."
     )
     CONFLICT = Details(
         REFUSED, "something else prevents it: 409", "Read the message, and try again afterwards."

@@ -41,6 +41,7 @@ _COMMANDS = {
     "env": ("access", "Print addresses and an API key, as exports for a shell."),
     "open": ("access", "Open the portal in a browser, signed in."),
     "key": ("access", "List, create and revoke API keys."),
+    "docs": ("docs", "Print a page of the documentation, or search it."),
     "manage": ("processes", "Run one of Django's management commands."),
 }
 # Management commands that users may look for here.

@@ -86,6 +86,7 @@ ELSEWHERE = {
     "forms/{}": "for everybody with the link: tests/portal/test_inquiry_page.py",
     "forms/{}/check": "for everybody with the link: tests/portal/test_inquiry_page.py",
     "sign-in/{}/{}": "signed links: tests/e2e/test_commands.py",
+    "llms.txt": "for everybody: tests/sandbox/api/test_docs.py",
     "sign-in/": "for everybody: tests/portal/test_sign_in.py",
     "sign-out/": "for everybody: tests/portal/test_sign_in.py",
     "acting/": "for administrators: tests/portal/test_layout.py",

@@ -12,6 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from connect_sim import SERVER_PACKAGES, __version__
+from sandbox import documentation
 from tests.packaging import wheels
 from tests.processes import ROOT
 
@@ -48,6 +49,12 @@ def test_each_file_of_a_package_is_in_the_wheel(package: str, wheel: dict[str, i
     assert {name for name in found if "/_server/" not in name[len(prefix) :]} <= expected
 
 
+def test_wheel_has_the_pages_of_users(wheel: dict[str, int]) -> None:
+    pages = {f"docs/{name}.md" for name in ("README", *documentation.pages())}
+    found = {name.removeprefix("connect_sim/_server/") for name in wheel if "/_server/" in name}
+    assert {name for name in found if name.startswith("docs/")} == pages
+
+
 def test_wheel_of_the_sdist_is_the_same(tmp_path: Path, wheel: dict[str, int]) -> None:
     tree = wheels.copy_of_sdist(tmp_path / "sdist")
     wheels.build(tree, tmp_path / "dist", "-t", "wheel")
@@ -62,6 +69,7 @@ def test_sdist_has_neither_tests_nor_data() -> None:
     assert top == {
         "connect_sim",
         *SERVER_PACKAGES,
+        "docs",
         "manage.py",
         "pyproject.toml",
         "PKG-INFO",

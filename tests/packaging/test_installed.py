@@ -21,7 +21,7 @@ from tests.engines import until
 from tests.handlers import handler
 from tests.marks import nightly
 from tests.packaging import wheels
-from tests.processes import Process, Sandbox
+from tests.processes import ROOT, Process, Sandbox
 from tests.queue import spreadsheets as sheets
 
 KEY = "SU-100-200-300:vendor-key-of-the-file"
@@ -162,6 +162,10 @@ def test_init_writes_a_project(installed: Installed, tmp_path: Path) -> None:
     installed.run("connect-sim", "init", "python", str(tmp_path / "new"))
     sources = {name for name in wheels.files(FOLDER / "python") if not name.endswith(".pyc")}
     assert wheels.files(tmp_path / "new") == sources
+
+
+def test_documentation_is_in_the_wheel(installed: Installed) -> None:
+    assert installed.run("connect-sim", "docs", "cli") == (ROOT / "docs" / "cli.md").read_text()
 
 
 @pytest.mark.nightly(reason="the sandbox of the same wheel runs beside them each time")

@@ -167,11 +167,11 @@ def test_sandbox_that_is_not_found_ends_with_3(
     assert failed.value.code == 3 and "\n" not in str(failed.value)
 
 
+NOT_THIN = ("docs", "exec", "init", "manage", "sandbox")
 THIN = [
     names
     for names, command in COMMANDS.items()
-    if not isinstance(command, click.Group)
-    and names[0] not in ("init", "sandbox", "manage", "exec")
+    if not isinstance(command, click.Group) and names[0] not in NOT_THIN
 ]
 
 

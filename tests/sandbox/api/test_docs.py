@@ -1,0 +1,46 @@
+"""`/llms.txt` and `/sandbox/docs/…`: the users' pages, for anybody who can reach the sandbox."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client
+
+from sandbox.documentation import FOLDER
+
+pytestmark = pytest.mark.django_db
+
+
+def test_each_link_of_the_list_is_a_page(client: Client) -> None:
+    response = client.get("/llms.txt")
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    links = re.findall(r"\]\((/sandbox/docs/[\w-]+\.md)\)", response.content.decode())
+    assert len(links) > 25
+    for link in links:
+        page = client.get(link)
+        assert (page.status_code, page.headers["Content-Type"]) == (
+            200, "text/markdown; charset=utf-8",
+        )  # fmt: skip
+        assert page.content == (FOLDER / link.rpartition("/")[2]).read_bytes()
+
+
+@pytest.mark.parametrize("path", ["checks/auth.md", "checks/auth", "cli"])
+def test_page_is_found_below_a_page_and_without_its_ending(client: Client, path: str) -> None:
+    assert client.get(f"/sandbox/docs/{path}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["architecture.md", "README.md", "nothing.md", "../README.md", "%2e%2e/README.md",
+     "..%2fREADME.md", "checks/../../README.md", "_install.toml", "screenshots/home-light.png"],
+)  # fmt: skip
+def test_other_files_are_not_found(client: Client, path: str) -> None:
+    response = client.get(f"/sandbox/docs/{path}")
+    assert (response.status_code, response.json()["error_code"]) == (404, "NFND_000")
+
+
+def test_pages_can_only_be_read(client: Client) -> None:
+    assert client.post("/llms.txt").status_code == 405
+    assert client.post("/sandbox/docs/cli.md").status_code == 405
+    assert client.head("/sandbox/docs/cli.md").status_code == 200
