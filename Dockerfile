@@ -18,6 +18,7 @@ COPY portal portal
 COPY checks checks
 COPY sandbox sandbox
 COPY docs docs
+COPY skills skills
 # Readable for the user below, also from a checkout that is private to its owner; compiled now,
 # because the processes cannot write to /app.
 RUN chmod -R a+rX . \

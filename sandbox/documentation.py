@@ -27,7 +27,8 @@ _SUMMARY = (
     "language."
 )
 _FOR_AGENTS = (
-    "`connect-sim check --run COMMAND` judges a webhook handler. `connect-sim docs PAGE` prints a "
+    "To write a webhook handler, follow the skill that `connect-sim skill install` copies, and "
+    "judge the handler with `connect-sim check --run COMMAND`. `connect-sim docs PAGE` prints a "
     "page, `connect-sim docs --search WORDS` finds one."
 )
 

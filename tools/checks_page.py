@@ -1,7 +1,7 @@
 """Check that docs/checks.md and docs/checks/ describe each check as the catalog has it.
 
-docs/checks.md ends with a table of all checks; docs/checks/ has a page for each group. Exits with
-1 if they differ; with `--write`, writes them. A part of `make lint`.
+docs/checks.md ends with a table of all checks; docs/checks/ has a page for each group, the skill
+one of all. Exits with 1 if they differ; with `--write`, writes them. A part of `make lint`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +30,7 @@ _SPECIAL = re.compile(r"[\\*<>\[\]|&~]|(?<![^\W_])_|_(?![^\W_])")
 _BLOCK = re.compile(r"^( *\d*)([-+#=.)])")
 INDEX = Path("docs/checks.md")
 FOLDER = Path("docs/checks")
+SKILL = Path("skills/connect-webhook-handler/references/checks.md")
 MARKER = "<!-- From here on, this page is written by tools/checks_page.py. -->\n"
 
 
@@ -47,7 +48,24 @@ def pages(index: str, checks: Sequence[Check]) -> dict[Path, str]:
     return {
         INDEX: before + marker + "\n".join(lines) + "\n",
         **{FOLDER / f"{group}.md": render(group, members) for group, members in groups.items()},
+        SKILL: "\n".join(_summary(groups)) + "\n",
     }
+
+
+def _summary(groups: Mapping[str, Sequence[Check]]) -> Iterator[str]:
+    """Yield the lines of the skill's page, which an agent reads as a whole."""
+    yield "# The checks"
+    yield ""
+    yield "<!-- Written by tools/checks_page.py. -->"
+    yield ""
+    yield "A MUST that fails counts; a SHOULD counts with `--strict`; a MAY is a hint. The control"
+    yield "is the first of its group: nothing else of the group is judged unless it passes."
+    yield "`connect-sim check --explain ID` says what is sent, why it matters, and how to fix it."
+    for group, members in groups.items():
+        yield from ("", f"## {group}", "")
+        for check in members:
+            text = f"**{check.id}** ({_level(check)}). {_text(check.title)}: {_text(check.expects)}"
+            yield from _wrapped(text, "- ", "  ")
 
 
 def render(group: str, checks: Sequence[Check]) -> str:

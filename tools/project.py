@@ -28,7 +28,7 @@ def check(root: Path, files: Mapping[Path, str | None], tool: str, *, write: boo
         names = ", ".join(sorted(str(path.relative_to(root)) for path in changed))
         sys.exit(f"{names}: not up to date; run {tool} --write, and read the diff")
     for path, text in changed.items():
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         if text is None:
             path.unlink()
         else:

@@ -97,6 +97,11 @@ class Code(Enum):
     CANNOT_WRITE = Details(
         REFUSED, "a file or a folder cannot be written", "Choose another one, or free space."
     )
+    CHANGED_FILE = Details(
+        REFUSED,
+        "a file that would be replaced was changed since its installation",
+        "Look at the changes, and replace them with `--force`.",
+    )
     FAILED = Details(REFUSED, "anything else that the command cannot do", "Do as the message says.")
     INTERNAL = Details(
         REFUSED,

@@ -42,6 +42,7 @@ _COMMANDS = {
     "open": ("access", "Open the portal in a browser, signed in."),
     "key": ("access", "List, create and revoke API keys."),
     "docs": ("docs", "Print a page of the documentation, or search it."),
+    "skill": ("skill", "Install instructions for an agent that writes a handler."),
     "manage": ("processes", "Run one of Django's management commands."),
 }
 # Management commands that users may look for here.

@@ -49,10 +49,11 @@ def test_each_file_of_a_package_is_in_the_wheel(package: str, wheel: dict[str, i
     assert {name for name in found if "/_server/" not in name[len(prefix) :]} <= expected
 
 
-def test_wheel_has_the_pages_of_users(wheel: dict[str, int]) -> None:
+def test_wheel_has_the_pages_of_users_and_the_skill(wheel: dict[str, int]) -> None:
     pages = {f"docs/{name}.md" for name in ("README", *documentation.pages())}
     found = {name.removeprefix("connect_sim/_server/") for name in wheel if "/_server/" in name}
-    assert {name for name in found if name.startswith("docs/")} == pages
+    folders = ("docs/", "skills/")
+    assert {name for name in found if name.startswith(folders)} == pages | sources("skills")
 
 
 def test_wheel_of_the_sdist_is_the_same(tmp_path: Path, wheel: dict[str, int]) -> None:
@@ -70,6 +71,7 @@ def test_sdist_has_neither_tests_nor_data() -> None:
         "connect_sim",
         *SERVER_PACKAGES,
         "docs",
+        "skills",
         "manage.py",
         "pyproject.toml",
         "PKG-INFO",

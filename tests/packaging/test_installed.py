@@ -164,8 +164,12 @@ def test_init_writes_a_project(installed: Installed, tmp_path: Path) -> None:
     assert wheels.files(tmp_path / "new") == sources
 
 
-def test_documentation_is_in_the_wheel(installed: Installed) -> None:
+def test_documentation_and_skill_are_in_the_wheel(installed: Installed, tmp_path: Path) -> None:
     assert installed.run("connect-sim", "docs", "cli") == (ROOT / "docs" / "cli.md").read_text()
+    installed.run("connect-sim", "skill", "install", str(tmp_path))
+    [skill] = tmp_path.iterdir()
+    copies = wheels.files(skill) - {".connect-sim.json"}
+    assert copies == wheels.files(ROOT / "skills" / skill.name)
 
 
 @pytest.mark.nightly(reason="the sandbox of the same wheel runs beside them each time")

@@ -167,7 +167,7 @@ def test_sandbox_that_is_not_found_ends_with_3(
     assert failed.value.code == 3 and "\n" not in str(failed.value)
 
 
-NOT_THIN = ("docs", "exec", "init", "manage", "sandbox")
+NOT_THIN = ("docs", "exec", "init", "manage", "sandbox", "skill")
 THIN = [
     names
     for names, command in COMMANDS.items()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from connect_sim.cli import django_commands, init, product, program
+from connect_sim.cli import django_commands, init, product, program, skill
 from connect_sim.cli.errors import Code
 from connect_sim.installation import StartError
 from tests.program import Failed, run
@@ -126,6 +126,11 @@ def test_other_errors_have_a_code(
     monkeypatch.setattr(product, "_unpack", fail)
     monkeypatch.setattr("checks.client.Client.download", lambda *arguments: b"")
     assert code("product export PRD-1") == "cannot_write"
+    monkeypatch.undo()
+    monkeypatch.chdir(empty_folder)
+    (empty_folder / "s" / skill.NAME).mkdir(parents=True)
+    (empty_folder / "s" / skill.NAME / "SKILL.md").write_text("mine")
+    assert code("skill install s") == "changed_file"
     monkeypatch.setenv("SIM_PROFILE", "server")
     assert code("hold list") == "server_profile"
 
@@ -133,7 +138,7 @@ def test_other_errors_have_a_code(
 def test_each_code_is_tested() -> None:
     tested = {code for *_, code in REFUSALS} | {code for _, code, _ in USAGE}
     tested |= {Code.NO_SANDBOX, Code.UNREACHABLE, Code.NO_ANSWER, Code.CANNOT_START}
-    tested |= {Code.CANNOT_WRITE, Code.SERVER_PROFILE}
+    tested |= {Code.CANNOT_WRITE, Code.CHANGED_FILE, Code.SERVER_PROFILE}
     assert tested == set(Code)
 
 

@@ -31,8 +31,9 @@ def test_section_has_all_texts_of_a_check() -> None:
         "docs/checks.md",
         "docs/checks/auth.md",
         "docs/checks/crash.md",
+        "skills/connect-webhook-handler/references/checks.md",
     ]
-    index, auth, crash = pages.values()
+    index, auth, crash, skill = pages.values()
     assert "| [crash](checks/crash.md) | [killed](checks/crash.md#crashkilled) |\n" in index
     assert crash.endswith(
         "## crash.killed\n\n"
@@ -44,6 +45,7 @@ def test_section_has_all_texts_of_a_check() -> None:
         "- **Fix:** Use `a_b <c>`.\n"
     )
     assert "\nMUST, control. A token of garbage is refused.\n" in auth
+    assert "- **crash.killed** (MUST). A token of garbage is refused: A status from 400 to" in skill
 
 
 @given(st.text(st.characters(exclude_characters="`", categories=("L", "N", "P", "S", "Zs"))))
