@@ -118,6 +118,8 @@ ELSEWHERE = {
     "snapshots/": "tests/sandbox/pages/test_snapshots_page.py",
     "snapshots/{}/restore/": "tests/sandbox/pages/test_snapshots_page.py",
     "snapshots/{}/delete/": "tests/sandbox/pages/test_snapshots_page.py",
+    "snapshots/{}/export/": "for administrators: tests/sandbox/pages/test_snapshots_page.py",
+    "snapshots/import/": "tests/sandbox/pages/test_snapshots_page.py",
     "snapshots/{}/diff/": "for administrators: tests/sandbox/pages/test_snapshots_page.py",
     "faults/new/{}/{}/": "tests/sandbox/pages/test_faults_page.py",
     "faults/clear/": "tests/sandbox/pages/test_faults_page.py",

@@ -59,6 +59,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "ini": leave,
     "js": leave,
     "json": json.loads,
+    "jsonl": lambda text: [json.loads(line) for line in text.splitlines()],
     "nginx": leave,
     "php": leave,
     "python": lambda text: compile(text, "a block", "exec"),
