@@ -5,7 +5,6 @@ Errors of Connect's API stay as Connect's are: `{"error_code", "errors"}`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +58,6 @@ def advice(code: str) -> dict[str, Any]:
     return {"hint": found.hint, "retryable": found.is_retryable}
 
 
-def envelope(path: str, code: str, errors: Sequence[str]) -> dict[str, Any]:
-    """Return the body of an error: Connect's, with advice if the path is one of the sandbox."""
-    is_ours = f"{path}/".startswith("/sandbox/")
-    return {"error_code": code, "errors": [*errors], **(advice(code) if is_ours else {})}
+def of_path(path: str, code: str) -> dict[str, Any]:
+    """Return the advice of an error, empty unless the path is one of the sandbox."""
+    return advice(code) if f"{path}/".startswith("/sandbox/") else {}

@@ -24,8 +24,7 @@ from portal import pages
 from requests_queue import operations
 from requests_queue.api import fast_json
 from requests_queue.db import database_errors
-from requests_queue.errors import Refused, field_errors
-from sandbox import error_codes
+from requests_queue.errors import Refused, error_body, field_errors
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     """Return the envelope of an exception (DRF's EXCEPTION_HANDLER)."""
     status, code, errors, params = describe(error)
     request = context.get("request")
-    body = error_codes.envelope(request.path_info if request else "", code, errors)
+    body = error_body(request.path_info if request else "", code, errors)
     if params:
         body["params"] = params
     headers = {"WWW-Authenticate": "ApiKey"} if status == 401 else {}
@@ -116,7 +115,7 @@ def _rql(error: RQLFilterError) -> str:
 
 def envelope(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
     """Return an error of an API in its envelope, outside of DRF's views."""
-    body = fast_json.encode(error_codes.envelope(request.path_info, code, [message]))
+    body = fast_json.encode(error_body(request.path_info, code, [message]))
     return HttpResponse(body, status=status, content_type="application/json")
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 
 from connect_sim.server.paths import is_api
 from requests_queue.api import fast_json
-from sandbox import error_codes
+from requests_queue.errors import error_body
 
 logger = logging.getLogger(__name__)
 
@@ -100,4 +100,4 @@ def error_parts(path: str, code: str, text: str) -> tuple[list[tuple[bytes, byte
         return [(b"content-type", b"text/plain; charset=utf-8")], text.encode()
     version = settings.SIM_CONNECT_VERSION.encode()
     headers = [(b"content-type", b"application/json"), (b"connect-version", version)]
-    return headers, fast_json.encode(error_codes.envelope(path, code, [text]))
+    return headers, fast_json.encode(error_body(path, code, [text]))

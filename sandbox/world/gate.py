@@ -29,9 +29,8 @@ from django.db.models import QuerySet
 from requests_queue.api.resources import Part
 from requests_queue.db import pausing
 from requests_queue.db.sql import DatabaseTime
-from requests_queue.errors import Conflict, Missing, Refused
+from requests_queue.errors import Conflict, Missing, Refused, error_body
 from requests_queue.queues.usage_file import leases
-from sandbox import error_codes
 from sandbox.clock import settle_times, settling
 from sandbox.clock.settling import DEFAULT_TTL, SHOWN, Token, Unsettled
 from sandbox.models import EXPIRES_IN, Lease
@@ -269,7 +268,7 @@ def _passes(scope: Scope) -> bool:
 
 async def _refuse(scope: Scope, send: Any) -> None:
     text = "The sandbox is being reset. Try again in a few seconds."
-    body = json.dumps(error_codes.envelope(scope["path"], "SYS_503", [text])).encode()
+    body = json.dumps(error_body(scope["path"], "SYS_503", [text])).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
