@@ -55,6 +55,9 @@ LEFT_OUT = {
         "cd monitoring": "needs promtool: tests/metrics/test_monitoring_files.py",
     },
     "docs/reliability.md": {"make chaos": MAKE},
+    "docs/sandbox-reset.md": {
+        "./connect-sim snapshot save two": "tests/sandbox/snapshot_files/test_command.py",
+    },
     "docs/scaling.md": {"docker compose up": DOCKER},
     "docs/server.md": {"docker compose up": DOCKER, "docker compose exec": DOCKER},
     "docs/test-with-pytest.md": {

@@ -99,6 +99,27 @@ async function places() {
   };
 }
 
+async function newVendor() {
+  // The SDK has no agreements: its client calls any path.
+  const post = async (path, body) => {
+    const headers = { 'Content-Type': 'application/json' };
+    const response = await distributor.fetch(
+      path, { method: 'POST', headers, body: JSON.stringify(body) },
+    );
+    return response.json();
+  };
+  const program = await post(
+    '/agreements', { type: 'program', title: 'Partners', document_type: 'none', active: true },
+  );
+  const { id, activation } = await post(
+    `/agreements/${program.id}/contracts`,
+    { kind: 'production', partner: { name: 'Birch Labs' }, activation: { message: 'Welcome.' } },
+  );
+  return distributor.accounts.create(
+    { name: 'Birch Labs', contract_id: id, code: activation.code },
+  );
+}
+
 async function tierAccounts() {
   const body = { name: 'Willow Bakery', type: 'customer', contact_info: CONTACT, hub: { id: HUB } };
   const created = await distributor.tierAccounts.create({ ...body, external_id: 'willow-1' });
@@ -207,4 +228,6 @@ handOver({
   webhooks: await webhooks(),
   queries: await queries(),
   errors: await errors(),
+  // Last, since lists show the new account.
+  new_vendor: await newVendor(),
 });
