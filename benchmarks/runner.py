@@ -282,14 +282,15 @@ def store(results: Results) -> None:
     Raises BenchmarkError for those of `--quick`, whose sizes are too small to say anything, and for
     those of a tree with changes, which nobody could measure again.
     """
-    for name, tree in ((result["name"], result["commit"]) for result in results):
-        if tree.endswith("+changes"):
-            raise BenchmarkError(
-                f"{name} was measured with uncommitted changes ({tree}): commit and measure again."
-            )
+    known = read(REFERENCE)
+    new = [result for result in results if result not in known]
+    if changed := [result["name"] for result in new if result["commit"].endswith("+changes")]:
+        raise BenchmarkError(
+            f"{changed[0]} was measured with uncommitted changes: commit and measure again."
+        )
     if quick := [result["name"] for result in results if result["quick"]]:
         raise BenchmarkError(f"{quick[0]} was measured with --quick: measure at full size.")
-    merged = merge([read(REFERENCE), results])
+    merged = merge([known, results])
     pages = updated(merged)
     write(REFERENCE, merged)
     for path, text in pages.items():
