@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -17,9 +16,9 @@ from checks.outcomes import Verdict
 from checks.platform import SHORT_PATIENCE, ArmedFault
 
 MOST_CALLS, WINDOW = 50, 5.0  # calls of the API in so many seconds of real time
-_FAILING = {"status": 503}
+_FAILING: dict[str, Any] = {"status": 503}
 # As for a key without permissions.
-_REFUSING = {
+_REFUSING: dict[str, Any] = {
     "status": 403,
     "body": {
         "error_code": "AUTH_002",
@@ -40,7 +39,7 @@ def no_hammering(lab: Lab) -> Verdict:
         fired = fault.fired
     reply = pending.result()
     happened = lab.after(mark)
-    count = _busiest(happened, _FAILING)
+    count = _busiest(happened, _FAILING["status"])
     evidence = (verdicts.reply_exhibit(reply), happened.exhibit())
     if not fired:
         return verdicts.void(f"the handler called nothing because of {order}.", *evidence)
@@ -56,18 +55,17 @@ def no_hammering(lab: Lab) -> Verdict:
 
 def _wait_for_calls(lab: Lab, mark: str, fault: ArmedFault, seconds: float) -> None:
     """Wait for some seconds, or until a fault has fired for too many calls since the mark."""
-    fired = itertools.count(1)
     lab.wait_entry(
         mark,
         "fault",
         seconds,
-        lambda entry: entry["data"]["id"] == fault.id and next(fired) > MOST_CALLS,
+        lambda entry: entry["data"]["id"] == fault.id and entry["data"]["fired"] > MOST_CALLS,
     )
 
 
-def _busiest(happened: History, response: Mapping[str, Any]) -> int:
-    """Return how many calls within WINDOW got a response, where that were the most."""
-    began = sorted(call.began for call in happened.calls if call.status == response["status"])
+def _busiest(happened: History, status: int) -> int:
+    """Return the most calls that got this status within any WINDOW seconds."""
+    began = sorted(call.began for call in happened.calls if call.status == status)
     counts = (bisect_right(began, at + WINDOW) - place for place, at in enumerate(began))
     return max(counts, default=0)
 
@@ -80,7 +78,7 @@ def resumes(lab: Lab) -> Verdict:
 def refused_key(lab: Lab) -> Verdict:
     """Let the API refuse the handler's key for an attempt, and accept it again."""
     verdict, happened = _outage(lab, _REFUSING, 1, WINDOW)
-    if (count := _busiest(happened, _REFUSING)) > MOST_CALLS:
+    if (count := _busiest(happened, _REFUSING["status"])) > MOST_CALLS:
         return verdicts.failed(
             f"Made {count} calls in {WINDOW:g} s while each of them was refused (at most "
             f"{MOST_CALLS}).",
