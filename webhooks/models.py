@@ -110,6 +110,12 @@ class Webhook(models.Model):
                 ),
                 name="webhook_backing_off",
             ),
+            # Read by each claim while the last slots are reserved for them.
+            models.Index(
+                fields=["id"],
+                condition=Q(active=True, out_of_order=False, responds=True),
+                name="webhook_responding",
+            ),
             models.Index(
                 fields=["deleted_at"], condition=Q(deleted_at__isnull=False), name="webhook_deleted"
             ),

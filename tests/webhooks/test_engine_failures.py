@@ -403,7 +403,7 @@ def test_stop_logs_how_many_results_are_lost(
     with called_webhook(catalog) as (served, _), running() as [engine]:
         served.next()
         until(lambda: engine._poller._kept, "the result is kept")
-    assert "1 results could not be stored before the stop" in caplog.text
+    assert "1 results are lost at the stop" in caplog.text
 
 
 # -- a start that fails

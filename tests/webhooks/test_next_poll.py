@@ -1,4 +1,4 @@
-"""When an engine stores results: at once after the last one, else after a moment."""
+"""When an engine stores results: at once after a pause, else together with others."""
 
 from __future__ import annotations
 
@@ -76,6 +76,22 @@ def test_results_are_collected_while_requests_are_in_flight(
             await asyncio.wait_for(one._due.wait(), 30)
             await one._tick()
             assert len(one.polls[-1].results) == 2 and not one._due.is_set()
+
+    run(check)
+
+
+def test_lone_result_is_stored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "FLUSH", 3600.0)
+    monkeypatch.setattr(engine, "TICK", 0.0)
+
+    async def check(one: Polling) -> None:
+        first, second, _ = one.put_in_flight(3)
+        await one._tick()
+        one._on_end(first, succeeded(first))
+        await asyncio.wait_for(one._due.wait(), 30)
+        await one._tick()
+        one._on_end(second, succeeded(second))
+        assert one._timer and one._timer.when() > asyncio.get_running_loop().time() + 3000
 
     run(check)
 

@@ -150,8 +150,8 @@ _WEBHOOKS = f"""
 """
 # While the last slots are reserved for those that respond, thousands of others may be pending.
 _RESPONDING = f"""
-    SELECT id FROM webhooks_webhook hook WHERE responds
-    AND EXISTS (SELECT 1 FROM webhooks_delivery WHERE webhook_id = hook.id AND {_PENDING})
+    SELECT id FROM webhooks_webhook w WHERE responds AND active AND NOT out_of_order
+    AND EXISTS (SELECT 1 FROM webhooks_delivery WHERE webhook_id = w.id AND {_PENDING})
 """
 # `place` is how many requests of the webhook are in flight once the delivery is. If `hook` were not
 # materialized, PostgreSQL would count the requests of every active webhook.

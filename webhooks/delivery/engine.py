@@ -2,8 +2,8 @@
 
 One asyncio loop in a thread sends the requests, since a thousand may hang for minutes; one thread
 with one connection runs all SQL. Besides being woken, the engine polls each second and when a
-backoff ends, so it needs neither broker nor scheduler. After an error in the loop it continues with
-a pause, and restarts a loop that has ended. A slot is free again when its result is stored.
+backoff ends, so it needs neither broker nor scheduler. After an error the loop pauses, and one that
+has ended starts again. A slot is free again when its result is stored.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ STORE = 4.0  # seconds for which a stop tries to store results
 TICK = 1.0  # seconds between polls
 RENEW = 10.0  # seconds between renewals of leases
 PATIENCE = 10.0  # seconds after an outage in which no delivery of another worker is taken over
-FLUSH = 0.02  # seconds for which results are collected while requests are in flight
+FLUSH = 0.02  # seconds between polls that store results, while requests are in flight
 CALM = 60.0  # seconds without an error of the loop after which the error count is reset
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before the loop continues, by errors in a row
 # Names of what may fail, for the log and the home page.
@@ -246,7 +246,7 @@ class Engine:
         fitting = event_loops.fitting_slots(slots or settings.SIM_CALLS)
         self._poller = Poller(self._window, self._problems, fitting, self._stopping)
         self._timer: asyncio.TimerHandle | None = None
-        self._errors, self._calm_from = 0, 0.0
+        self._errors, self._calm_from, self._next_flush = 0, 0.0, 0.0
 
     def start(self) -> None:
         """Start the thread and wait for its loop; raises event_loops.StartFailed."""
@@ -306,11 +306,8 @@ class Engine:
             if results:
                 time.sleep(0.1)
         if results:
-            logger.error(
-                "%s results could not be stored before the stop: another worker records these "
-                "attempts as unknown and repeats them.",
-                len(results),
-            )
+            # Another worker records them as unknown.
+            logger.error("%s results are lost at the stop, and attempts repeated.", len(results))
 
     def _note_error(self, error: BaseException) -> float:
         """Note an error of the loop, and return how many seconds to pause."""
@@ -362,6 +359,8 @@ class Engine:
             self._timer = None
         poll = Poll(window.all_claims(), dict(window.results))
         await self._sql.run(self._poller.poll, poll)
+        if poll.results:
+            self._next_flush = asyncio.get_running_loop().time() + FLUSH
         for key in poll.stored:
             window.results.pop(key, None)
         if poll.replaced_by is not None:
@@ -398,7 +397,7 @@ class Engine:
         if not self._window.in_flight:
             self._due.set()
         elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH, self._due.set)
+            self._timer = asyncio.get_running_loop().call_at(self._next_flush, self._due.set)
 
     def _time_out(self, now: datetime) -> None:
         """Cancel requests whose deadline platform time has passed; they are in that order."""
