@@ -1,9 +1,9 @@
 """What only a sandbox has, beside the checks of handlers.
 
-To be read in this order: `models`, `timeline` (what happens, and what is shown of it), `clock`
-(moves, and when the sandbox is settled), `waits` (for a condition), `world` (reset and snapshots,
-the lease), `faults`, `check_runs` (which the portal starts), `api`, `pages`. Each imports only
-those before it.
+To be read in this order: `models`, `error_codes`, `timeline` (what happens, and what is shown of
+it), `clock` (moves, and when the sandbox is settled), `waits` (for a condition), `world` (reset and
+snapshots, the lease), `snapshot_files`, `faults`, `documentation`, `check_runs` (which the portal
+starts), `api`, `pages`. Each imports only those before it.
 """
 
 LISTEN_PORT = 9000  # of `connect-sim listen`, which pages suggest

@@ -212,8 +212,8 @@ def _cleared(webhook_id: str, policy: _Policy, dry_run: bool) -> dict[str, int]:
     explained = Attempt.objects.filter(
         webhook=webhook_id, finished_at__lte=OuterRef("at"), finished_at__gte=OuterRef("began_at")
     )
-    until = Webhook.with_deleted.filter(pk=webhook_id).values_list("pruned_until", flat=True)
-    before = max(policy.old, *(each for each in until if each is not None), _NEVER)
+    moments = Webhook.with_deleted.filter(pk=webhook_id).values_list("pruned_until", flat=True)
+    before = max(policy.old, *(moment for moment in moments if moment is not None), _NEVER)
     rows = ClearedBackoff.objects.filter(~Exists(explained), webhook=webhook_id, at__lt=before)
     ids = list(rows.order_by("at").values_list("pk", flat=True)[:READ])
     if ids and not dry_run:

@@ -33,7 +33,7 @@ class NextStep:
     """What happens next, and when, if that is known."""
 
     text: str
-    at: datetime | None = None
+    moment: datetime | None = None
 
 
 @dataclass

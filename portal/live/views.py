@@ -12,7 +12,7 @@ from portal import identity, pages
 from portal.live.hub import hub
 
 # The web server's, see `connect_sim.server.deferred`, which this package does not import.
-_DEFERRED = "connect_sim.deferred"
+DEFERRED = "connect_sim.deferred"
 MAX_TOPICS = 20
 _TOPIC = re.compile(r"[a-z]{1,20}(:[A-Za-z0-9_-]{1,40})?")
 
@@ -30,7 +30,7 @@ def live(request: HttpRequest) -> HttpResponse:
     shown = frozenset(request.GET.get("topics", "").split())
     if not 0 < len(shown) <= MAX_TOPICS or not all(map(_TOPIC.fullmatch, shown)):
         return pages.error(request, 400, f"topics: Must be 1 to {MAX_TOPICS} topics of pages.")
-    deferral = request.META.get(_DEFERRED)
+    deferral = request.META.get(DEFERRED)
     if deferral is None or hub.is_full:
         response = pages.empty(503)
         response["Retry-After"] = "15"

@@ -23,7 +23,7 @@ from requests_queue.catalog.models import User
 from sandbox.api.schema import DurationField, NumberField, Operation, Operations, SecondsField
 from sandbox.clock import moves, settle_times, settling
 from sandbox.clock.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MOVED
-from sandbox.clock.settling import SHOWN_HOLD, SHOWN_SETTLE_TIME, UNSETTLED, Token, Unsettled
+from sandbox.clock.settling import HOLD_PART, SETTLE_TIME_PART, UNSETTLED, Token, Unsettled
 from sandbox.timeline import observer
 from sandbox.timeline.observer import MAX_WAIT, Result, json_result, refusal, respond
 from sandbox.timeline.timeline import Moment, Seconds, format_time, moment
@@ -200,7 +200,7 @@ class LeaseView(APIView):
 
     def get(self, request: Request) -> Response:
         """Return who uses the sandbox exclusively: `{"lease": {"note", "expires_in"} | null}`."""
-        return Response(LEASE_STATE.represent(gate.lease()))
+        return Response(LEASE_STATE.represent(gate.current_lease()))
 
     def post(self, request: Request) -> HttpResponse:
         """Take the exclusive use of the sandbox: 201 `{"id", "note", "expires_in"}`.
@@ -223,7 +223,7 @@ class LeaseView(APIView):
             return respond(request, taker.future, needs_client=True)
         lease = gate.take_lease(ttl, note)
         if lease is None:
-            raise gate.leased()
+            raise gate.lease_conflict()
         return Response(LEASE.represent(lease), status=201)
 
 
@@ -247,7 +247,9 @@ class LeaseTokenView(APIView):
 
 
 def _answer(lease: Token | None) -> Result:
-    return refusal(gate.leased()) if lease is None else json_result(201, LEASE.represent(lease))
+    if lease is None:
+        return refusal(gate.lease_conflict())
+    return json_result(201, LEASE.represent(lease))
 
 
 # The clock.
@@ -375,19 +377,19 @@ class SettleView(APIView):
     """`/sandbox/settle`: the settle times of handlers."""
 
     operations: Operations = {
-        "get": Operation("Time", "List settle times", [SHOWN_SETTLE_TIME]),
-        "post": Operation("Time", "Fix a settle time", SHOWN_SETTLE_TIME, body=SettleInput),
+        "get": Operation("Time", "List settle times", [SETTLE_TIME_PART]),
+        "post": Operation("Time", "Fix a settle time", SETTLE_TIME_PART, body=SettleInput),
     }
 
     def get(self, request: Request) -> Response:
         """Return the settle times of the known handlers: `[{"url", "ms", "source"}]`."""
-        return Response(list(map(SHOWN_SETTLE_TIME.represent, settling.settle_times_by_url())))
+        return Response(list(map(SETTLE_TIME_PART.represent, settling.settle_times_by_url())))
 
     def post(self, request: Request) -> Response:
         """Fix the settle time of a handler URL; null: learn it again."""
         values = SettleInput().check(request.data)
         settling.fix(values["url"], values["ms"])
-        return Response(SHOWN_SETTLE_TIME.represent(settling.settle_time(values["url"])))
+        return Response(SETTLE_TIME_PART.represent(settling.settle_time(values["url"])))
 
 
 class HoldInput(Input):
@@ -401,19 +403,19 @@ class HoldsView(APIView):
     """`/sandbox/holds`: take and list holds."""
 
     operations: Operations = {
-        "get": Operation("Holds", "List holds", [SHOWN_HOLD]),
-        "post": Operation("Holds", "Take a hold", SHOWN_HOLD, 201, body=HoldInput),
+        "get": Operation("Holds", "List holds", [HOLD_PART]),
+        "post": Operation("Holds", "Take a hold", HOLD_PART, 201, body=HoldInput),
     }
 
     def get(self, request: Request) -> Response:
         """Return the holds that keep the clock: `[{"id", "note", "expires_in"}]`."""
-        return Response(list(map(SHOWN_HOLD.represent, settling.holds())))
+        return Response(list(map(HOLD_PART.represent, settling.holds())))
 
     def post(self, request: Request) -> Response:
         """Take a hold: 201 `{"id", "note", "expires_in"}`."""
         values = HoldInput().check(request.data)
         hold = settling.take_hold(values.get("ttl", settling.DEFAULT_TTL), values.get("note", ""))
-        return Response(SHOWN_HOLD.represent(hold), status=201)
+        return Response(HOLD_PART.represent(hold), status=201)
 
 
 class HoldView(APIView):

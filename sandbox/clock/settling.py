@@ -11,6 +11,7 @@ They are real time, by the monotonic clock from the moment when an entry is read
 A hold keeps the clock from moving on until it is released or expires: for a handler with a queue of
 its own, whose work the sandbox doesn't see, or for its author's test. Several may be held at once:
 the clock waits for all of them. Its times are the database's, since several processes take holds.
+`Token` and its fields are also those of the lease (`world.gate`), which expires in the same way.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class SettleTime:
     source: str
 
 
-SHOWN_SETTLE_TIME = Part(
+SETTLE_TIME_PART = Part(
     "SettleTime",
     "The settle time of a handler URL in milliseconds, and where it is from.",
     {
@@ -387,8 +388,8 @@ class Token:
 
 
 # The keys of a hold and of a lease.
-SHOWN = {"note": str, "expires_in": Field(Seconds, lambda token: round(token.expires_in, 3))}
-SHOWN_HOLD = Part("Hold", "A hold; it expires in so many seconds.", {"id": str, **SHOWN})
+TOKEN_FIELDS = {"note": str, "expires_in": Field(Seconds, lambda token: round(token.expires_in, 3))}
+HOLD_PART = Part("Hold", "A hold; it expires in so many seconds.", {"id": str, **TOKEN_FIELDS})
 
 
 @transaction.atomic

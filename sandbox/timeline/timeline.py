@@ -19,8 +19,8 @@ Entries are written in the transaction of what they report. Their `data` by kind
 | `reset` | `action` (`reset`, `restored`), `snapshot` |
 
 `objects` are the objects of the delivery's events; an entry about exactly one object names it as
-`object` too. Entries of attempts are written by `attempts`, of API calls by `call_storage`, and
-others where they happen.
+`object` too. Entries of attempts are written by `attempts`, of API calls by `call_storage`, of
+changes, messages and events at the end of this module, and others where they happen.
 """
 
 from __future__ import annotations
@@ -184,12 +184,12 @@ def _values(entries: Sequence[Entry]) -> list[tuple[Any, ...]]:
     """Return the values of the entries' columns."""
     real = datetime.now(UTC)
     # Entries of one transaction share few moments, and each conversion costs as much as a row.
-    moment = cache(sql.datetime_param)
+    as_param = cache(sql.datetime_param)
     return [
         (
             e.kind,
-            moment(e.at),
-            moment(e.real_at or real),
+            as_param(e.at),
+            as_param(e.real_at or real),
             e.webhook,
             e.delivery,
             e.attempt,

@@ -30,9 +30,9 @@ from requests_queue.api.resources import Part
 from requests_queue.db import pausing
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Conflict, Missing, Refused, error_body
-from requests_queue.queues.usage_file import leases
+from requests_queue.queues.usage_file import leases as usage_leases
 from sandbox.clock import settle_times, settling
-from sandbox.clock.settling import DEFAULT_TTL, SHOWN, Token, Unsettled
+from sandbox.clock.settling import DEFAULT_TTL, TOKEN_FIELDS, Token, Unsettled
 from sandbox.models import EXPIRES_IN, Lease
 from sandbox.timeline import api_calls, observer
 from sandbox.timeline.activity import Application, Scope
@@ -226,7 +226,7 @@ def _unsettled() -> list[Unsettled]:
     ]
     result += [
         Unsettled(settling.PROCESSING, f"{pk} is being processed.", frozenset({pk}), _AGAIN)
-        for pk in leases.in_progress()
+        for pk in usage_leases.in_progress()
     ]
     for each in settling.of_handlers():
         spare = _spare(each.keys) if each.kind == settling.SETTLE_TIME else 0.0
@@ -284,9 +284,11 @@ async def _refuse(scope: Scope, send: Any) -> None:
 LEASE = Part(
     "Lease",
     "A lease of the sandbox; `id` is the right to renew and to release it.",
-    {"id": str, **SHOWN},
+    {"id": str, **TOKEN_FIELDS},
 )
-CURRENT_LEASE = Part("CurrentLease", "Who has the lease, null for nobody; without its id.", SHOWN)
+CURRENT_LEASE = Part(
+    "CurrentLease", "Who has the lease, null for nobody; without its id.", TOKEN_FIELDS
+)
 
 
 def take_lease(ttl: float = DEFAULT_TTL, note: str = "") -> Token | None:
@@ -329,15 +331,15 @@ def release_noted(note: str) -> None:
         observer.announce()
 
 
-def lease() -> Token | None:
+def current_lease() -> Token | None:
     """Return the lease, None if nobody has it."""
     row = Lease.objects.annotate(left=EXPIRES_IN).values_list("token", "note", "left").first()
     return Token(*row) if row and row[2] > 0 else None
 
 
-def leased() -> Conflict:
+def lease_conflict() -> Conflict:
     """Return the error of a caller who did not get the lease."""
-    current = lease()
+    current = current_lease()
     who = f" by {current.note}" if current and current.note else ""
     left = f", for {current.expires_in:.0f} s unless renewed" if current else ""
     return Conflict("LSE_001", f"The sandbox is leased{who}{left}. Try again later.")
@@ -362,7 +364,11 @@ class Takers(Kind[Taker]):
     def turn(self) -> float:
         """Give the lease to the first caller, and end the waits past their deadline."""
         waiting = observer.waiting(self)
-        if waiting and lease() is None and (token := take_lease(waiting[0].ttl, waiting[0].note)):
+        if (
+            waiting
+            and current_lease() is None
+            and (token := take_lease(waiting[0].ttl, waiting[0].note))
+        ):
             if not waiting[0].respond(waiting[0].answer(token)):
                 _valid(token.id).delete()
                 return 0.0

@@ -92,7 +92,7 @@ def test_restart_restores_the_sandbox(run: CheckRun, distributor: Caller) -> Non
     snapshots.save(snapshot_base(run.name), patience=0)
     check_runs.recover(is_alone=True, patience=0)
     assert worlds.differing(before, worlds.contents()) == {}
-    assert lease and gate.lease() is None
+    assert lease and gate.current_lease() is None
     assert [each.name for each in snapshots.all_snapshots()] == [snapshots.SEED]
     run.refresh_from_db()
     assert (run.state, run.error) == ("failed", f"{check_runs.STOPPED} {check_runs.RESTORED}")
@@ -107,7 +107,7 @@ def test_sandbox_that_cannot_be_restored_is_named(
     text = check_runs.restore(run.name, patience=0)
     assert text.endswith(f" snapshot restore {snapshot_before(run.name)}")
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
-    assert gate.lease() is None
+    assert gate.current_lease() is None
 
 
 @pytest.mark.parametrize("is_held", [True, False])
@@ -125,7 +125,7 @@ def test_run_that_has_lost_its_lease_is_not_undone(
     assert check_runs.restore(run.name, patience=0) == ""
     assert worlds.differing(before, worlds.contents()) == {} and pk
     assert snapshot_before(run.name) in [each.name for each in snapshots.all_snapshots()]
-    assert (gate.lease() is not None) == is_held
+    assert (gate.current_lease() is not None) == is_held
 
 
 def test_runs_outlive_a_reset(run: CheckRun) -> None:

@@ -56,7 +56,7 @@ def test_expired_lease_is_free_and_cannot_be_renewed_or_released(who: Caller) ->
     old = gate.take_lease()
     assert old
     expire_now()
-    assert gate.lease() is None
+    assert gate.current_lease() is None
     with pytest.raises(Missing):
         gate.renew_lease(old.id)
     with pytest.raises(Missing):
@@ -65,7 +65,7 @@ def test_expired_lease_is_free_and_cannot_be_renewed_or_released(who: Caller) ->
     assert new and new.id != old.id
     with pytest.raises(Missing):
         gate.release_lease(old.id)
-    assert (found := gate.lease()) and found.note == "second"
+    assert (found := gate.current_lease()) and found.note == "second"
 
 
 def test_only_one_of_concurrent_callers_gets_the_lease() -> None:
@@ -122,7 +122,7 @@ def test_lease_of_a_client_that_left_is_free_again() -> None:
     observer.add(gate.takers, stays)
     assert stays.future.result(10).status == 201
     assert asked.wait(5)
-    assert (found := gate.lease()) and found.note == "stays"
+    assert (found := gate.current_lease()) and found.note == "stays"
 
 
 def test_reset_keeps_the_lease_and_does_not_wait_for_callers_that_want_it(
