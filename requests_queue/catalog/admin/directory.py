@@ -67,12 +67,14 @@ class ContractAdmin(CatalogAdmin):
     list_filter = ("type", "status")
     list_select_related = ("vendor", "provider", "marketplace")
     search_fields = ("id", "name")
+    # Of a contract that is added here, always the default: for a marketplace.
+    readonly_fields = ("type",)
     vendor_sees = ("vendor",)
     provider_sees = ("provider",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Return the fields that cannot change: a program contract has no marketplace."""
-        more = ["type", "marketplace"] if obj is not None and obj.program_id else []
+        more = ["marketplace"] if obj is not None and obj.program_id else []
         return [*super().get_readonly_fields(request, obj), *more]
 
 
@@ -120,6 +122,12 @@ class ListingAdmin(CatalogAdmin):
     search_fields = ("id", "product__id", "product__name")
     vendor_sees = ("contract__vendor",)
     provider_sees = ("contract__provider",)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Return the form field; nothing is listed under a program contract."""
+        if db_field.name == "contract":
+            kwargs["queryset"] = Contract.objects.filter(program=None)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
 
 @admin.register(TierAccount)

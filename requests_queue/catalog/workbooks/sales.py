@@ -30,7 +30,7 @@ def offer(product: Product) -> str | None:
 
 
 def _contracts(vendor: Account) -> list[Contract]:
-    active = Contract.objects.filter(vendor=vendor, status="active", type="distribution")
+    active = Contract.objects.filter(vendor=vendor, status="active", program=None)
     found = list(active.exclude(provider=PREVIEW).select_related("marketplace").order_by("pk"))
     if found:
         return found

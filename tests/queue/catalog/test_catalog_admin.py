@@ -12,6 +12,7 @@ from django.urls import reverse
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import (
     Account,
+    Agreement,
     ApiToken,
     Asset,
     Connection,
@@ -39,6 +40,27 @@ CATALOG_PAGES = (
 )  # fmt: skip
 
 
+def program_contract(catalog: Catalog) -> Contract:
+    """Create a contract of a program of the provider."""
+    program = Agreement.objects.create(
+        id="AGP-111-111-111",
+        name="Program",
+        type="program",
+        owner=catalog.provider,
+        created=AT,
+        updated=AT,
+    )
+    return Contract.objects.create(
+        id="CRP-11111-11111-11111",
+        name="Contract of a program",
+        type="program",
+        vendor=catalog.vendor,
+        provider=catalog.provider,
+        program=program,
+        created=AT,
+    )
+
+
 @pytest.mark.parametrize("model", CATALOG_PAGES)
 def test_every_catalog_page_opens_for_its_role(
     root: Client,
@@ -49,6 +71,7 @@ def test_every_catalog_page_opens_for_its_role(
     model: type[Any],
 ) -> None:
     make.asset(catalog)
+    program_contract(catalog)
     base_name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     listed = reverse(f"{base_name}_changelist")
     changes = [
@@ -65,6 +88,32 @@ def test_every_catalog_page_opens_for_its_role(
     assert [stranger.get(url).status_code for url in own] == [302] * len(own)
     assert vendor.get(f"{listed}add/").status_code == 403
     assert vendor.post(own[0], {}).status_code == 403
+
+
+def test_contract_keeps_its_type_and_stays_of_its_marketplace_or_program(
+    root: Client, catalog: Catalog
+) -> None:
+    program_contract(catalog)
+    for row in Contract.objects.values():
+        form = {
+            "name": "Renamed",
+            "status": "active",
+            "vendor": row["vendor_id"],
+            "provider": row["provider_id"],
+            "type": "other",
+            "marketplace": "MP-11111",
+        }
+        url = f"/admin/catalog/contract/{row['id']}/change/"
+        assert root.post(url, form).status_code == 302
+        assert Contract.objects.values().get(pk=row["id"]) == {**row, "name": "Renamed"}
+
+
+def test_nothing_is_listed_under_a_program_contract(root: Client, catalog: Catalog) -> None:
+    url, own = "/admin/catalog/listing/add/", Contract.objects.get().pk
+    form = {"status": "listed", "product": catalog.product.pk}
+    response = root.post(url, {**form, "contract": program_contract(catalog).pk})
+    assert response.context["adminform"].errors.keys() == {"contract"}
+    assert root.post(url, {**form, "contract": own}).status_code == 302
 
 
 def test_hub_shows_only_visible_marketplaces(
