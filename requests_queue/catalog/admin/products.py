@@ -15,6 +15,7 @@ from requests_queue.catalog.admin_access import PartOfPage
 from requests_queue.catalog.models import Item, Parameter, Product, Template
 from requests_queue.catalog.writes import items, products
 from requests_queue.catalog.writes import versions as writes
+from requests_queue.db.rows import set_columns
 from requests_queue.errors import Invalid
 
 
@@ -110,6 +111,8 @@ class ProductAdmin(CatalogAdmin):
             return
         products.begin_change(obj)
         changes = {name: form.cleaned_data[name] for name in form.changed_data}
+        if changes.get("status") == "published":
+            changes |= products.ON_SALE
         # Only these: the API may have published it meanwhile.
         products.save(obj, changes, only=True)
 
@@ -126,9 +129,10 @@ class ProductAdmin(CatalogAdmin):
             stamp(row)
             if isinstance(row, Item):
                 row.pk = row.pk or items.next_id(row.product_id)
-                row.sale_ended = row.sale_ended or row.updated
-                if row.status != "endofsale":
-                    row.sale_ended = None
+                if row.status == "endofsale":
+                    row.sale_ended = row.sale_ended or row.updated
+                elif row.status == "published":
+                    set_columns(row, products.ON_SALE | {"sale_ended": None})
             if isinstance(row, Template) and not row.pk:
                 row.pk = ids.draw("template")
             row.save()

@@ -38,6 +38,8 @@ NEXT_STATUSES = {
     "published": ("endofsale",),
     "endofsale": ("published",),
 }
+# What is set of a product or item that is sold again.
+ON_SALE: Values = {"status": "published", "replacement": None, "end_of_sale_notes": ""}
 POSITION_STEP = 100  # between two parts
 # What is deleted with its product.
 PARTS = (Item, Parameter, Template, Configuration, ProductAction, ProductMedia, ProductVersion)
@@ -174,8 +176,7 @@ def put_on_sale(row: Product | Item, **columns: Any) -> None:
     """Sell a locked product or item again; raises ActionNotAllowed where its sale hasn't ended."""
     if row.status != "endofsale":
         raise ActionNotAllowed(f"{row.pk} is {row.status}: only what went off sale is sold again.")
-    on_sale = {"status": "published", "replacement": None, "end_of_sale_notes": ""}
-    save(row, on_sale | columns)
+    save(row, ON_SALE | columns)
 
 
 def create_row(model: type[M], kind: str, **columns: Any) -> M:

@@ -232,18 +232,23 @@ def test_product_changes_its_status_by_the_state_machine_only(
     root: Client, catalog: Catalog, status: str, refused: list[str], next_status: str
 ) -> None:
     Template.objects.all().delete()
-    Product.objects.filter(pk=catalog.product.pk).update(status=status)
-    row = Product.objects.get(pk=catalog.product.pk)
+    ended = {"replacement": catalog.product.pk, "end_of_sale_notes": "Too old."}
+    columns = ended if status == "endofsale" else {}
+    Product.objects.update(status=status, **columns)
+    row = Product.objects.get()
     url, form = product_page(row)
+    form |= columns
     for name in refused:
         response = root.post(url, {**form, "status": name})
         assert response.status_code == 200 and "status" in response.context["adminform"].errors
     assert root.post(url, {**form, "status": next_status}).status_code == 302
     row.refresh_from_db()
-    assert row.status == next_status
+    assert (row.status, row.replacement, row.end_of_sale_notes) == (next_status, None, "")
 
 
-def test_end_of_an_item_s_sale_has_a_date(root: Client, catalog: Catalog) -> None:
+def test_end_of_an_item_s_sale_has_a_date_until_it_is_sold_again(
+    root: Client, catalog: Catalog
+) -> None:
     Template.objects.all().delete()
     item = catalog.product.items.get()
     for status, is_ended in (("endofsale", True), ("published", False)):
@@ -251,6 +256,9 @@ def test_end_of_an_item_s_sale_has_a_date(root: Client, catalog: Catalog) -> Non
         assert root.post(url, {**form, "items-0-status": status}).status_code == 302
         item.refresh_from_db()
         assert (item.status, item.sale_ended is not None) == (status, is_ended)
+        if is_ended:
+            Item.objects.update(replacement=item, end_of_sale_notes="Too old.")
+    assert (item.replacement, item.end_of_sale_notes) == (None, "")
 
 
 def test_change_of_a_product_leaves_the_version_that_is_published_meanwhile(
