@@ -52,9 +52,11 @@ class _ItemForm(_StatusForm):
     def clean(self) -> dict[str, Any]:
         """Return the values, with an error for each that has to stay."""
         values = super().clean() or {}
-        if values.get("unit"):
+        unit = values.get("unit")
+        # One that isn't changed may be older than the rules.
+        if unit and unit != self.instance.unit:
             try:
-                values["unit"] |= items.UnitInput().check(values["unit"])
+                unit |= items.UnitInput().check(unit)
             except Invalid as wrong:
                 # Comparing a unit of another form would fail.
                 self.add_error("unit", " ".join(map(str, wrong.errors)))

@@ -192,8 +192,11 @@ def _is_same(name: str, old: Any, new: Any) -> bool:
         return str(old).lower() == str(new).lower()
     titles = (new.get("title"), new.get("name"))
     return bool(
-        old.get("id") == new.get("id")
-        and all(title in (None, "", old.get("title")) for title in titles)
+        old == new
+        or (
+            old.get("id") == new.get("id")
+            and all(title in (None, "", old.get("title")) for title in titles)
+        )
     )
 
 

@@ -220,6 +220,16 @@ def test_published_item_keeps_what_the_api_keeps(root: Client, catalog: Catalog)
     assert ProductVersion.objects.get().parts.get().data["name"] == before["name"]
 
 
+def test_unit_that_is_not_changed_may_have_an_old_form(root: Client, catalog: Catalog) -> None:
+    Template.objects.all().delete()
+    Item.objects.update(unit={"name": "Users"})
+    url, form = product_page(catalog.product)
+    assert root.post(url, {**form, "items-0-name": "Chair"}).status_code == 302
+    item = Item.objects.get()
+    assert (item.name, item.unit) == ("Chair", {"name": "Users"})
+    assert root.post(url, {**form, "items-0-unit": '{"name": "Seats"}'}).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("status", "refused", "next_status"),
     [
