@@ -138,7 +138,8 @@ def set_context(token: ApiToken, own: Account, pk: str) -> Account:
 def create_token(token: ApiToken, own: Account, values: Values) -> tuple[str, ApiToken, Account]:
     """Create a key of `TokenInput` in a key's context; return it, its row, and its account.
 
-    It has permission for the modules of the key that creates it. Raises Invalid.
+    It has permission for the modules of the key that creates it, and doesn't outlive that one.
+    Raises Invalid.
     """
     is_gone = not Account.objects.filter(pk=token.context).exists()
     account = _in_context(own, own.pk if is_gone else token.context)
@@ -147,6 +148,7 @@ def create_token(token: ApiToken, own: Account, values: Values) -> tuple[str, Ap
     expires: datetime | None = values.get("expiration_date")
     if expires is not None and expires <= timezone.now():
         raise Invalid("expiration_date", "The expiry is in the past.")
+    expires = min(filter(None, (expires, token.expires)), default=None)
     key, row = keys.create(
         account, values["name"], values.get("description", ""), expires, token.modules
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -187,6 +188,24 @@ def test_new_key_has_the_modules_of_the_key_that_creates_it(catalog: make.Catalo
     assert created["expiration_date"] == "2099-01-31T00:00:00+00:00"
     assert (created["description"], created["extension"]) == ("For staff.", {"id": "EXT-000"})
     refused(Caller(f"{created['id']}:{created['token']}").get("/products"), 403)
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "expires"),
+    [(0, 0, 0), (0, 2099, 2099), (2099, 0, 2099), (2099, 2098, 2098), (2098, 2099, 2098)],
+)
+def test_new_key_does_not_outlive_the_key_that_creates_it(
+    catalog: make.Catalog, own: int, wanted: int, expires: int
+) -> None:
+    """Each is the year in which a key expires, 0 for never."""
+    key = "SU-777-000-001:the-secret-of-a-key"
+    keys.store(
+        catalog.vendor, key, "Own", expires=datetime(own, 1, 31, tzinfo=UTC) if own else None
+    )
+    more = {"expiration_date": f"{wanted}-01-31"} if wanted else {}
+    created = Caller(key).post("/auth/tokens", {**TOKEN, **more}).json
+    row = ApiToken.objects.get(user__uid=created["id"])
+    assert row.expires == (datetime(expires, 1, 31, tzinfo=UTC) if expires else None)
 
 
 @pytest.mark.parametrize(
