@@ -22,7 +22,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import connection, models, transaction
 from django.dispatch import Signal
 
-from requests_queue.catalog.models import User
+from requests_queue.catalog.models import ApiToken, User
 from requests_queue.db import background_work, sql
 from sandbox.models import UsedId
 from webhooks.delivery import claim
@@ -209,9 +209,11 @@ def copy_out(schema: str) -> None:
 def replace(schema: str | None) -> None:
     """Replace the rows of the world by those of a snapshot, or by none; call in `locked`.
 
-    Ids that disappear are never used again.
+    Ids that disappear are never used again. Keys are kept without their context: another account
+    may have its id in a snapshot, or none.
     """
     _remember_ids(schema)
+    ApiToken.objects.exclude(context="").update(context="")
     with connection.cursor() as cursor:
         for model in (*_models()["world"], *_models()["transient"]):
             # Without a condition: SQLite then truncates the table.

@@ -107,7 +107,7 @@ class ApiToken(models.Model):
     # Names of `MODULES`, or ALL alone.
     modules = models.JSONField(default=all_modules)
     # The id of the account for which it creates keys, if not for its own (`POST /auth/context`).
-    # No foreign key: a reset of the sandbox removes accounts, and leaves keys.
+    # No foreign key: a reset of the sandbox removes accounts, and clears the context of keys.
     context = models.CharField(max_length=32, blank=True, editable=False)
 
     class Meta:

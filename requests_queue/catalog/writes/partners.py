@@ -141,8 +141,7 @@ def create_token(token: ApiToken, own: Account, values: Values) -> tuple[str, Ap
     It has permission for the modules of the key that creates it, and doesn't outlive that one.
     Raises Invalid.
     """
-    is_gone = not Account.objects.filter(pk=token.context).exists()
-    account = _in_context(own, own.pk if is_gone else token.context)
+    account = _in_context(own, token.context or own.pk)
     if values.get("owner") not in (None, account.pk):
         raise Invalid("owner.id", f"The context of this key is {account.pk}: change it first.")
     expires: datetime | None = values.get("expiration_date")

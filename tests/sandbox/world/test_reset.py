@@ -95,7 +95,9 @@ def test_keys_sessions_and_users_with_password_are_kept(saved: Rows, vendor: Cal
     gone = Account.objects.create(id="VA-999-999", name="New", type="vendor", created=clock.now())
     key = api.caller(gone)
     other = api.caller(Account.objects.get(pk=api.VENDOR), "SU-900-000-003:secret-of-the-other")
+    ApiToken.objects.update(context=api.VENDOR)
     reset(vendor)
+    assert not ApiToken.objects.exclude(context="").exists()
     assert set(User.objects.filter(username__in=("own", "plain")).values_list("username")) == {
         ("own",)
     }
@@ -183,7 +185,9 @@ def test_missing_demo_data_are_created_anew(saved: Rows, vendor: Caller) -> None
     assert tables.in_own_thread(lambda: snapshots_of.delete("seed"))
     gone = Account.objects.create(id="VA-999-999", name="New", type="vendor", created=clock.now())
     key = api.caller(gone)
+    ApiToken.objects.update(context=api.VENDOR)
     reset(vendor)
+    assert not ApiToken.objects.exclude(context="").exists()
     assert not Webhook.objects.exists()
     assert Account.objects.get(pk=api.PROVIDER).name == "Northland Distribution"
     new = worlds.contents()
