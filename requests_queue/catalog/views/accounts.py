@@ -38,9 +38,9 @@ class Accounts(AuditedCollection):
         The code is that of the contract's `activation`.
         """
         visibility.require_provider(self.account, "Accounts")
-        code = request.query_params.get("code")
-        values = ({"code": code} if code else {}) | self.body
-        return self.answer(partners.activate_account(values, self.account), 201)
+        body = self.body
+        code = body.get("code") or request.query_params.get("code") or None
+        return self.answer(partners.activate_account({**body, "code": code}, self.account), 201)
 
 
 class People(Collection):

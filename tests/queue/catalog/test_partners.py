@@ -85,6 +85,15 @@ def test_code_counts_once(distributor: Caller, contract: Any) -> None:
     assert Account.objects.get(pk=contract["partner"]["id"]).name == PARTNER
 
 
+@pytest.mark.parametrize("body", [{}, {"code": None}, {"code": ""}])
+def test_code_of_the_query_counts_if_the_body_has_none(
+    distributor: Caller, contract: Any, body: Any
+) -> None:
+    path = f"/accounts?code={contract['activation']['code']}"
+    created = distributor.post(path, {"name": PARTNER, **body})
+    assert (created.status, created.json["id"]) == (201, contract["partner"]["id"])
+
+
 def test_vendor_signs_or_rejects_and_the_provider_terminates(
     distributor: Caller, program: str, contract: Any
 ) -> None:
