@@ -85,9 +85,7 @@ def create_contract(program: Agreement, values: Values) -> Contract:
         raise Invalid("agreement", f"{program.pk} is no program: its contracts aren't created.")
     now = clock.shown(clock.now())
     name = values["partner"]["name"]
-    vendor = ids.create(
-        Account(name=name, type="vendor", role="vendor", brand=name, created=now), "vendor"
-    )
+    vendor = ids.create(Account(name=name, type="vendor", role="vendor", created=now), "vendor")
     return ids.create(
         Contract(
             name=f"Contract of {program.name}",

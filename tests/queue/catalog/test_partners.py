@@ -59,6 +59,8 @@ def test_program_contract_account_and_key(distributor: Caller, program: str, con
     assert (token.status, token.json["owner"]["id"]) == (201, vendor)
     mine = Caller(f"{token.json['id']}:{token.json['token']}")
     assert ids(mine, "/accounts") == [vendor]
+    # An account that the API creates has no brand of its own.
+    assert mine.get("/branding/brand").json["id"] == "BR-000"
     shown = mine.get(f"/contracts/{pk}").json
     assert (shown["status"], shown["owner"]["id"]) == ("active", vendor)
     assert shown["events"]["signed"] and "marketplace" not in shown and "activation" not in shown
