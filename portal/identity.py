@@ -19,6 +19,8 @@ from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, User
 
 _KEY = "acting_as"
+# Vendors first, the oldest first: accounts that the API creates don't become the default.
+_ORDER = ("-type", "created", "pk")
 # An administrator reaches further accounts by signing in as one of their users.
 MAX_ACCOUNTS = 50
 
@@ -42,11 +44,11 @@ class Viewer:
 
     @cached_property
     def accounts(self) -> list[Account]:
-        """The accounts that an administrator can act as, vendors first; empty for others."""
+        """The accounts that an administrator can act as, in `_ORDER`; empty for others."""
         if not self.user.is_superuser:
             return []
         rows = Account.objects.exclude(pk=preview.ACCOUNT)
-        return list(rows.order_by("-type", "pk")[:MAX_ACCOUNTS])
+        return list(rows.order_by(*_ORDER)[:MAX_ACCOUNTS])
 
     def record(self, row: Model, text: str, flag: int = CHANGE) -> None:
         """Add an entry to the history of an object, which the admin shows."""
@@ -78,4 +80,4 @@ def act_as(request: HttpRequest, pk: str) -> Account | None:
 
 def _chosen_account(request: HttpRequest) -> Account | None:
     chosen = Account.objects.filter(pk=request.session.get(_KEY, "")).first()
-    return chosen or Account.objects.order_by("-type", "pk").first()
+    return chosen or Account.objects.order_by(*_ORDER).first()
