@@ -104,13 +104,13 @@ def plain(value: str) -> str:
 def text_fits(data: FilterArgs, *routes: str) -> Q:
     """Return the condition that a text behind one of the routes fits a comparison.
 
-    It is false, not null, where there is no text, so that it can be negated. Raises
-    RQLFilterValueError.
+    `null()` fits if there is no text behind any. The condition is false, not null, where there is
+    no text, so that it can be negated. Raises RQLFilterValueError.
     """
     from py_rql.constants import RQL_EMPTY, RQL_NULL
 
     if data.str_value == RQL_NULL:
-        return Q(*((f"{route}__isnull", True) for route in routes), _connector=Q.OR)
+        return Q(*((f"{route}__isnull", True) for route in routes))
     value, lookup = "" if data.str_value == RQL_EMPTY else plain(data.str_value), "exact"
     if data.filter_lookup in (LIKE, I_LIKE):
         wildcards.pieces(value)

@@ -129,6 +129,10 @@ class TestAgreements:
             found = [MARKETPLACE] if pk == "AGD-000-040-117" else []
             assert ids(vendor, f"/marketplaces?in(agreements.id,({pk},AGD-1))") == found
             assert ids(vendor, f"/marketplaces?ne(agreements.id,{pk})") != found
+        # That of its contracts is in no program, but has an id.
+        assert ids(distributor, "/marketplaces?agreements.id=null()") == []
+        every = ids(distributor, "/marketplaces")
+        assert ids(distributor, "/marketplaces?ne(agreements.id,null())") == every
         own = f"/agreements/{created.json['id']}"
         assert [distributor.get(each).json for each in (path, own)] == [program.json, created.json]
         assert ids(distributor, f"{path}/agreements") == [created.json["id"]]
