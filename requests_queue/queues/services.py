@@ -153,7 +153,8 @@ def download(queue: Queue, row: QueueObject, pk: str) -> HttpResponse:
     declared = _services[queue.object_class].attachments
     if declared is None:
         raise Missing(pk)
-    return declared.download(get_row(declared.rows(row), pk))
+    # With its content: one that is deleted meanwhile is missing.
+    return declared.download(get_row(declared.rows(row).defer(None), pk))
 
 
 def upload_field(queue: Queue, action: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from requests_queue.queues.helpdesk import attachments, creation
 from requests_queue.queues.helpdesk.models import Attachment, Case
@@ -109,7 +111,7 @@ def test_page_is_updated_when_a_file_is_added_or_deleted(
     assert "No attachments." in html.parse(response)
 
 
-def test_attachments_are_read_by_one_statement_without_contents(
+def test_attachments_are_read_by_one_statement_with_the_content_of_a_download_only(
     vendor: Client, catalog: Catalog, case: Case
 ) -> None:
     at, found = f"/queues/helpdesk/{case.pk}/", []
@@ -119,3 +121,10 @@ def test_attachments_are_read_by_one_statement_without_contents(
         found.append([each for each in queries if 'FROM "helpdesk_attachment"' in each])
     assert [len(each) for each in found] == [1, 1]
     assert '"helpdesk_attachment"."content"' not in found[0][0]
+    # With its content: one that is deleted meanwhile is missing, and no error.
+    path = f"{at}attachments/{case.attachments.all()[0].pk}/"
+    with CaptureQueriesContext(connection) as queries:
+        assert vendor.get(path).content == b"an error"
+    assert sum('FROM "helpdesk_attachment"' in each["sql"] for each in queries) == 1
+    case.attachments.all().delete()
+    assert vendor.get(path).status_code == 404

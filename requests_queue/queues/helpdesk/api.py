@@ -89,8 +89,10 @@ class Attachments(Collection):
         return Attachment.visible_to(self.account).filter(case=self.case_id)
 
     def complete(self, rows: QuerySet[Attachment]) -> QuerySet[Attachment]:
-        """Return the attachments without their contents, which are fetched one by one."""
-        return super().complete(rows).select_related("created_by").defer("content")
+        """Return the attachments; the content only of one that is downloaded."""
+        rows = super().complete(rows).select_related("created_by")
+        is_download = self.action == "retrieve" and "format" in self.request.query_params
+        return rows if is_download else rows.defer("content")
 
     def retrieve(self, request: HttpRequest, **kwargs: Any) -> HttpResponseBase:  # type: ignore[override]
         """Return 200 with the attachment; with `format`, its content or a preview of it."""

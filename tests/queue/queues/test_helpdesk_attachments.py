@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from requests_queue.queues.helpdesk import attachments
 from tests.api import refused
@@ -36,9 +38,12 @@ def test_attachments_are_listed_downloaded_and_deleted(platform: Platform) -> No
     assert by_id == {picture["id"]: picture, log["id"]: log}
     assert vendor.get(f"{files}/{log['id']}").json == log
     for form, content in (("attachment", PICTURE), ("preview", PICTURE)):
-        response = vendor.client.get(
-            picture[form], headers={"authorization": f"ApiKey {vendor.key}"}
-        )
+        with CaptureQueriesContext(connection) as queries:
+            response = vendor.client.get(
+                picture[form], headers={"authorization": f"ApiKey {vendor.key}"}
+            )
+        # With its content: one that is deleted meanwhile is missing, and no error.
+        assert sum('FROM "helpdesk_attachment"' in each["sql"] for each in queries) == 1
         assert (response.status_code, response.content) == (200, content)
         assert response["Content-Type"] == "image/png"
         assert response["X-Content-Type-Options"] == "nosniff"
