@@ -100,20 +100,18 @@ def offers(
 ) -> list[dict[str, Any]]:
     """Return the actions that a page of these objects offers; `status`: only one is shown.
 
-    The count of an action is how many objects match, None if that is not known. One statement for
-    each action of a party.
+    The count of an action is how many objects match. One statement for each action of some types or
+    of a party.
     """
     found: dict[str, dict[str, Any]] = {}
     for action in actions.of_several(queue, viewer.role):
         sources = action.source & _statuses(queue, status)
         number = sum(counts.get(each, 0) for each in sources)
-        if number and action.party:
+        if number and (action.types is not None or action.party):
             number = rows.filter(_condition(action, sources, viewer)).count()
         if number:
-            count = number if action.types is None else None
-            found.setdefault(
-                action.name, {"name": action.name, "title": action.title, "count": count}
-            )
+            offer = {"name": action.name, "title": action.title, "count": 0}
+            found.setdefault(action.name, offer)["count"] += number
     return list(found.values())
 
 

@@ -185,6 +185,20 @@ def test_all_cases_are_those_that_wait_for_the_viewer() -> None:
     assert other.by_role("button", "Resolve all 1") and other.by_role("button", "Close all 1")
 
 
+def test_actions_of_some_types_count_those() -> None:
+    """A draft is purchased or submitted, by its type."""
+    catalog, _, pks = orders(3, ("draft",))
+    Request.objects.filter(pk=pks[0]).update(type="change")
+    client, at = signed_in(catalog.provider_user), "/queues/fulfillment/"
+    for page, expected in (
+        (at, ["Purchase all 2", "Submit all 1"]),
+        (f"{at}?status=draft", ["Purchase all 2", "Submit all 1"]),
+        (f"{at}?type=purchase", ["Purchase all 2"]),
+        (f"{at}?type=change", ["Submit all 1"]),
+    ):
+        assert [each.text for each in html.get(client, page).all("button[name=all]")] == expected
+
+
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
