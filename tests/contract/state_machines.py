@@ -46,6 +46,7 @@ OTHERS = (
     "product",
     "item",
     "distribution_contract",
+    "program_contract",
     "usage_record",
     "usage_chunk",
 )
@@ -195,13 +196,14 @@ def _statuses() -> dict[tuple[str, str], str]:
         "listing": Listing,
         "product": Product,
         "item": Item,
-        "distribution_contract": Contract,
         "usage_record": UsageRecord,
     } | {name: _queue(name).model for name in QUEUES}
     for name, each in models.items():
         for pk, status in each._default_manager.values_list("pk", "status"):
             if (name, status) not in DELETED:
                 found[name, pk] = status
+    for pk, program, status in Contract.objects.values_list("pk", "program", "status"):
+        found["program_contract" if program else "distribution_contract", pk] = status
     for pk, gone in TierAccount.objects.values_list("pk", "decommissioned"):
         found["tier_account", pk] = "decommissioned" if gone else "active"
     parts = chunks.with_status(UsageChunk.objects.all()).annotate(shown=F("part_status"))

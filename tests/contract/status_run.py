@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 
 from requests_queue import clock
 from requests_queue.catalog.models import Contract, Item, Listing, Product
+from requests_queue.catalog.writes import contracts
 from requests_queue.queues import base
 from requests_queue.queues.usage_file import processing
 from requests_queue.queues.usage_file.models import UsageChunk, UsageRecord
 from requests_queue.tasks import run_due
 from tests import make
+from tests.api import caller
 from tests.contract.state_machines import PUBLISHED, Ours, Recorder
 from tests.queue import builders, tables
 from tests.queue.platforms import Platform, undone
@@ -22,7 +25,17 @@ from tests.queue.platforms import Platform, undone
 def observed(platform: Platform) -> set[Ours]:
     """Return the changes of everything that has a status, in a run through all of it."""
     recorder = Recorder(platform)
-    scenes = (_queues, _orders, _drafts, _listings, _products, _contracts, _tier_accounts, _usage)
+    scenes = (
+        _queues,
+        _orders,
+        _drafts,
+        _listings,
+        _products,
+        _contracts,
+        _program_contracts,
+        _tier_accounts,
+        _usage,
+    )
     for scene in scenes:
         scene(recorder)
     return recorder.observed
@@ -136,11 +149,37 @@ def _contracts(recorder: Recorder) -> None:
     """Take every action of contracts in every status, by both parties."""
     pk = Contract.objects.get(vendor=recorder.platform.catalog.vendor).pk
     for status in PUBLISHED["distribution_contract"]["statuses"]:
-        for verb in ("enroll", "sign", "reject", "refine", "terminate"):
+        for verb in contracts.STEPS:
             for actor in ("V", "D"):
                 with undone():
                     Contract.objects.filter(pk=pk).update(status=status)
                     recorder.attempt(actor, "POST", f"/contracts/{pk}/{verb}")
+
+
+def _program_contracts(recorder: Recorder) -> None:
+    """Create the contract of a program, activate its account, and take every action of it."""
+
+    def post(who: str, action: str, path: str, body: Any = None) -> None:
+        recorder.note(who, action, partial(parties[who].post, path, body))
+
+    with undone():
+        parties = {"distributor": recorder.platform.by["D"]}
+        body = {"title": "Program", "type": "program", "document_type": "none"}
+        program = parties["distributor"].post("/agreements", body).json["id"]
+        body = {"partner": {"name": "New"}, "activation": {"message": "Welcome"}}
+        post("distributor", "POST program_contract", f"/agreements/{program}/contracts", body)
+        contract = Contract.objects.get(program=program)
+        parties["vendor"] = caller(contract.vendor)
+        with undone():
+            body = {"name": "New", "code": contract.pk}
+            post("distributor", "POST account", "/accounts", body)
+        for status in PUBLISHED["program_contract"]["statuses"]:
+            for verb in contracts.STEPS:
+                for who in parties:
+                    with undone():
+                        Contract.objects.filter(pk=contract.pk).update(status=status)
+                        path = f"/contracts/{contract.pk}/{verb}"
+                        post(who, f"{verb} program_contract", path)
 
 
 def _tier_accounts(recorder: Recorder) -> None:
