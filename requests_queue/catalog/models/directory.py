@@ -41,7 +41,7 @@ class Agreement(Named):
     create programs and, in them, further ones.
     """
 
-    # Empty: `catalog.agreements.name_of` its marketplace.
+    # Empty for the agreement of a marketplace, which `catalog.agreements.shown_name` names.
     name = models.CharField(max_length=100, blank=True)
     type = models.CharField(max_length=16)
     description = models.TextField(blank=True)
