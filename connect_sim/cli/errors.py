@@ -176,10 +176,10 @@ def report(error: BaseException, *, as_json: bool) -> int:
             "retryable": details.is_retryable,
             **(_advice(error.content) if isinstance(error, ApiError) else {}),
         }
-        click.echo(json.dumps(content), err=True)
+        output.error_line(json.dumps(content))
     else:
         text = f"{message} {hint}" if isinstance(error, click.UsageError) else message
-        click.echo(f"Error: {output.one_line(text)}", err=True)
+        output.error_line(f"Error: {output.one_line(text)}")
     return getattr(error, "exit_code", details.exit_code)
 
 

@@ -7,9 +7,10 @@ import os
 import secrets
 import shutil
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -24,9 +25,6 @@ from checks.throwaway import CannotStart, Throwaway
 from connect_sim import installation
 from connect_sim.cli import interrupts, options, output, product, running, world
 from connect_sim.cli.check_options import PROVIDER_KEY, URL, VENDOR_KEY
-
-if TYPE_CHECKING:
-    from connect_sim.cli.foreground import Foreground
 
 _WORKBOOK = b"PK"  # how a ZIP archive begins
 _SNAPSHOT = "start"  # the name of the snapshot of a file
@@ -94,8 +92,6 @@ def exec_(
     cannot be used), 126 (COMMAND cannot be executed), 127 (there is no COMMAND), 2 (wrong usage).
     """
     installation.refuse_windows()
-    from connect_sim.cli import foreground
-
     given = _read(product) if product else None
     request = Request(command, snapshot, given, not no_seed, keep)
     if no_seed and (snapshot or product):
@@ -106,15 +102,7 @@ def exec_(
     path = {**os.environ, **handler_command.paths(os.environ)}.get("PATH", os.defpath)
     with interrupts.ending() as interruption:
         try:
-            file = foreground.find(command[0], path)
-            with (
-                foreground.Foreground() as program,
-                Guard() as guard,
-                Throwaway(guard, ["--no-seed"] * no_seed) as throwaway,
-            ):
-                return _run(request, file, program, guard, throwaway)
-        except OSError as error:
-            raise Failed(f"The sandbox cannot be started: {error}.") from None
+            return _run(request, path)
         except KeyboardInterrupt:
             return interruption.exit_code
 
@@ -131,30 +119,38 @@ def _read(file: Path) -> tuple[Path, Any]:
         raise click.BadParameter(text, param_hint="--product") from None
 
 
-def _run(
-    request: Request, file: str, program: Foreground, guard: Guard, throwaway: Throwaway
-) -> int:
-    """Return the exit code of the program; raises ClickException."""
+def _run(request: Request, path: str) -> int:
+    """Return the exit code of the program, which is looked for in a PATH; raises ClickException."""
+    from connect_sim.cli import foreground
+
     name = request.command[0]
     mark = secrets.token_hex(8)
     tree = ProcessTree(0, f"{MARK}={mark}")
-    try:
-        env = _environment(request, throwaway, mark)
-    except (ApiError, CannotStart, HandlerError) as error:
-        raise Failed(f"{error} {_save(throwaway, request.keep)}") from None
-    guard.add_mark(f"{MARK}={mark}")
-    try:
-        code = program.run(file, request.command, env, guard)
-    finally:
-        # What it has started, and not ended.
-        tree.kill()
-        guard.remove_mark(f"{MARK}={mark}")
-    if throwaway.has_ended:
-        raise Failed(f"The sandbox ended before {name}. {_save(throwaway, request.keep)}")
-    if code and (request.keep or not program.is_interrupted):
-        text = f"{name} ended with exit code {code}. {_save(throwaway, request.keep)}"
-        click.echo(output.one_line(text), err=True)
-    return code
+    with ExitStack() as stack:
+        try:
+            file = foreground.find(name, path)
+            program = stack.enter_context(foreground.Foreground())
+            guard = stack.enter_context(Guard())
+            flags = [] if request.is_seeded else ["--no-seed"]
+            throwaway = stack.enter_context(Throwaway(guard, flags))
+            env = _environment(request, throwaway, mark)
+        except OSError as error:
+            raise Failed(f"The sandbox cannot be started: {error}.") from None
+        except (ApiError, CannotStart, HandlerError) as error:
+            raise Failed(f"{error} {_save(throwaway, request.keep)}") from None
+        guard.add_mark(f"{MARK}={mark}")
+        try:
+            code = program.run(file, request.command, env, guard)
+        finally:
+            # What it has started, and not ended.
+            tree.kill()
+            guard.remove_mark(f"{MARK}={mark}")
+        if throwaway.has_ended:
+            raise Failed(f"The sandbox ended before {name}. {_save(throwaway, request.keep)}")
+        if code and (request.keep or not program.is_interrupted):
+            text = f"{name} ended with exit code {code}. {_save(throwaway, request.keep)}"
+            output.error_line(output.one_line(text))
+        return code
 
 
 def _environment(request: Request, throwaway: Throwaway, mark: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-import click
+from connect_sim.cli import output
 
 # Windows has no SIGHUP.
 _NUMBERS = [
@@ -41,7 +41,7 @@ def ending() -> Iterator[Interruption]:
         interruption.number = number
         for each in before:
             signal.signal(each, _end_now)
-        click.echo("Interrupted: ending what was started.", err=True)
+        output.error_line("Interrupted: ending what was started.")
         raise KeyboardInterrupt
 
     # A program that nohup or a script in the background has started ignores some.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,15 @@ def one_line(text: Any) -> str:
 def line(text: Any, indent: int = 0) -> None:
     """Print one line."""
     click.echo(f"{' ' * indent}{one_line(text)}")
+
+
+def error_line(text: str) -> None:
+    """Print a line to standard error; the exit code stays the same if nobody reads it."""
+    try:
+        click.echo(text, err=True)
+    except OSError:
+        # Python would try again at the exit, and end with 120.
+        sys.stderr = None
 
 
 def print_json(content: Any, *, compact: bool = False) -> None:

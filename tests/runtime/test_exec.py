@@ -227,6 +227,20 @@ def test_sandbox_that_does_not_start_names_its_output(
     assert "of the project" in named_log(temporary, errors)
 
 
+@pytest.mark.parametrize(
+    ("command", "code"), [(["sh", "-c", "exit 3"], 3), (["no-such-program"], 127)]
+)
+def test_exit_code_is_the_same_if_nobody_reads_the_errors(
+    temporary: Path, command: list[str], code: int
+) -> None:
+    with start(temporary, "--no-seed", "--", *command) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait(120) == code
+    for log in temporary.glob("*.log"):
+        log.unlink()
+
+
 @pytest.mark.parametrize("code", [0, nightly(7, reason="the same, with another exit code")])
 def test_sandbox_that_ends_before_the_program_is_a_failure(temporary: Path, code: int) -> None:
     script = "import os, re, sys, time, signal, urllib.request\n"
