@@ -66,7 +66,7 @@ class Foreground:
     def run(self, file: str, command: tuple[str, ...], env: Mapping[str, str], guard: Guard) -> int:
         """Run a program to its end, and return its exit code; raises NotFound, NotExecutable.
 
-        It is in our process group, so that it is the one that a terminal's keys are for.
+        It starts in our process group, so that it is the one that a terminal's keys are for.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
         try:
@@ -83,7 +83,8 @@ class Foreground:
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 continue
             self.is_interrupted = True
-            if not has_it:
+            # A terminal's keys are for our group, which `timeout`, for example, has left.
+            if not (has_it and os.getpgid(pid) == os.getpgrp()):
                 os.kill(pid, number)
         guard.remove_process(pid)
         code = os.waitstatus_to_exitcode(status)

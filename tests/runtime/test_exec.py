@@ -328,10 +328,12 @@ def test_wrapper_and_watching_process_killed_at_once_leave_no_process(temporary:
     subprocess.run(["rm", "-r", *temporary.iterdir()], check=True)
 
 
-def test_terminal_is_that_of_the_program(temporary: Path) -> None:
+@pytest.mark.parametrize("group", ["", "os.setpgid(0, 0); "], ids=["ours", "its own"])
+def test_terminal_is_that_of_the_program(temporary: Path, group: str) -> None:
     """Its keys reach the program once, and a signal for exec is passed on."""
     ours, theirs = os.openpty()
-    script = f"import os; print([os.isatty(number) for number in range(3)], flush=True)\n{COUNTING}"
+    script = f"import os; {group}print([os.isatty(number) for number in range(3)], flush=True)\n"
+    script += COUNTING
     take = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     process = subprocess.Popen(
         [sys.executable, "-c", f"{take}os.execv(sys.argv[1], sys.argv[1:])", *EXEC, "--no-seed",
