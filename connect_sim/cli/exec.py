@@ -133,11 +133,15 @@ def _run(request: Request, path: str) -> int:
             guard = stack.enter_context(Guard())
             flags = [] if request.is_seeded else ["--no-seed"]
             throwaway = stack.enter_context(Throwaway(guard, flags))
-            env = _environment(request, throwaway, mark)
         except OSError as error:
             raise Failed(f"The sandbox cannot be started: {error}.") from None
+        try:
+            env = _environment(request, throwaway, mark)
         except (ApiError, CannotStart, HandlerError) as error:
             raise Failed(f"{error} {_save(throwaway, request.keep)}") from None
+        except OSError as error:
+            text = f"The sandbox cannot be started: {error}. {_save(throwaway, request.keep)}"
+            raise Failed(text) from None
         guard.add_mark(f"{MARK}={mark}")
         try:
             code = program.run(file, request.command, env, guard)
@@ -147,7 +151,7 @@ def _run(request: Request, path: str) -> int:
             guard.remove_mark(f"{MARK}={mark}")
         if throwaway.has_ended:
             raise Failed(f"The sandbox ended before {name}. {_save(throwaway, request.keep)}")
-        if code and (request.keep or not program.is_interrupted):
+        if code:
             text = f"{name} ended with exit code {code}. {_save(throwaway, request.keep)}"
             output.error_line(output.one_line(text))
         return code

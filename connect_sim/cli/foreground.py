@@ -14,7 +14,7 @@ import click
 
 from checks.guard import Guard
 
-_WAITED_FOR = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
+_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Python ignores them, and a program would inherit that.
 _RESTORED = [signal.SIGPIPE, signal.SIGXFSZ]
 _SI_KERNEL = 0x80  # asm-generic/siginfo.h
@@ -44,11 +44,14 @@ def find(name: str, path: str) -> str:
 class Foreground:
     """A context manager for `run`, after which signals don't interrupt this process until its end.
 
-    `run` passes them on; what comes after the program has ended is ignored.
+    `run` passes them on; what comes after the program has ended is ignored. A signal that this
+    process has been told to ignore, by nohup for example, is left alone. The handlers are restored
+    by `interrupts.ending`.
     """
 
     def __init__(self) -> None:
-        self.is_interrupted = False
+        self._passed_on = {n for n in _PASSED_ON if signal.getsignal(n) is not signal.SIG_IGN}
+        self._waited_for = {*self._passed_on, signal.SIGCHLD}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         # A signal without a handler may be discarded, though it is blocked.
         self._handler = signal.signal(signal.SIGCHLD, lambda number, frame: None)
@@ -57,9 +60,9 @@ class Foreground:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if signal.SIGCHLD in signal.pthread_sigmask(signal.SIG_BLOCK, ()):
-            while waiting := signal.sigpending() & _WAITED_FOR:
-                signal.sigwait(waiting)
+        for number in self._passed_on:
+            # Those that are pending are discarded by that, too.
+            signal.signal(number, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         signal.signal(signal.SIGCHLD, self._handler)
 
@@ -68,7 +71,7 @@ class Foreground:
 
         It starts in our process group, so that it is the one that a terminal's keys are for.
         """
-        signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
+        signal.pthread_sigmask(signal.SIG_BLOCK, self._waited_for)
         try:
             pid = os.posix_spawn(file, command, env, setsigmask=self._mask, setsigdef=_RESTORED)
         except OSError as error:
@@ -78,25 +81,26 @@ class Foreground:
         guard.add_process(pid)
         ended = 0
         while not ended:
-            number, has_it = _wait()
+            number, has_it = _wait(self._waited_for)
             if number == signal.SIGCHLD:
                 ended, status = os.waitpid(pid, os.WNOHANG)
                 continue
-            self.is_interrupted = True
-            # A terminal's keys are for our group, which `timeout`, for example, has left.
-            if not (has_it and os.getpgid(pid) == os.getpgrp()):
-                os.kill(pid, number)
+            # macOS knows no group of a process that has ended, by the same key for example.
+            with suppress(ProcessLookupError):
+                # A terminal's keys are for our group, which `timeout`, for example, has left.
+                if not (has_it and os.getpgid(pid) == os.getpgrp()):
+                    os.kill(pid, number)
         guard.remove_process(pid)
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
 
 
-def _wait() -> tuple[int, bool]:
+def _wait(numbers: set[signal.Signals]) -> tuple[int, bool]:
     """Wait for a signal; return it, and whether the terminal has sent it to all of our group."""
     if sys.platform == "linux":
-        info = signal.sigwaitinfo(_WAITED_FOR)
+        info = signal.sigwaitinfo(numbers)
         return info.si_signo, info.si_code == _SI_KERNEL
-    number = signal.sigwait(_WAITED_FOR)
+    number = signal.sigwait(numbers)
     return number, number == signal.SIGINT and _is_in_foreground()
 
 

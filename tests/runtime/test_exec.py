@@ -70,9 +70,13 @@ def processes_of(temporary: Path) -> dict[int, str]:
     return found
 
 
-def start(temporary: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+def start(
+    temporary: Path, *arguments: str, ignored: str = "", **variables: str
+) -> subprocess.Popen[str]:
+    """Start exec, which ignores the signal of this name, as after nohup."""
+    ignoring = ["sh", "-c", f"trap '' {ignored}; exec \"$@\"", "sh"] if ignored else []
     return subprocess.Popen(
-        [*EXEC, *arguments],
+        [*ignoring, *EXEC, *arguments],
         cwd=temporary.parent,
         env=environment(temporary / "unused", TMPDIR=str(temporary), **variables),
         stdin=subprocess.PIPE,
@@ -273,17 +277,30 @@ def test_signals_are_passed_on_and_the_exit_code_is_that_of_the_program(temporar
             assert process.stdout is not None
             assert process.stdout.readline() == f"{number.value}\n"
         os.kill(pid, signal.SIGUSR1)
-        assert process.communicate(timeout=30) == ("", "")
-    assert process.returncode == 3
+        out, errors = process.communicate(timeout=30)
+    assert (process.returncode, out) == (3, "") and named_log(temporary, errors)
     assert not listens(port) and not processes_of(temporary)
+
+
+def test_ignored_signal_is_not_passed_on(temporary: Path) -> None:
+    with start(temporary, "--no-seed", *python(COUNTING), ignored="HUP") as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline().split()[0])
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            process.send_signal(number)
+        assert process.stdout.readline() == f"{signal.SIGTERM.value}\n"
+        os.kill(pid, signal.SIGUSR1)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1 and named_log(temporary, errors)
 
 
 def test_signal_that_ends_the_program_is_in_the_exit_code(temporary: Path) -> None:
     with start(temporary, "--no-seed", "--", "sh", "-c", "echo run; exec sleep 600") as process:
         assert process.stdout is not None and process.stdout.readline() == "run\n"
         process.send_signal(signal.SIGTERM)
-        assert process.communicate(timeout=30) == ("", "")
-    assert process.returncode == 128 + signal.SIGTERM and not processes_of(temporary)
+        out, errors = process.communicate(timeout=30)
+    assert (process.returncode, out) == (128 + signal.SIGTERM, "")
+    assert named_log(temporary, errors) and not processes_of(temporary)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +371,8 @@ def test_terminal_is_that_of_the_program(temporary: Path, group: str) -> None:
             process.send_signal(signal.SIGTERM)
             assert line(terminal) == "15"
             os.kill(pid, signal.SIGUSR1)
-            assert process.wait(30) == 2
+            errors = line(terminal)
+            assert process.wait(30) == 2 and named_log(temporary, f"{errors}\n")
         finally:
             process.kill()
 

@@ -1,11 +1,18 @@
-"""`connect-sim exec`: what it refuses before it starts a sandbox."""
+"""`connect-sim exec`: what it refuses before it starts a sandbox, and signals at its end."""
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from checks.guard import Guard
+from checks.throwaway import Throwaway
+from connect_sim.cli import foreground, interrupts
+from connect_sim.cli.foreground import Foreground
 from tests.program import Failed, run
 
 
@@ -42,3 +49,48 @@ def test_refusal_is_one_line_with_the_exit_code_of_a_shell(
         run("exec", *arguments.split())
     assert failed.value.code == code and message in str(failed.value)
     assert str(failed.value).startswith("Error: ") and "\n" not in str(failed.value)
+
+
+def test_signal_after_the_end_of_the_program_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the last moment before signals are no longer blocked."""
+    unpatched = signal.pthread_sigmask
+
+    def set_mask(how: int, mask: Any) -> Any:
+        if how == signal.SIG_SETMASK:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return unpatched(how, mask)
+
+    with interrupts.ending() as interruption, Guard() as guard, Foreground() as program:
+        monkeypatch.setattr(signal, "pthread_sigmask", set_mask)
+        assert program.run("/bin/true", ("true",), {}, guard) == 0
+    assert interruption.number == 0
+
+
+def test_key_that_has_ended_the_program_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS, where a process that has ended has no group."""
+
+    def find_group(pid: int) -> int:
+        raise ProcessLookupError
+
+    unpatched, keys = foreground._wait, [(signal.SIGINT, True)]
+    monkeypatch.setattr(os, "getpgid", find_group)
+    with interrupts.ending(), Guard() as guard, Foreground() as program:
+        monkeypatch.setattr(foreground, "_wait", lambda ns: keys.pop() if keys else unpatched(ns))
+        assert program.run("/bin/true", ("true",), {}, guard) == 0
+    assert not keys
+
+
+def test_error_of_the_system_names_the_output_of_the_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(throwaway: Throwaway) -> None:
+        throwaway.data.with_name("log").write_text("printed")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(Throwaway, "start", fail)
+    with pytest.raises(Failed, match=r"No space left on device\. The") as failed:
+        run("exec", "--", "true")
+    [log] = tmp_path.iterdir()
+    assert failed.value.code == 125 and str(failed.value).endswith(f" in {log}.")
+    assert log.read_text() == "printed"
