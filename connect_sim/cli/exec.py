@@ -97,8 +97,8 @@ def exec_(
     if no_seed and (snapshot or product):
         name = "--snapshot" if snapshot else "--product"
         raise click.UsageError(f"--no-seed and {name} exclude each other.")
-    if keep and keep.exists() and any(keep.iterdir()):
-        raise click.BadParameter(f"{keep} is not empty.", param_hint="--keep")
+    if keep:
+        _check_keep(keep)
     path = {**os.environ, **handler_command.paths(os.environ)}.get("PATH", os.defpath)
     with interrupts.ending() as interruption:
         try:
@@ -117,6 +117,20 @@ def _read(file: Path) -> tuple[Path, Any]:
     except ValueError:
         text = f"{file} is neither a workbook nor JSON."
         raise click.BadParameter(text, param_hint="--product") from None
+
+
+def _check_keep(folder: Path) -> None:
+    """Raise BadParameter unless the folder is empty, or can be created."""
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise click.BadParameter(f"{folder} is not empty.", param_hint="--keep")
+        ways = (folder, *folder.absolute().parents)
+        nearest = next(each for each in ways if os.path.lexists(each))
+        # Fails if it is a file, a link to nothing, or may not be written.
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        text = f"{folder} cannot be used: {error.strerror}."
+        raise click.BadParameter(text, param_hint="--keep") from None
 
 
 def _run(request: Request, path: str) -> int:
@@ -197,6 +211,9 @@ def _save(throwaway: Throwaway, folder: Path | None) -> str:
     throwaway.kill()
     try:
         if folder:
+            # Before there is anything in it that others may not read.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
             shutil.copytree(throwaway.data, folder, dirs_exist_ok=True)
             throwaway.save_log(folder / "sandbox.log")
             return f"The sandbox's data and its output, sandbox.log, are in {folder}."

@@ -11,6 +11,7 @@ import pytest
 
 from checks.guard import Guard
 from checks.throwaway import Throwaway
+from connect_sim.cli import exec as exec_command
 from connect_sim.cli import foreground, interrupts
 from connect_sim.cli.foreground import Foreground
 from tests.program import Failed, run
@@ -23,6 +24,8 @@ from tests.program import Failed, run
         ("--nonsense -- true", 2, "No such option"),
         ("--keep full -- true", 2, "--keep: full is not empty"),
         ("--keep full/file -- true", 2, "is a file"),
+        ("--keep full/file/below -- true", 2, "below cannot be used: Not a directory."),
+        ("--keep full/link -- true", 2, "link cannot be used: No such file or directory."),
         ("--product none -- true", 2, "does not exist"),
         ("--product full/file -- true", 2, "full/file is neither a workbook nor JSON"),
         ("--product product.json --no-seed -- true", 2, "exclude each other"),
@@ -41,6 +44,7 @@ def test_refusal_is_one_line_with_the_exit_code_of_a_shell(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("no JSON")
+    (tmp_path / "full" / "link").symlink_to("nothing")
     (tmp_path / "product.json").write_text("{}")
     (tmp_path / "programs").mkdir()
     (tmp_path / "programs" / "plain").touch()
@@ -94,3 +98,17 @@ def test_error_of_the_system_names_the_output_of_the_sandbox(
     [log] = tmp_path.iterdir()
     assert failed.value.code == 125 and str(failed.value).endswith(f" in {log}.")
     assert log.read_text() == "printed"
+
+
+def test_kept_folder_is_private_before_it_has_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+
+    def copy(source: Path, target: Path, **options: Any) -> None:
+        modes.append(target.stat().st_mode & 0o777)
+
+    monkeypatch.setattr("shutil.copytree", copy)
+    with Guard() as guard, Throwaway(guard) as throwaway:
+        exec_command._save(throwaway, tmp_path / "kept")
+    assert modes == [0o700]
