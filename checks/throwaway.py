@@ -98,7 +98,8 @@ class Throwaway:
         return _SECRET.sub("[hidden]", text).strip()
 
     def save_log(self, path: Path) -> None:
-        """Write all that the sandbox has printed to a file, without keys and sign-in links."""
+        """Write all that the sandbox has printed to a new file, without keys and sign-in links."""
+        path.touch(mode=0o600)
         with (self._folder / "log").open(errors="replace") as log, path.open("w") as file:
             file.writelines(_SECRET.sub("[hidden]", line) for line in log)
 

@@ -217,9 +217,11 @@ def _save(throwaway: Throwaway, folder: Path | None) -> str:
             shutil.copytree(throwaway.data, folder, dirs_exist_ok=True)
             throwaway.save_log(folder / "sandbox.log")
             return f"The sandbox's data and its output, sandbox.log, are in {folder}."
-        descriptor, name = tempfile.mkstemp(prefix="connect-sim-", suffix=".log")
-        os.close(descriptor)
-        throwaway.save_log(Path(name))
+        # In the guarded folder: a run that is killed leaves no half of it.
+        draft = throwaway.data.with_name("printed.log")
+        throwaway.save_log(draft)
+        name = Path(tempfile.gettempdir(), f"connect-sim-{secrets.token_hex(8)}.log")
+        draft.rename(name)
     except OSError as error:
         return f"What the sandbox left cannot be kept: {error}."
     return f"The sandbox's output is in {name}."

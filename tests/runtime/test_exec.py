@@ -205,6 +205,12 @@ def test_failure_names_the_output_of_the_sandbox(temporary: Path) -> None:
     assert "Connect Sim is running at" in log and out.strip() not in log and "SU-" not in log
 
 
+def test_output_that_cannot_be_read_leaves_no_file(temporary: Path) -> None:
+    script = "rm $SIM_DATA_DIR/../log; exit 3"
+    code, _, errors = run(temporary, "--no-seed", "--", "sh", "-c", script)
+    assert code == 3 and "cannot be kept: " in errors and not list(temporary.iterdir())
+
+
 def test_data_of_a_failed_run_are_kept(temporary: Path) -> None:
     options = ["--no-seed", "--keep", "kept"]
     code, _, errors = run(temporary, *options, "--", "sh", "-c", "kill -9 $$")
