@@ -18,6 +18,8 @@ from connect_sim.installation import StartError
 NAME = "connect-sim"
 # 1: an expectation that is not met, or a request that the sandbox refused.
 REFUSED, USAGE, NO_CONNECTION = 1, 2, 3
+# Options before a program of `exec` whose value is the next word.
+WITH_VALUE = ("--data-dir", "--snapshot", "--product", "--keep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,20 @@ class Code(Enum):
         "a file that would be replaced was changed since its installation",
         "Look at the changes, and replace them with `--force`.",
     )
+    CANNOT_USE = Details(
+        # As env, nice and timeout end for errors of their own, and shells for those of a program.
+        125,
+        "`exec`: the sandbox cannot be used, or has ended before the program",
+        "Read the sandbox's output in the file that the message names.",
+    )
+    NOT_EXECUTABLE = Details(
+        126,
+        "`exec`: the program cannot be executed",
+        "Make it executable, or name its interpreter: `exec -- sh FILE`.",
+    )
+    NO_PROGRAM = Details(
+        127, "`exec`: there is no such program", "Install it, or correct its name or PATH."
+    )
     FAILED = Details(REFUSED, "anything else that the command cannot do", "Do as the message says.")
     INTERNAL = Details(
         REFUSED,
@@ -154,9 +170,21 @@ _BY_CLASS: tuple[tuple[type[BaseException], Code], ...] = (
 
 
 def wants_json(arguments: Sequence[str]) -> bool:
-    """Return whether a command line asks for JSON; what follows `--` is another program's."""
-    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return any(each == "--json" or each.startswith("--json=") for each in own)
+    """Return whether a command line asks for JSON.
+
+    What follows `--`, or the name of the program of `exec`, is another program's.
+    """
+    command, words = "", iter(arguments)
+    for word in words:
+        if word == "--json" or word.startswith("--json="):
+            return True
+        if word in WITH_VALUE:
+            next(words, None)
+        elif word == "--" or (command == "exec" and not word.startswith("-")):
+            return False
+        elif not word.startswith("-"):
+            command = command or word
+    return False
 
 
 def report(error: BaseException, *, as_json: bool) -> int:

@@ -25,16 +25,17 @@ from checks.throwaway import CannotStart, Throwaway
 from connect_sim import installation
 from connect_sim.cli import interrupts, options, output, product, running, world
 from connect_sim.cli.check_options import PROVIDER_KEY, URL, VENDOR_KEY
+from connect_sim.cli.errors import CliError, Code
 
 _WORKBOOK = b"PK"  # how a ZIP archive begins
 _SNAPSHOT = "start"  # the name of the snapshot of a file
 
 
-class Failed(click.ClickException):
+class Failed(CliError):
     """The sandbox cannot be used, or has ended before the program."""
 
-    # Of env, nice and timeout, for errors of their own.
-    exit_code = 125
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.CANNOT_USE, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Request:
     metavar="FOLDER",
     help="Keep the sandbox's data and output in this folder, new or empty, if COMMAND fails.",
 )
+@options.errors_as_json
 def exec_(
     command: tuple[str, ...],
     snapshot: Path | None,

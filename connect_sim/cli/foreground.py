@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import click
-
 from checks.guard import Guard
+from connect_sim.cli.errors import CliError, Code
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Python ignores them, and a program would inherit that.
@@ -20,25 +19,13 @@ _RESTORED = [signal.SIGPIPE, signal.SIGXFSZ]
 _SI_KERNEL = 0x80  # asm-generic/siginfo.h
 
 
-class NotExecutable(click.ClickException):
-    """There is such a file, which cannot be executed; the exit code is that of a shell."""
-
-    exit_code = 126
-
-
-class NotFound(click.ClickException):
-    """There is no such program; the exit code is that of a shell."""
-
-    exit_code = 127
-
-
 def find(name: str, path: str) -> str:
-    """Return the file of a program; raises NotFound, NotExecutable."""
+    """Return the file of a program; raises CliError."""
     if found := shutil.which(name, path=path):
         return found
     if Path(name).exists() if os.sep in name else shutil.which(name, os.F_OK, path):
-        raise NotExecutable(f"{name} cannot be executed.")
-    raise NotFound(f"There is no program {name!r}.")
+        raise CliError(Code.NOT_EXECUTABLE, f"{name} cannot be executed.")
+    raise CliError(Code.NO_PROGRAM, f"There is no program {name!r}.")
 
 
 class Foreground:
@@ -67,7 +54,7 @@ class Foreground:
         signal.signal(signal.SIGCHLD, self._handler)
 
     def run(self, file: str, command: tuple[str, ...], env: Mapping[str, str], guard: Guard) -> int:
-        """Run a program to its end, and return its exit code; raises NotFound, NotExecutable.
+        """Run a program to its end, and return its exit code; raises CliError.
 
         It starts in our process group, so that it is the one that a terminal's keys are for.
         """
@@ -76,8 +63,10 @@ class Foreground:
             pid = os.posix_spawn(file, command, env, setsigmask=self._mask, setsigdef=_RESTORED)
         except OSError as error:
             # Not found is, for example, the interpreter that a script names.
-            kind = NotFound if isinstance(error, FileNotFoundError) else NotExecutable
-            raise kind(f"{command[0]} cannot be executed: {error.strerror}.") from None
+            is_missing = isinstance(error, FileNotFoundError)
+            kind = Code.NO_PROGRAM if is_missing else Code.NOT_EXECUTABLE
+            text = f"{command[0]} cannot be executed: {error.strerror}."
+            raise CliError(kind, text) from None
         guard.add_process(pid)
         ended = 0
         while not ended:

@@ -80,6 +80,7 @@ def _parse_rules(
 @click.option(
     "--secret", default="", help="The webhook's JWT secret; default: read from the sandbox."
 )
+@options.errors_as_json
 @options.data_dir
 def listen(
     port: int,

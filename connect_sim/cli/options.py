@@ -148,6 +148,8 @@ data_dir = click.option(
     help="The folder with sandbox.json. Default: SIM_DATA_DIR, also from .env, or ./var.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+# Of a command whose answer is no JSON; `errors.wants_json` reads it.
+errors_as_json = click.option("--json", is_flag=True, hidden=True, expose_value=False)
 
 
 def party(text: str) -> Callable[[F], F]:

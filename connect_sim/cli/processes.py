@@ -30,6 +30,7 @@ _BIND = "127.0.0.1:8000"
 @click.option(
     "--exit-with-parent", is_flag=True, help="Stop when standard input ends, which must be a pipe."
 )
+@options.errors_as_json
 @options.data_dir
 def sandbox(
     no_seed: bool, port: int | None, port_file: Path | None, exit_with_parent: bool

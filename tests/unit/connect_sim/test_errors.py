@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
-from connect_sim.cli import django_commands, init, product, program, skill
-from connect_sim.cli.errors import Code
+from checks.client import NoAnswer, Unreachable
+from checks.throwaway import CannotStart
+from connect_sim.cli import program, skill
+from connect_sim.cli.errors import WITH_VALUE, Code
+from connect_sim.cli.exec import exec_
 from connect_sim.installation import StartError
 from tests.program import Failed, run
 from tests.unit.connect_sim.recording_server import Answer, Server
@@ -34,11 +39,13 @@ def error(*arguments: str) -> dict[str, Any]:
 
 USAGE = [
     ("clok show --json", Code.UNKNOWN_COMMAND, "Did you mean clock?"),
-    ("--json signin", Code.UNKNOWN_OPTION, "--json"),
+    ("--json signin", Code.WRONG_USAGE, "signin"),
     ("signin --json", Code.UNKNOWN_COMMAND, "connect-sim manage signin"),
     ("clock advanse 5m --json", Code.UNKNOWN_COMMAND, "Did you mean advance?"),
     ("clock show --jso --json", Code.UNKNOWN_OPTION, "--json"),
-    ("listen --json", Code.UNKNOWN_OPTION, "--json"),
+    ("listen --json --port x", Code.INVALID_VALUE, "--port"),
+    ("exec --json --keep", Code.WRONG_USAGE, "--keep"),
+    ("exec --keep new --prodct --json -- true", Code.UNKNOWN_OPTION, "--product"),
     ("queue --json", Code.UNKNOWN_OPTION, "--json"),
     ("--prot 8001 --json", Code.UNKNOWN_OPTION, "--port"),
     ("queue add --json", Code.MISSING_ARGUMENT, "QUEUE"),
@@ -66,27 +73,27 @@ def test_wrong_usage_is_an_object_that_names_the_nearest_right_one(
     assert server.requests == [] and not found["retryable"]
 
 
-REFUSALS: list[tuple[str, Answer, Code]] = [
-    ("reset", (400, CONNECT), Code.INVALID),
-    ("reset", (413, CONNECT), Code.INVALID),
-    ("reset", (401, CONNECT), Code.UNAUTHORIZED),
-    ("reset", (403, CONNECT), Code.FORBIDDEN),
-    ("reset", (404, CONNECT), Code.NOT_FOUND),
-    ("reset", (409, SANDBOX), Code.CONFLICT),
-    ("reset", (429, CONNECT), Code.BUSY),
-    ("reset", (503, b"<html>"), Code.BUSY),
-    ("reset", (500, {"errors": 1, "hint": 2, "retryable": "yes"}), Code.SANDBOX_ERROR),
-    ("reset", (200, b"<html>"), Code.NOT_A_SANDBOX),
-    ("deliveries", (400, CONNECT), Code.INVALID_VALUE),
-    ("reset", (200, {}), Code.INTERNAL),
-    ("webhook recover WH-1", (200, {"active": True, "stats": {"out_of_order": False},
-                                    "earliest_possible_trigger": None}), Code.FAILED),
+REFUSALS: list[tuple[str, Code, Answer]] = [
+    ("reset", Code.INVALID, (400, CONNECT)),
+    ("reset", Code.INVALID, (413, CONNECT)),
+    ("reset", Code.UNAUTHORIZED, (401, CONNECT)),
+    ("reset", Code.FORBIDDEN, (403, CONNECT)),
+    ("reset", Code.NOT_FOUND, (404, CONNECT)),
+    ("reset", Code.CONFLICT, (409, SANDBOX)),
+    ("reset", Code.BUSY, (429, CONNECT)),
+    ("reset", Code.BUSY, (503, b"<html>")),
+    ("reset", Code.SANDBOX_ERROR, (500, {"errors": 1, "hint": 2, "retryable": "yes"})),
+    ("reset", Code.NOT_A_SANDBOX, (200, b"<html>")),
+    ("deliveries", Code.INVALID_VALUE, (400, CONNECT)),
+    ("reset", Code.INTERNAL, (200, {})),
+    ("webhook recover WH-1", Code.FAILED, (200, {
+        "active": True, "stats": {"out_of_order": False}, "earliest_possible_trigger": None})),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("line", "answer", "code"), REFUSALS)
+@pytest.mark.parametrize(("line", "code", "answer"), REFUSALS)
 def test_refusal_has_the_hint_of_the_sandbox_or_its_own(
-    server: Server, monkeypatch: pytest.MonkeyPatch, line: str, answer: Answer, code: Code
+    server: Server, monkeypatch: pytest.MonkeyPatch, line: str, code: Code, answer: Answer
 ) -> None:
     monkeypatch.setattr("connect_sim.cli.output.print_json", lambda content: content["now"])
     server.answer = lambda *request: answer
@@ -99,52 +106,64 @@ def test_refusal_has_the_hint_of_the_sandbox_or_its_own(
         assert (found["hint"], found["retryable"]) == (code.value.hint, code.value.is_retryable)
 
 
-def test_other_errors_have_a_code(
-    monkeypatch: pytest.MonkeyPatch, empty_folder: Path, server: Server
-) -> None:
+def nothing(patch: pytest.MonkeyPatch) -> None:
+    pass
+
+
+def failing(name: str, error: BaseException) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return a patch after which a function raises an error."""
+
     def fail(*arguments: Any, **options: Any) -> None:
-        raise raised
+        raise error
 
-    def code(line: str) -> str:
-        return str(error(*line.split(), "--json")["code"])
+    return lambda patch: patch.setattr(name, fail)
 
-    assert code("hold list --data-dir none") == "no_sandbox"
+
+NO_SPACE = OSError(28, "No space left on device")
+OTHERS = [
+    ("hold list --json --data-dir none", Code.NO_SANDBOX, nothing),
+    ("hold list --json", Code.UNREACHABLE, failing("checks.client.Client._send", Unreachable("-"))),
+    ("hold list --json", Code.NO_ANSWER, failing("checks.client.Client._send", NoAnswer("Slow."))),
+    ("key list --json", Code.CANNOT_START,
+     failing("connect_sim.cli.django_commands.call", StartError("SIM_CALLS is wrong."))),
+    ("sandbox --json", Code.CANNOT_START,
+     failing("connect_sim.cli.django_commands.run", StartError("SIM_CALLS is wrong."))),
+    ("init python new --json", Code.CANNOT_WRITE, failing("connect_sim.cli.init._copy", NO_SPACE)),
+    ("product export PRD-1 --json", Code.CANNOT_WRITE,
+     failing("connect_sim.cli.product._unpack", NO_SPACE)),
+    ("skill install s --json", Code.CHANGED_FILE, nothing),
+    ("hold list --json", Code.SERVER_PROFILE, lambda patch: patch.setenv("SIM_PROFILE", "server")),
+    ("exec --json -- true", Code.CANNOT_USE,
+     failing("checks.throwaway.Throwaway.start", CannotStart("It ended."))),
+    ("exec --json -- /etc/passwd", Code.NOT_EXECUTABLE, nothing),
+    ("exec --json no-such-program", Code.NO_PROGRAM, nothing),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "code", "damage"), OTHERS)
+def test_other_error_has_a_code(
+    monkeypatch: pytest.MonkeyPatch,
+    empty_folder: Path,
+    server: Server,
+    line: str,
+    code: Code,
+    damage: Callable[[pytest.MonkeyPatch], None],
+) -> None:
     server.answer = lambda *request: (200, b"")
-    monkeypatch.setattr("checks.client.Client._send", fail)
-    from checks.client import NoAnswer, Unreachable
-
-    raised: Exception | SystemExit = Unreachable("Away.")
-    assert code("hold list") == "unreachable"
-    raised = NoAnswer("Slow.")
-    assert code("hold list") == "no_answer"
-    raised = StartError("SIM_CALLS is wrong.")
-    monkeypatch.setattr(django_commands, "call", fail)
-    assert code("key list") == "cannot_start"
-    raised = OSError(28, "No space left on device")
-    monkeypatch.setattr(init, "_copy", fail)
-    assert code("init python new") == "cannot_write"
-    monkeypatch.setattr(product, "_unpack", fail)
-    monkeypatch.setattr("checks.client.Client.download", lambda *arguments: b"")
-    assert code("product export PRD-1") == "cannot_write"
-    monkeypatch.undo()
-    monkeypatch.chdir(empty_folder)
     (empty_folder / "s" / skill.NAME).mkdir(parents=True)
     (empty_folder / "s" / skill.NAME / "SKILL.md").write_text("mine")
-    assert code("skill install s") == "changed_file"
-    monkeypatch.setenv("SIM_PROFILE", "server")
-    assert code("hold list") == "server_profile"
+    damage(monkeypatch)
+    found = error(*line.split())
+    assert (found["code"], found["hint"]) == (code.name.lower(), code.value.hint)
 
 
 def test_each_code_is_tested() -> None:
-    tested = {code for *_, code in REFUSALS} | {code for _, code, _ in USAGE}
-    tested |= {Code.NO_SANDBOX, Code.UNREACHABLE, Code.NO_ANSWER, Code.CANNOT_START}
-    tested |= {Code.CANNOT_WRITE, Code.CHANGED_FILE, Code.SERVER_PROFILE}
-    assert tested == set(Code)
+    assert {code for rows in (USAGE, REFUSALS, OTHERS) for _, code, *_ in rows} == set(Code)
 
 
 def test_documentation_lists_the_codes() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z_]+)` \| (\d) \| (yes|no) \| (.+) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z_]+)` \| (\d+) \| (yes|no) \| (.+) \|$", page, re.MULTILINE)
     assert rows == [
         (
             code.name.lower(),
@@ -156,9 +175,27 @@ def test_documentation_lists_the_codes() -> None:
     ]
 
 
-def test_option_of_another_program_does_not_ask_for_json() -> None:
-    with pytest.raises(Failed, match=r"^Error: No such command 'clok'\. Did you mean clock\? See"):
-        run("clok", "--", "--json")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("clok -- --json", "No such command 'clok'. Did you mean clock? See"),
+        ("exec no-such-program --json", "There is no program 'no-such-program'."),
+        ("exec --keep new no-such-program --json", "There is no program 'no-such-program'."),
+        ("exec --keep=new --no-seed -- no-such-program --json", "There is no program"),
+        ("--data-dir new exec no-such-program --json", "There is no program"),
+    ],
+)
+def test_option_of_another_program_does_not_ask_for_json(line: str, message: str) -> None:
+    with pytest.raises(Failed, match=f"^Error: {re.escape(message)}"):
+        run(*line.split())
+
+
+def test_options_before_a_program_are_those_of_exec() -> None:
+    with_value = {"--data-dir"}
+    for parameter in exec_.params:
+        if isinstance(parameter, click.Option) and not parameter.is_flag:
+            with_value |= {*parameter.opts}
+    assert with_value == {*WITH_VALUE}
 
 
 def test_unexpected_error_without_json_keeps_its_traceback(
