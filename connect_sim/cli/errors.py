@@ -140,7 +140,11 @@ class UnknownCommand(click.UsageError):
 
 
 class InvalidValue(click.UsageError):
-    """The sandbox refuses what the command has been given."""
+    """The sandbox refuses what the command has been given; `content` is the body of its error."""
+
+    def __init__(self, message: str, content: Any) -> None:
+        super().__init__(message)
+        self.content = content
 
 
 _BY_STATUS = {
@@ -202,7 +206,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
             "message": message,
             "hint": hint,
             "retryable": details.is_retryable,
-            **(_advice(error.content) if isinstance(error, ApiError) else {}),
+            **_advice(error),
         }
         output.error_line(json.dumps(content))
     else:
@@ -233,8 +237,12 @@ def _message(error: BaseException) -> str:
     return str(error) if is_known else f"{type(error).__name__}: {error}"
 
 
-def _advice(content: Any) -> dict[str, Any]:
+def _advice(error: BaseException) -> dict[str, Any]:
     """Return what the API says of its error; the sandbox's has a hint, Connect's has not."""
-    types = {"error_code": str, "hint": str, "retryable": bool}
+    types: dict[str, type] = {"error_code": str}
+    # The API knows nothing of sandbox.json, which the key is from.
+    if _code(error) not in (Code.UNAUTHORIZED, Code.FORBIDDEN):
+        types |= {"hint": str, "retryable": bool}
+    content = getattr(error, "content", None)
     found = content if isinstance(content, dict) else {}
     return {name: found[name] for name, kind in types.items() if type(found.get(name)) is kind}

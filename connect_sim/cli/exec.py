@@ -32,10 +32,14 @@ _SNAPSHOT = "start"  # the name of the snapshot of a file
 
 
 class Failed(CliError):
-    """The sandbox cannot be used, or has ended before the program."""
+    """The sandbox cannot be used, or has ended before the program.
 
-    def __init__(self, message: str) -> None:
+    `content` is the body of the API's error, if it has refused something.
+    """
+
+    def __init__(self, message: str, content: Any = None) -> None:
         super().__init__(Code.CANNOT_USE, message)
+        self.content = content
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,8 @@ def _run(request: Request, path: str) -> int:
         try:
             env = _environment(request, throwaway, mark)
         except (ApiError, CannotStart, HandlerError) as error:
-            raise Failed(f"{error} {_save(throwaway, request.keep)}") from None
+            text = f"{error} {_save(throwaway, request.keep)}"
+            raise Failed(text, getattr(error, "content", None)) from None
         except OSError as error:
             text = f"The sandbox cannot be started: {error}. {_save(throwaway, request.keep)}"
             raise Failed(text) from None

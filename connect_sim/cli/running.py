@@ -46,7 +46,7 @@ def usage_errors() -> Iterator[None]:
         texts = error.content.get("errors") or [str(error)]
         # The path of a single condition, which the command makes of its arguments.
         texts = [re.sub(r"^until\.[a-z_]+(\.[a-z_]+)?: ", "", text) for text in texts]
-        raise InvalidValue(" ".join(texts)) from None
+        raise InvalidValue(" ".join(texts), error.content) from None
 
 
 def find_if_running() -> Sandbox | None:

@@ -11,18 +11,23 @@ from typing import Any
 import click
 import pytest
 
-from checks.client import NoAnswer, Unreachable
+from checks.client import ApiError, NoAnswer, Unreachable
 from checks.throwaway import CannotStart
 from connect_sim.cli import program, skill
 from connect_sim.cli.errors import WITH_VALUE, Code
 from connect_sim.cli.exec import exec_
 from connect_sim.installation import StartError
+from sandbox import error_codes
 from tests.program import Failed, run
 from tests.unit.connect_sim.recording_server import Answer, Server
 
 ROOT = Path(__file__).resolve().parents[3]
-SANDBOX = {"error_code": "CLK_001", "errors": ["It moves."], "hint": "Wait.", "retryable": True}
 CONNECT = {"error_code": "REQ_003", "errors": ["No."]}
+
+
+def sandbox(error_code: str) -> dict[str, Any]:
+    """Return an error as the sandbox sends it."""
+    return {"error_code": error_code, "errors": ["No."], **error_codes.advice(error_code)}
 
 
 def error(*arguments: str) -> dict[str, Any]:
@@ -77,14 +82,17 @@ REFUSALS: list[tuple[str, Code, Answer]] = [
     ("reset", Code.INVALID, (400, CONNECT)),
     ("reset", Code.INVALID, (413, CONNECT)),
     ("reset", Code.UNAUTHORIZED, (401, CONNECT)),
+    ("reset", Code.UNAUTHORIZED, (401, sandbox("AUTH_001"))),
     ("reset", Code.FORBIDDEN, (403, CONNECT)),
+    ("reset", Code.FORBIDDEN, (403, sandbox("AUTH_002"))),
     ("reset", Code.NOT_FOUND, (404, CONNECT)),
-    ("reset", Code.CONFLICT, (409, SANDBOX)),
+    ("reset", Code.CONFLICT, (409, sandbox("CLK_001"))),
     ("reset", Code.BUSY, (429, CONNECT)),
     ("reset", Code.BUSY, (503, b"<html>")),
     ("reset", Code.SANDBOX_ERROR, (500, {"errors": 1, "hint": 2, "retryable": "yes"})),
     ("reset", Code.NOT_A_SANDBOX, (200, b"<html>")),
-    ("deliveries", Code.INVALID_VALUE, (400, CONNECT)),
+    ("deliveries list", Code.INVALID_VALUE, (400, CONNECT)),
+    ("deliveries list", Code.INVALID_VALUE, (400, sandbox("VAL_001"))),
     ("reset", Code.INTERNAL, (200, {})),
     ("webhook recover WH-1", Code.FAILED, (200, {
         "active": True, "stats": {"out_of_order": False}, "earliest_possible_trigger": None})),
@@ -99,11 +107,14 @@ def test_refusal_has_the_hint_of_the_sandbox_or_its_own(
     server.answer = lambda *request: answer
     found = error(*line.split(), "--json")
     assert found["code"] == code.name.lower()
-    if answer[1] == SANDBOX:
-        expected = {name: SANDBOX[name] for name in ("error_code", "hint", "retryable")}
-        assert found == {**found, **expected}
-    elif code is not Code.INVALID_VALUE:
-        assert (found["hint"], found["retryable"]) == (code.value.hint, code.value.is_retryable)
+    content = answer[1] if isinstance(answer[1], dict) else {}
+    assert found.get("error_code") == content.get("error_code")
+    hint, is_retryable = code.value.hint, code.value.is_retryable
+    if code is Code.INVALID_VALUE:
+        hint = f"See `connect-sim {line} --help`."
+    if content.keys() >= {"error_code", "hint"} and code not in (Code.UNAUTHORIZED, Code.FORBIDDEN):
+        hint, is_retryable = content["hint"], content["retryable"]
+    assert (found["hint"], found["retryable"]) == (hint, is_retryable)
 
 
 def nothing(patch: pytest.MonkeyPatch) -> None:
@@ -155,6 +166,14 @@ def test_other_error_has_a_code(
     damage(monkeypatch)
     found = error(*line.split())
     assert (found["code"], found["hint"]) == (code.name.lower(), code.value.hint)
+
+
+def test_refusal_in_exec_has_the_advice_of_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = ApiError("No.", 409, sandbox("LSE_001"))
+    failing("checks.throwaway.Throwaway.start", refused)(monkeypatch)
+    found = error("exec", "--json", "--", "true")
+    expected = {"error_code": "LSE_001", **error_codes.advice("LSE_001")}
+    assert found == {"code": "cannot_use", "message": found["message"], **expected}
 
 
 def test_each_code_is_tested() -> None:
