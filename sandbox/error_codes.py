@@ -38,6 +38,7 @@ CODES = {
     "SNP_002": ErrorCode("Delete the snapshot, and save another with this version."),
     "SNP_003": ErrorCode("Delete the snapshot, and save another."),
     "SNP_004": ErrorCode("Save one of less data: only files have this limit."),
+    "SNP_005": ErrorCode("Try again: the other snapshot of this name has been saved.", True),
     "SNP_501": ErrorCode("Give the database user the privilege that `errors` names."),
     "SYS_001": ErrorCode("Read the log of the sandbox, and report the error there."),
     "SYS_429": ErrorCode("Try again when other requests have ended.", True),

@@ -263,7 +263,9 @@ def _without_permission(error: ProgrammingError) -> Exception:
             status=501,
         )
     if getattr(cause, "sqlstate", "") == "42P06":
-        return Refused("SNP_001", "Another process saves this snapshot. Try again.", status=409)
+        # The other one has committed since this transaction began, which doesn't see its schema.
+        text = "A snapshot of this name was saved at the same time. Try again."
+        return Refused("SNP_005", text, status=409)
     return error
 
 

@@ -13,9 +13,12 @@ import pytest
 from django.db import OperationalError, connection
 
 from requests_queue.db import background_work
+from requests_queue.errors import Refused
+from sandbox import error_codes
 from sandbox.models import ApiCall
 from sandbox.timeline import api_calls, call_storage
 from sandbox.world import snapshots, tables
+from sandbox.world.snapshot_storage import Exists, Schemas, Snapshot
 from tests.api import Caller
 from tests.background import Background
 from tests.engines import until
@@ -108,6 +111,22 @@ def test_change_of_a_snapshot_waits_for_a_restore_of_it(
     replaced("mine")
     begun[0].result()
     assert worlds.differing(before, worlds.contents()) == {}
+
+
+def test_second_of_two_snapshots_of_a_name_may_be_tried_again(saved: Any) -> None:
+    """The first is the reason why the next try is refused."""
+
+    def save(fill: Callable[[str], None] = lambda schema: None) -> None:
+        Schemas().create(Snapshot("mine"), fill, replace=False)
+
+    second: list[Background] = []
+    save(lambda schema: second.append(waiting(save)))
+    with pytest.raises(Refused) as refused:
+        second[0].result()
+    assert (refused.value.status, refused.value.code) == (409, "SNP_005")
+    assert error_codes.CODES["SNP_005"].is_retryable
+    with pytest.raises(Exists):
+        save()
 
 
 def test_lost_connection_ends_the_lock(saved: Any, caplog: pytest.LogCaptureFixture) -> None:
