@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from checks.client import ApiError, Client, Unreachable, accepts_connections
+from checks.client import (
+    ApiError,
+    Client,
+    NoAnswer,
+    NotASandbox,
+    Unreachable,
+    accepts_connections,
+)
 from checks.sandbox_file import Sandbox
 from connect_sim import checks, health
 from portal.home import system_status
@@ -94,6 +101,11 @@ def _clock() -> Component:
 def _port(sandbox: Sandbox) -> Component:
     try:
         answer = Client(sandbox.address, "").call("GET", health.READY, timeout=_TIMEOUT)
+    except NotASandbox:
+        answer = None
+    except NoAnswer as error:
+        text = f"{error} Run this again in a minute; if that changes nothing, end the program that "
+        return Component("Port", BAD, f"{text}listens there, and start the sandbox again.")
     except Unreachable as error:
         return Component("Port", BAD, f"{error} Start it: `{settings.PROGRAM}`.")
     except ApiError as error:

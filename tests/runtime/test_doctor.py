@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -84,8 +85,11 @@ def break_keys(server: Server) -> None:
     server.answer = refuse
 
 
-def serve_another(server: Server) -> None:
-    server.answer = lambda method, path, body: (404, b"<html>")
+def serving_another(status: int) -> Callable[[Server], None]:
+    def serve(server: Server) -> None:
+        server.answer = lambda method, path, body: (status, b"<html>")
+
+    return serve
 
 
 @pytest.mark.django_db
@@ -100,7 +104,8 @@ def serve_another(server: Server) -> None:
         (lambda server: set_clock(frozen_at=clock.now(), moving_lease=0), "Clock", "bad",
          "Restart the sandbox"),
         (break_keys, "Keys", "bad", "The distributor's key in sandbox.json is not valid. Restart"),
-        (serve_another, "Port", "bad", "Another program answers"),
+        (serving_another(404), "Port", "bad", "Another program answers"),
+        (serving_another(200), "Port", "bad", "Another program answers"),
     ],
 )  # fmt: skip
 def test_damage_is_found_with_what_to_do(
@@ -112,6 +117,16 @@ def test_damage_is_found_with_what_to_do(
     assert found.pop(name)[0] == state and text in examine(server.url)[name][0].text
     # Nobody is asked for a key.
     assert found.keys() == ({"Keys"} if name == "Port" else set())
+
+
+@pytest.mark.django_db
+def test_sandbox_that_is_silent_is_not_to_be_started(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        state, text = not_good(f"http://127.0.0.1:{silent.getsockname()[1]}")["Port"]
+    assert state == "bad" and "did not answer within 0.1 s. Run this again" in text
 
 
 @pytest.mark.django_db
