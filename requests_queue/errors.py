@@ -1,6 +1,6 @@
 """Errors of callers: data until they are rendered, with Connect's code and HTTP status."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,18 +23,6 @@ class FieldError:
         """Return the error as Connect's API renders it."""
         sentence = self.sentence or self.message
         return f"{self.path}: {sentence}" if self.path else sentence
-
-
-# What adds keys to the errors of its paths, by path and code: the sandbox's advice.
-advisers: list[Callable[[str, str], Mapping[str, Any]]] = []
-
-
-def error_body(path: str, code: str, errors: Sequence[str]) -> dict[str, Any]:
-    """Return the body of an error: Connect's `{"error_code", "errors"}`, and what is added."""
-    body = {"error_code": code, "errors": [*errors]}
-    for advise in advisers:
-        body |= advise(path, code)
-    return body
 
 
 def field_errors(detail: Any, path: str = "") -> Iterator[FieldError]:

@@ -23,15 +23,13 @@ class SandboxConfig(AppConfig):
         from portal.home.first_steps import COMMAND_LINES
         from portal.introductions import SENTENCES
         from portal.layout import BARS, NAVIGATION, Bar
-        from requests_queue import errors, ids
-        from sandbox import error_codes
+        from requests_queue import ids
         from sandbox.clock import settling  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.pages import checks, faults, panels, world
         from sandbox.timeline import api_calls, attempts, timeline  # noqa: F401
         from sandbox.world.tables import is_used
 
-        errors.advisers.append(error_codes.of_path)
         panels.register()
         timeline.register_retention()
         panels.add_navigation(NAVIGATION)

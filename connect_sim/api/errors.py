@@ -20,11 +20,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connect_sim.server import paths
+from connect_sim.server.response import error_body
 from portal import pages
 from requests_queue import operations
 from requests_queue.api import fast_json
 from requests_queue.db import database_errors
-from requests_queue.errors import Refused, error_body, field_errors
+from requests_queue.errors import Refused, field_errors
 
 logger = logging.getLogger(__name__)
 

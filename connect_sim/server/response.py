@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 from django.conf import settings
 
 from connect_sim.server.paths import is_api
 from requests_queue.api import fast_json
-from requests_queue.errors import error_body
 
 logger = logging.getLogger(__name__)
 
@@ -101,3 +100,14 @@ def error_parts(path: str, code: str, text: str) -> tuple[list[tuple[bytes, byte
     version = settings.SIM_CONNECT_VERSION.encode()
     headers = [(b"content-type", b"application/json"), (b"connect-version", version)]
     return headers, fast_json.encode(error_body(path, code, [text]))
+
+
+def error_body(path: str, code: str, errors: Sequence[str]) -> dict[str, Any]:
+    """Return the body of an error of an API: Connect's, and advice for a path of the sandbox."""
+    body = {"error_code": code, "errors": [*errors]}
+    if settings.SANDBOX:
+        # The server profile loads nothing of the sandbox.
+        from sandbox import error_codes
+
+        body |= error_codes.of_path(path, code)
+    return body

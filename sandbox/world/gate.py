@@ -29,8 +29,9 @@ from django.db.models import QuerySet
 from requests_queue.api.resources import Part
 from requests_queue.db import pausing
 from requests_queue.db.sql import DatabaseTime
-from requests_queue.errors import Conflict, Missing, Refused, error_body
+from requests_queue.errors import Conflict, Missing, Refused
 from requests_queue.queues.usage_file import leases as usage_leases
+from sandbox import error_codes
 from sandbox.clock import settle_times, settling
 from sandbox.clock.settling import DEFAULT_TTL, TOKEN_FIELDS, Token, Unsettled
 from sandbox.models import EXPIRES_IN, Lease
@@ -268,7 +269,8 @@ def _passes(scope: Scope) -> bool:
 
 async def _refuse(scope: Scope, send: Any) -> None:
     text = "The sandbox is being reset. Try again in a few seconds."
-    body = json.dumps(error_body(scope["path"], "SYS_503", [text])).encode()
+    advice = error_codes.of_path(scope["path"], "SYS_503")
+    body = json.dumps({"error_code": "SYS_503", "errors": [text], **advice}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

@@ -46,6 +46,7 @@ print(json.dumps({
              if "sandbox" in n],
 }))
 """  # fmt: skip  # noqa: E501
+API = "/public/v1/requests"
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 
 
@@ -67,7 +68,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a process with the server profile returns for each route, and what it has loaded."""
     requests = [
         (method, path)
-        for path in ("/nowhere/1", "/sandbox", "/sandbox/", *paths())
+        for path in ("/nowhere/1", API, "/sandbox", "/sandbox/", *paths())
         for method in METHODS
     ]
     env = environment(tmp_path_factory.mktemp("data"), **SERVER)
@@ -92,6 +93,9 @@ def test_host_is_not_bound_to_https(server: dict[str, Any]) -> None:
 
 
 def test_nothing_of_the_sandbox_is_loaded(server: dict[str, Any]) -> None:
+    """Not for an error of the API, either."""
+    error = json.loads(server["responses"]["GET", API][1])
+    assert error == {"error_code": "AUTH_001", "errors": ["API request is unauthorized."]}
     parts = ("modules", "tables", "middleware", "tasks", "schedule", "commands", "asgi")
     assert {part: server[part] for part in parts} == {part: [] for part in parts}
 
