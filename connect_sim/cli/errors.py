@@ -24,29 +24,29 @@ WITH_VALUE = ("--data-dir", "--snapshot", "--product", "--keep")
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What is true of all errors of a code: exit code, meaning, what to do."""
+    """What is true of all errors of a code: exit code, meaning, what to do.
+
+    What to do about wrong usage depends on the command, whose help `report` names.
+    """
 
     exit_code: int
     meaning: str
-    hint: str
+    hint: str = ""
     is_retryable: bool = False
 
 
 class Code(Enum):
     """The codes, whose names in lower case are stable; `docs/cli.md` lists them."""
 
-    UNKNOWN_COMMAND = Details(USAGE, "there is no such command", "See `connect-sim --help`.")
-    UNKNOWN_OPTION = Details(USAGE, "the command has no such option", "See its `--help`.")
-    MISSING_ARGUMENT = Details(USAGE, "an argument or a required option is missing", "Add it.")
+    UNKNOWN_COMMAND = Details(USAGE, "there is no such command")
+    UNKNOWN_OPTION = Details(USAGE, "the command has no such option")
+    MISSING_ARGUMENT = Details(USAGE, "an argument or a required option is missing")
     INVALID_VALUE = Details(
-        USAGE,
-        "an argument or an option has a wrong value, or names what there is not",
-        "Change it.",
+        USAGE, "an argument or an option has a wrong value, or names what there is not"
     )
     WRONG_USAGE = Details(
         USAGE,
         "an option without its value, too many arguments, or some that exclude each other",
-        "See its `--help`.",
     )
     NO_SANDBOX = Details(
         NO_CONNECTION,
@@ -70,7 +70,7 @@ class Code(Enum):
         "End that program, or restart the sandbox on another port.",
     )
     INVALID = Details(
-        REFUSED, "the sandbox refuses the request: 400, 413, …", "Change the request."
+        REFUSED, "the sandbox refuses the request: 400, 413, …", "Correct what the message names."
     )
     UNAUTHORIZED = Details(
         REFUSED, "the API key is not valid: 401", "Restart the sandbox: it renews its keys."
@@ -94,7 +94,9 @@ class Code(Enum):
         REFUSED, "SIM_PROFILE is server, which has no sandbox", "Set SIM_PROFILE to sandbox."
     )
     CANNOT_START = Details(
-        REFUSED, "settings, database or data folder cannot be used", "Do as the message says."
+        REFUSED,
+        "settings, database or data folder cannot be used",
+        "Correct the setting, database or folder that the message names.",
     )
     CANNOT_WRITE = Details(
         REFUSED, "a file or a folder cannot be written", "Choose another one, or free space."
@@ -118,7 +120,11 @@ class Code(Enum):
     NO_PROGRAM = Details(
         127, "`exec`: there is no such program", "Install it, or correct its name or PATH."
     )
-    FAILED = Details(REFUSED, "anything else that the command cannot do", "Do as the message says.")
+    FAILED = Details(
+        REFUSED,
+        "anything else that the command cannot do",
+        "Correct what the message names; `connect-sim doctor` shows what else is wrong.",
+    )
     INTERNAL = Details(
         REFUSED,
         "an error inside the program",

@@ -180,6 +180,13 @@ def test_each_code_is_tested() -> None:
     assert {code for rows in (USAGE, REFUSALS, OTHERS) for _, code, *_ in rows} == set(Code)
 
 
+def test_each_code_has_a_hint_of_its_own() -> None:
+    """But those of wrong usage, after which the help of the command is named."""
+    assert {code for code in Code if not code.value.hint} == {code for _, code, _ in USAGE}
+    hints = [code.value.hint for code in Code if code.value.hint]
+    assert len(set(hints)) == len(hints)
+
+
 def test_documentation_lists_the_codes() -> None:
     page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z_]+)` \| (\d+) \| (yes|no) \| (.+) \|$", page, re.MULTILINE)
