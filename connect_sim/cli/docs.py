@@ -65,7 +65,7 @@ def _search(words: str, as_json: bool) -> None:
         return
     for each in found[:_MOST]:
         output.line(f"{each.page}:{each.line}  {each.heading}")
-        if each.text != f"{'#' * 2} {each.heading}":
+        if each.text.lstrip("# ") != each.heading:
             output.line(each.text, indent=2)
     if len(found) > _MOST:
         output.line(f"{len(found) - _MOST} more: add a word.")

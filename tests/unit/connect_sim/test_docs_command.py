@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from contextlib import redirect_stdout
 
 import pytest
@@ -47,6 +48,14 @@ def test_search_prints_page_line_and_heading() -> None:
     assert list(rows[0]) == ["page", "heading", "line", "text"]
     assert lines[0] == f"{page}:{number}  {rows[0]['heading']}"
     assert run("docs", "--search", "the").splitlines()[-1].endswith(" more: add a word.")
+
+
+@pytest.mark.parametrize("heading", ["The command line", "exec", "Errors for programs"])
+def test_heading_that_has_the_words_is_printed_once(heading: str) -> None:
+    """Of each level."""
+    lines = [*run("docs", "--search", heading).splitlines(), ""]
+    [place] = [n for n, line in enumerate(lines) if re.fullmatch(rf"cli:\d+  {heading}", line)]
+    assert not lines[place + 1].startswith(" ")
 
 
 @pytest.mark.parametrize(
