@@ -38,7 +38,7 @@ def install(folder: Path | None, force: bool, as_json: bool) -> None:
     try:
         written = _install(target, force)
     except OSError as error:
-        text = f"{error.filename or target} cannot be written: {error.strerror}."
+        text = f"{error.filename or target} cannot be read or written: {error.strerror}."
         raise CliError(Code.CANNOT_WRITE, text) from None
     if as_json:
         output.print_json({"folder": str(target), "written": written})
@@ -51,14 +51,15 @@ def install(folder: Path | None, force: bool, as_json: bool) -> None:
 def _install(target: Path, force: bool) -> list[str]:
     """Write what differs, and return its names; raises CliError before anything is written."""
     source = documentation.ROOT / "skills" / NAME
-    contents, present = _read(source), _read(target)
+    contents = {name: (source / name).read_bytes() for name in sorted(_names(source))}
     installed = _read_manifest(target / MANIFEST)
+    # Other files are the user's own; so is what a damaged manifest names beside the folder.
+    ours = {*contents, *(_names(target) & installed.keys())}
+    present = _read(target, ours)
     changed = [
         name
         for name, content in present.items()
-        if name in {**contents, **installed}
-        and content != contents.get(name)
-        and _digest(content) != installed.get(name)
+        if content != contents.get(name) and _digest(content) != installed.get(name)
     ]
     if changed and not force:
         names = ", ".join(str(target / name) for name in changed)
@@ -74,10 +75,22 @@ def _install(target: Path, force: bool) -> list[str]:
     return written
 
 
-def _read(folder: Path) -> dict[str, bytes]:
-    """Return the texts of a folder by their names in it."""
-    paths = sorted(folder.rglob("*.md"))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+def _names(folder: Path) -> set[str]:
+    """Return the names of the texts in a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.md")}
+
+
+def _read(folder: Path, names: set[str]) -> dict[str, bytes]:
+    """Return the files that there are; raises OSError for others and for links to nothing."""
+    found = {}
+    for name in sorted(names):
+        path = folder / name
+        try:
+            found[name] = path.read_bytes()
+        except FileNotFoundError:
+            if any(each.is_symlink() and not each.exists() for each in (path, *path.parents)):
+                raise
+    return found
 
 
 def _write(path: Path, content: bytes) -> None:

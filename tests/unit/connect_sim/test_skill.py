@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -144,8 +145,35 @@ def test_manifest_names_no_file_outside(empty_folder: Path) -> None:
     assert outside.read_text() == "x"
 
 
-def test_folder_that_cannot_be_written_is_one_line(empty_folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "damage"),
+    [
+        ("file/below", lambda folder: None),
+        ("s", lambda folder: (folder / "SKILL.md").mkdir()),
+        ("s", lambda folder: (folder / "SKILL.md").symlink_to("nothing")),
+        ("s", lambda folder: (folder / "SKILL.md").symlink_to("SKILL.md")),
+        ("s", lambda folder: (folder / "references").write_text("a file")),
+        ("s", lambda folder: (folder / "references").symlink_to("nothing")),
+        ("s", lambda folder: (folder / MANIFEST).mkdir()),
+    ],
+)
+def test_what_cannot_be_replaced_is_one_line(
+    empty_folder: Path, folder: str, damage: Callable[[Path], None]
+) -> None:
+    """And nothing is written."""
     (empty_folder / "file").write_text("")
-    with pytest.raises(Failed, match=r"cannot be written: ") as failed:
-        run("skill", "install", "file/below")
+    (empty_folder / "s" / NAME).mkdir(parents=True)
+    damage(empty_folder / "s" / NAME)
+    before = sorted(empty_folder.rglob("*"))
+    with pytest.raises(Failed, match=r"cannot be read or written: ") as failed:
+        run("skill", "install", folder, "--force")
     assert failed.value.code == 1 and "\n" not in str(failed.value)
+    assert sorted(empty_folder.rglob("*")) == before
+
+
+def test_own_files_of_the_user_are_not_read(empty_folder: Path) -> None:
+    folder = empty_folder / "s" / NAME
+    (folder / "notes.md").mkdir(parents=True)
+    (folder / "own.md").symlink_to("nothing")
+    run("skill", "install", "s")
+    assert (folder / "own.md").is_symlink() and (folder / "SKILL.md").is_file()
