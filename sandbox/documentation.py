@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ FOLDER = ROOT / "docs"
 _ROW = re.compile(r"\| \[[^]]+\]\(([\w-]+)\.md\) \| (.+) \|")
 _CHAPTER = re.compile(r"\*\*(.+)\*\*")
 _HEADING = re.compile(r"#{1,6} +(.+)")
+# An image or a link to a file.
+_LINK = re.compile(r"!?\[([^]]*)\]\((?!/)([\w./-]+)(?:#[\w-]*)?\)")
 _CONTRIBUTORS = "To change the code"
 _SUMMARY = (
     "CloudBlue Connect's server side on your machine: request queues, signed webhooks, retries, "
@@ -49,6 +52,19 @@ class Page:
     def text(self) -> str:
         """The Markdown."""
         return (FOLDER / f"{self.name}.md").read_text(encoding="utf-8")
+
+    @property
+    def linked_text(self) -> str:
+        """The Markdown, which names files that are no pages instead of linking to them."""
+        return _LINK.sub(self._link, self.text)
+
+    def _link(self, link: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(self.name), link[2]))
+        name = path.removeprefix("docs/")
+        if name.endswith(".md") and name.removesuffix(".md") in pages():
+            return link[0]
+        is_path = path.startswith(link[1].strip("`/"))
+        return f"`{path}`" if is_path else f"{link[1]} (`{path}`)"
 
     @property
     def title(self) -> str:

@@ -34,7 +34,10 @@ class ListView(_PublicView):
 
 
 class PageView(_PublicView):
-    """`GET /sandbox/docs/{page}.md`: a page, for anybody; 404 for other files of the folder."""
+    """`GET /sandbox/docs/{page}.md`: a page, for anybody; 404 for other files of the folder.
+
+    A link leads to another page, or out of the sandbox: other files are named without one.
+    """
 
     def get(self, request: Request, name: str) -> HttpResponse:
         """Return 200 with the Markdown."""
@@ -42,7 +45,7 @@ class PageView(_PublicView):
             page = documentation.find(name)
         except documentation.UnknownPage as error:
             raise NotFound(str(error)) from None
-        return HttpResponse(page.text, content_type="text/markdown; charset=utf-8")
+        return HttpResponse(page.linked_text, content_type="text/markdown; charset=utf-8")
 
 
 list_urlpatterns = [path("llms.txt", ListView.as_view())]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urljoin
 
 import pytest
 from django.test import Client
 
+from sandbox import documentation
 from sandbox.documentation import FOLDER
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +24,18 @@ def test_each_link_of_the_list_is_a_page(client: Client) -> None:
         assert (page.status_code, page.headers["Content-Type"]) == (
             200, "text/markdown; charset=utf-8",
         )  # fmt: skip
-        assert page.content == (FOLDER / link.rpartition("/")[2]).read_bytes()
+        text = (FOLDER / link.rpartition("/")[2]).read_text()
+        assert page.content.decode().splitlines()[0] == text.splitlines()[0]
+
+
+def test_each_link_of_a_page_leads_to_a_page(client: Client) -> None:
+    links = set()
+    for name in documentation.pages():
+        page = f"/sandbox/docs/{name}.md"
+        text = client.get(page).content.decode()
+        links |= {urljoin(page, link) for link in re.findall(r"\]\(([\w./#:-]+)\)", text)}
+    ours = {link.partition("#")[0] for link in links if link.startswith("/")}
+    assert len(ours) > 25 and {client.get(link).status_code for link in ours} == {200}
 
 
 @pytest.mark.parametrize("path", ["checks/auth.md", "checks/auth", "cli"])

@@ -31,6 +31,24 @@ def test_links_between_pages_lead_to_pages() -> None:
                 assert target in known, f"{page.name}: {link}"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[a](../cli.md#exec), [b](#c), [d](https://e), `f[g]("h")`, [i](/j)', None),
+        ("[a](../cli.md), [b](auth.md)", None),
+        ("[two\nlines](../../examples/a.py#b).", "two\nlines (`examples/a.py`)."),
+        ("[a](../benchmarks.md)", "a (`docs/benchmarks.md`)"),
+        ("[`examples`](../../examples/README.md)", "`examples/README.md`"),
+        ("![A picture](../screenshots/a.png)", "A picture (`docs/screenshots/a.png`)"),
+    ],
+)
+def test_file_that_is_no_page_is_named_without_a_link(
+    monkeypatch: pytest.MonkeyPatch, text: str, expected: str | None
+) -> None:
+    monkeypatch.setattr(documentation.Page, "text", property(lambda page: text))
+    assert find("checks/auth").linked_text == (expected or text)
+
+
 @pytest.mark.parametrize("name", ["cli", "cli.md", "docs/cli.md"])
 def test_page_is_found_by_its_name(name: str) -> None:
     assert find(name).text == (FOLDER / "cli.md").read_text()
