@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,14 +12,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from checks.client import (
-    ApiError,
-    Client,
-    NoAnswer,
-    NotASandbox,
-    Unreachable,
-    accepts_connections,
-)
+from checks.client import ApiError, Client, NoAnswer, NotASandbox, Unreachable
 from checks.sandbox_file import Sandbox
 from connect_sim import checks, health
 from portal.home import system_status
@@ -26,12 +20,14 @@ from portal.home.system_status import BAD, GOOD, UNKNOWN, Component
 from requests_queue.db import database_errors
 from requests_queue.time_format import format_moment, format_span
 from sandbox.clock import moves
+from webhooks.http.addresses import AddressPolicy, AddressRefused, parse_networks
 from webhooks.models import Webhook
 
 # A state that is worth a line, though nothing is wrong.
 NOTE = "note"
 _TIMEOUT = 5.0  # seconds for a response of the sandbox
 _CONNECTIONS = 16  # to handlers at the same time
+_CONNECTING = 1.0  # seconds for each
 _NAMED = 3  # webhooks of an address
 _UNAUTHORIZED = 401
 _INSIDE = ("Worker", "Scheduler", "Clock", "Handlers")
@@ -140,18 +136,40 @@ def _handlers(sandbox: Sandbox) -> list[Component]:
         parts = urlsplit(url)
         # Without a user name, a password and a query.
         webhooks.setdefault(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", []).append(pk)
+    policy = AddressPolicy(parse_networks(settings.SIM_ALLOW_NETWORKS))
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
-        accepting = list(pool.map(accepts_connections, webhooks))
-    if all(accepting):
+        problems = list(pool.map(lambda address: _problem(policy, address), webhooks))
+    if not any(problems):
         return [Component("Handlers", GOOD, f"{len(webhooks)} accept connections.")]
     return [
-        Component("Handlers", BAD, _refused(address, webhooks[address]))
-        for address, accepts in zip(webhooks, accepting, strict=True)
-        if not accepts
+        Component("Handlers", BAD, _refused(address, webhooks[address], problem))
+        for address, problem in zip(webhooks, problems, strict=True)
+        if problem
     ]
 
 
-def _refused(address: str, webhooks: list[str]) -> str:
+def _problem(policy: AddressPolicy, address: str) -> str:
+    """Return why a handler cannot be called, in sentences; empty if it accepts connections."""
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    problem = "It accepts no connections. Start it."
+    try:
+        places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for *_, place in places:
+            # As for a request: before there is a connection to any of them.
+            policy.check(host, str(place[0]))
+    except AddressRefused as error:
+        return str(error)
+    except (OSError, UnicodeError):
+        return problem
+    for *_, place in places:
+        with suppress(OSError):
+            socket.create_connection((str(place[0]), port), _CONNECTING).close()
+            return ""
+    return problem
+
+
+def _refused(address: str, webhooks: list[str], problem: str) -> str:
     named = ", ".join(webhooks[:_NAMED]) + (", …" if len(webhooks) > _NAMED else "")
-    text = f"{address} of {named} accepts no connections. Start the handler, or correct the URL; "
-    return f"{text}or disable: `{settings.PROGRAM} webhook disable {webhooks[0]}`."
+    text = f"{address} of {named}: {problem} Or correct the URL, or disable the webhook: "
+    return f"{text}`{settings.PROGRAM} webhook disable {webhooks[0]}`."

@@ -154,7 +154,23 @@ def test_handlers_that_refuse_connections_are_named_by_address(
         [found] = examine(server.url)["Handlers"]
     assert found.state == "bad" and "secret" not in found.text
     named = ", ".join(each.pk for each in hooks[1:])
-    assert found.text.startswith(f"{down} of {named} accepts no connections. Start the handler")
+    assert found.text.startswith(f"{down} of {named}: It accepts no connections. Start it. Or")
+
+
+@pytest.mark.django_db
+def test_handler_that_may_not_be_called_gets_no_connection(
+    server: Server, catalog: make.Catalog, settings: Any
+) -> None:
+    settings.SIM_ALLOW_NETWORKS = "private"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://localhost:{listening.getsockname()[1]}"
+        webhook = make.webhook(catalog, external_url=f"{url}/")
+        state, text = not_good(server.url)["Handlers"]
+        listening.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    assert state == "bad" and text.startswith(f"{url} of {webhook.pk}: localhost cannot be called")
+    assert '(or the keyword "loopback") to SIM_ALLOW_NETWORKS' in text
 
 
 @pytest.mark.django_db
