@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from checks.catalog import CHECKS
+from checks.handler_command import VARIABLES
 from connect_sim.cli import program, skill
 from connect_sim.cli.skill import MANIFEST, NAME
 from tests.program import Failed, run, run_json
@@ -52,6 +53,11 @@ def test_named_checks_exist() -> None:
     # Other names with a dot.
     named -= {"token.exp"}
     assert {name for name in named if not any(i.startswith(name) for i in ids)} == set()
+
+
+def test_variables_are_those_that_a_handler_is_given() -> None:
+    rows = re.findall(r"^\| (`[A-Z_]+`(?:, `[A-Z_]+`)*) \|", TEXTS["SKILL.md"], re.MULTILINE)
+    assert {*re.findall(r"[A-Z_]+", " ".join(rows))} == VARIABLES.keys()
 
 
 def test_commands_are_valid() -> None:
