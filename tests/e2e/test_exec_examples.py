@@ -14,12 +14,12 @@ import pytest
 from tests import workflows
 from tests.processes import ROOT
 
-LONGEST = 32  # lines
+LONGEST = 20  # lines
 # By file: the program that runs it, and a change after which it fails.
 EXAMPLES = {
     "node_handler/handler.test.mjs": ("node --test", "handler.mjs", "/approve", "/fail"),
     "php_handler/test_handler.php": ("php test_handler.php", "handler.php", "/approve", "/fail"),
-    "go_test/order_test.go": ("go test", "order_test.go", "Bearer", "Basic"),
+    "go_test/order_test.go": ("go test -timeout 60s", "order_test.go", "Bearer", "Basic"),
     "shell_test/test_order.sh": ("sh test_order.sh", "test_order.sh", "--approve", "--status 500"),
 }
 CONNECT_SIM = f"""#!/bin/sh
