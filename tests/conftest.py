@@ -48,7 +48,7 @@ def pytest_xdist_auto_num_workers(config: Any) -> int:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None:
-    """Let each worker start with tests that take long, or with those that share a sandbox.
+    """Let each worker start with tests that take long, or with those that share a fixture.
 
     pytest-xdist gives each worker a part of the list, and lets others steal from its end only.
     """
@@ -67,7 +67,7 @@ def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None
             long.append(item)
         elif item.get_closest_marker("browser"):
             pages.append(item)
-        elif "shared_sandbox" in getattr(item, "fixturenames", ()):
+        elif {"shared_sandbox", "called"} & set(getattr(item, "fixturenames", ())):
             shared.append(item)
         else:
             rest.append(item)
