@@ -24,7 +24,6 @@ from django.dispatch import Signal
 
 from requests_queue.catalog.models import ApiToken, User
 from requests_queue.db import background_work, sql
-from sandbox.models import UsedId
 from webhooks.delivery import claim
 
 T = TypeVar("T")
@@ -313,7 +312,7 @@ def _delete_users(cursor: Any, condition: str) -> None:
 
 def is_used(pk: str) -> bool:
     """Return whether a reset or restore has removed an object with this id."""
-    return UsedId.objects.filter(pk=pk).exists()
+    return bool(sql.fetch("SELECT 1 FROM sandbox_usedid WHERE id = %s", [pk]))
 
 
 def _remember_ids(schema: str | None) -> None:

@@ -29,10 +29,13 @@ from requests_queue.queues.validation import Validated
 _RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
 
 
+# What the creation of a request doesn't read of its product.
+_OF_PRODUCT = configured_values.prefetch("asset__"), templates.prefetch("asset__")
+
+
 def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return requests with everything that their representations need."""
-    of_product = configured_values.prefetch("asset__"), templates.prefetch("asset__")
-    shared = *sales_context.prefetch("asset__"), *of_product
+    shared = *sales_context.prefetch("asset__"), *_OF_PRODUCT
     return rows.select_related(*_RELATED).prefetch_related(*shared)
 
 
@@ -70,6 +73,11 @@ class Requests(ValidatedCollection):
     queue = rules.QUEUE
     service = VALIDATED
     represent = staticmethod(representations.request)
+
+    def created(self, row: Any) -> Response:
+        """Answer 201 with the new request, of which almost everything has just been read."""
+        prefetch_related_objects([row], *_OF_PRODUCT)
+        return self.answer(row, 201)
 
     def filtered_by(self) -> Mapping[str, Any]:
         """Return the template that a request shows."""

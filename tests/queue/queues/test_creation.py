@@ -61,6 +61,8 @@ def check_creation(
             row = platform.post(actor, PATHS[queue], body)
             if queue != BILLING:
                 assert platform.status(queue, row["id"]) == status
+                stored = platform.by[actor].get(f"{PATHS[queue]}/{row['id']}").json
+                assert row == stored
             check_notified(
                 platform, since, [Change(queue, row["id"], "", status, sides)] if sides else []
             )
@@ -68,7 +70,11 @@ def check_creation(
 
 @pytest.mark.parametrize("kind", tables.TYPES[FULFILLMENT])
 def test_fulfillment_request_creates_an_event(platform: Platform, kind: str) -> None:
-    body = body_of(platform, kind)
+    body = body_of(platform, kind) | {
+        "note": "A note",
+        "external_attributes": {"order": [1, 2.5, None]},
+        "planned_date": "2100-01-01T01:00:00.123456+02:00",
+    }
     pending = ("pending", "VD")
     created = {"D": pending, "V": pending} if kind == "adjustment" else {"D": pending}
     missing = 400 if kind == "purchase" else 404
