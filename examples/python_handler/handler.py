@@ -254,13 +254,13 @@ class Handler(BaseHTTPRequestHandler):
             return self.respond(400)
         except InvalidToken:
             return self.respond(401)
+        product_id = claims["product_id"]
+        if PRODUCT_ID and product_id != PRODUCT_ID:
+            return self.respond(403)
         order = read_order(body)
         if order:  # A validator receives the order, and returns it with edits.
             return self.respond(200, validate(order))
         # A queue change: trust the claims of the token, which are signed, and not the body.
-        product_id = claims["product_id"]
-        if PRODUCT_ID and product_id != PRODUCT_ID:
-            return self.respond(403)
         succeeds = worker(product_id).process(API_URL or claims["api_url"])
         # After 500 Connect retries, five minutes later at the earliest; the worker retries, too.
         self.respond(200 if succeeds else 500)

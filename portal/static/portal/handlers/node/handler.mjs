@@ -117,6 +117,7 @@ class Api {
         method,
         headers: { Authorization: CONNECT_API_KEY, 'Content-Type': 'application/json' },
         body: body && JSON.stringify(body),
+        redirect: 'manual',
         signal: AbortSignal.timeout(API_TIMEOUT),
       });
       content = await response.text();
@@ -233,12 +234,12 @@ async function handle(request) {
   } catch {
     return [401];
   }
+  const { product_id: product, api_url: apiUrl } = claims;
+  if (PRODUCT_ID && product !== PRODUCT_ID) return [403];
   const order = readOrder(body);
   if (order) return [200, validate(order)]; // A validator receives the order, returns it with edits.
   // A queue change: trust the claims of the token, which are signed, and not the body.
-  const { product_id: product, api_url: apiUrl } = claims;
-  if (PRODUCT_ID && product !== PRODUCT_ID) return [403];
-  const succeeds = await worker(product).process(CONNECT_API_URL ?? apiUrl);
+  const succeeds = await worker(encodeURIComponent(product)).process(CONNECT_API_URL || apiUrl);
   // After 500 Connect retries, five minutes later at the earliest; the worker retries, too.
   return [succeeds ? 200 : 500];
 }

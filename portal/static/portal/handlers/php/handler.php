@@ -264,16 +264,16 @@ function handle(): void
         respond(401);
         return;
     }
+    if (PRODUCT_ID && $claims['product_id'] !== PRODUCT_ID) {
+        respond(403);
+        return;
+    }
     if ($order = read_order()) {
         // A validator receives the order, and returns it with edits.
         respond(200, validate($order));
         return;
     }
     // A queue change: trust the claims of the token, which are signed, and not the body.
-    if (PRODUCT_ID && $claims['product_id'] !== PRODUCT_ID) {
-        respond(403);
-        return;
-    }
     process(new Api(API_URL ?: $claims['api_url']), rawurlencode($claims['product_id']));
 }
 
