@@ -19,12 +19,18 @@ that the event loop runs: the body follows the status and headers of the view's 
     request.META["connect_sim.deferred"].stream = pieces()
 
 It is closed if the client leaves or does not read, or if the server stops.
+
+A response that consists of others is a coroutine function, which gets a function that sends further
+requests with the client's key (`subrequests`), and returns the response as a future does. It is
+cancelled if the client leaves, or if the server stops.
+
+    request.META["connect_sim.deferred"].work = respond
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -36,6 +42,9 @@ KEY = "connect_sim.deferred"
 READ_AGAIN = 1.0  # seconds
 
 Result = tuple[int, str, bytes] | None
+# Method, target and JSON body of a request; status and body of its response.
+Send = Callable[[str, str, bytes], Awaitable[tuple[int, bytes]]]
+Work = Callable[[Send], Coroutine[Any, Any, Result]]
 T = TypeVar("T")
 
 
@@ -48,11 +57,12 @@ class Stopping(Exception):
 
 
 class Deferral:
-    """The value of KEY: the future or the stream that a view has stored, if any."""
+    """The value of KEY: the future, the work or the stream that a view has stored, if any."""
 
     def __init__(self) -> None:
         self.future: Future[Result] | None = None
         self.needs_client = False
+        self.work: Work | None = None
         self.stream: AsyncGenerator[bytes] | None = None
 
 

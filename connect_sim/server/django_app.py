@@ -23,7 +23,7 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 from django.db import connections
 
-from connect_sim.server import Message, Receive, Scope, Send, deferred, transmission
+from connect_sim.server import Message, Receive, Scope, Send, deferred, subrequests, transmission
 from connect_sim.server.bodies import Body, NotStored, TooLarge, TooSlow
 from connect_sim.server.deferred import Client, ClientLeft, Deferral, Stopping
 from connect_sim.server.response import Failed, Response, Wsgi, error
@@ -155,13 +155,13 @@ class DjangoApplication:
         if may_wait(scope["method"], scope["path"]):
             environ[WAITED] = await self._ask_to_wait(scope, client)
         deferral: Deferral = environ[deferred.KEY]
-        response = await self._run(scope, body.file, body.size, environ)
+        response, result = await self._run(scope, body.file, body.size, environ), None
         if deferral.future is not None:
             future = asyncio.wrap_future(deferral.future)
             result = await client.wait(future, needs_client=deferral.needs_client)
-            if result is not None:
-                response = response.replaced(*result)
-        return response
+        elif deferral.work is not None:
+            result = await client.wait(deferral.work(subrequests.sender(scope)))
+        return response if result is None else response.replaced(*result)
 
     async def _ask(self, scope: Scope, question: str) -> bool:
         """Ask Django before the request is run; return whether it may be now, or raise Refused."""

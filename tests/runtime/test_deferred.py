@@ -98,6 +98,88 @@ def test_future_that_is_done_already_is_sent(app: App, settings: Any) -> None:
         assert ask(url, head("/"))[::2] == (201, b"done")
 
 
+# -- responses that consist of others
+
+
+@dataclass
+class Composed:
+    """A WSGI application whose response to `/all` consists of two others."""
+
+    ended: queue.Queue[BaseException] = field(default_factory=queue.Queue)
+    arrived: queue.Queue[str] = field(default_factory=queue.Queue)
+    futures: queue.Queue[Future[Any]] = field(default_factory=queue.Queue)
+    may_wait: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> list[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/all":
+            environ[KEY].work = self._respond
+        if path == "/later":
+            self.arrived.put(path)
+            assert self.may_wait.wait(10)
+            environ[KEY].future = Future()
+            self.futures.put(environ[KEY].future)
+        names = ("REQUEST_METHOD", "QUERY_STRING", "HTTP_AUTHORIZATION", "HTTP_HOST", "HTTP_COOKIE")
+        body = environ["wsgi.input"].read().decode()
+        parts = [path, body, *(environ.get(name, "") for name in names)]
+        start("203 Other", [("Content-Type", "text/plain")])
+        return [" ".join(parts).encode()]
+
+    async def _respond(self, send: Any) -> Any:
+        try:
+            first = await send("GET", "/a%2Fb?c=d", b"")
+            second = await send("POST", "/later", b"{}")
+        except BaseException as error:
+            self.ended.put(error)
+            raise
+        return 201, "text/plain", repr([first, second]).encode()
+
+
+COMPOSED = head("/all", b"Authorization: key\r\nCookie: a=b\r\n")
+
+
+def test_response_consists_of_those_to_the_same_client(settings: Any) -> None:
+    app = Composed()
+    app.may_wait.set()
+    with serving(app, settings, threads=1) as url, connect(url) as line:
+        line.sendall(COMPOSED)
+        app.futures.get(timeout=10).set_result((200, "text/plain", b"later"))
+        status, _, body = read(line)
+        first = b"/a/b  GET c=d key localhost "
+        assert (status, body) == (201, repr([(203, first), (200, b"later")]).encode())
+        assert exchange(line, head("/now"))[0] == 203
+
+
+@pytest.mark.parametrize("leave", [reset, socket.socket.close])
+@pytest.mark.parametrize("moment", ["before the wait", "within the wait"])
+def test_work_ends_when_its_client_leaves(settings: Any, leave: Any, moment: str) -> None:
+    app = Composed()
+    with serving(app, settings) as url:
+        line = connect(url)
+        line.sendall(COMPOSED)
+        app.arrived.get(timeout=10)
+        if moment == "within the wait":
+            app.may_wait.set()
+            future = app.futures.get(timeout=10)
+        leave(line)
+        app.ended.get(timeout=10)
+        app.may_wait.set()
+        if moment == "before the wait":
+            future = app.futures.get(timeout=10)
+        assert is_cancelled(future)
+
+
+def test_stopping_server_ends_work_at_once(settings: Any) -> None:
+    app = Composed()
+    app.may_wait.set()
+    with stoppable(app, settings) as (url, server), connect(url) as line:
+        line.sendall(COMPOSED)
+        future = app.futures.get(timeout=10)
+        threading.Thread(target=server.stop).start()
+        assert read(line)[0] == 503
+        assert is_cancelled(future)
+
+
 def test_held_response_frees_its_thread_and_is_sent_whole(app: App, settings: Any) -> None:
     with serving(app, settings, threads=1) as url, connect(url) as held, connect(url) as other:
         send(held, "/held")
