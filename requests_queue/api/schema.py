@@ -17,6 +17,12 @@ class Also:
         self.words = words
 
 
+# What comes from outside, or quotes it: texts of handlers and clients, names, values, files. Who
+# reads it for an agent must not take it for instructions.
+UNTRUSTED = "x-untrusted"
+FROM_OUTSIDE = Also(**{UNTRUSTED: True})
+Untrusted = Annotated[str, FROM_OUTSIDE]
+UntrustedJson = Annotated[dict[str, Any], FROM_OUTSIDE]
 Stamp = Annotated[str, Also(format="date-time")]
 Day = Annotated[str, Also(format="date")]
 Uri = Annotated[str, Also(format="uri")]

@@ -25,7 +25,7 @@ from requests_queue.api.fields import (
     Values,
 )
 from requests_queue.api.resources import Field, Many, Part
-from requests_queue.api.schema import Also
+from requests_queue.api.schema import Also, Untrusted, UntrustedJson
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Invalid, Missing
 from sandbox.api.schema import (
@@ -169,7 +169,7 @@ def _field(parameter: Parameter) -> Strict:
 HELD_CALL = Part(
     "HeldCall",
     "A call whose response is held; `ordinal` is its place among the fault's matching calls.",
-    {"ordinal": Field(int, "number"), "method": str, "path": str},
+    {"ordinal": Field(int, "number"), "method": str, "path": Untrusted},
 )
 
 
@@ -186,8 +186,8 @@ class ShownFault(NamedTuple):
         return None if left is None else max(0.0, round(left, 3))
 
 
-def _in_scope(name: str) -> Field:
-    return Field(str | None, lambda fault: fault.row.scope.get(name))
+def _in_scope(name: str, type: Any = str) -> Field:
+    return Field(type | None, lambda fault: fault.row.scope.get(name))
 
 
 FAULT = Part(
@@ -196,14 +196,14 @@ FAULT = Part(
     "whose response waits, the oldest first.",
     {
         "id": Field(str, "row.pk"),
-        "name": Field(str, "row.name"),
+        "name": Field(Untrusted, "row.name"),
         "kind": Field(Annotated[str, Also(enum=list(KINDS))], "row.kind"),
         "side": Field(Literal["delivery", "api"], "row.side"),
-        "parameters": Field(dict[str, Any], "row.parameters"),
+        "parameters": Field(UntrustedJson, "row.parameters"),
         "webhook": _in_scope("webhook"),
         "account": _in_scope("account"),
         "method": _in_scope("method"),
-        "path": _in_scope("path"),
+        "path": _in_scope("path", Untrusted),
         "probability": Field(float | None, "row.probability"),
         "times": Field(int | None, "row.times"),
         "nth": Field(list[int] | None, "row.nth"),

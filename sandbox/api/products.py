@@ -24,7 +24,7 @@ from rest_framework.views import APIView
 from portal.media import icon_file
 from requests_queue.api.fields import Id, Input, List, Text, Values
 from requests_queue.api.resources import Field, Many, Part
-from requests_queue.api.schema import Form
+from requests_queue.api.schema import Form, Untrusted
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import (
     Account,
@@ -230,7 +230,7 @@ SOLD_PRODUCT = Part(
     "A product with its parts, and the ids of what it is sold by; null where it is not sold.",
     {
         "id": Field(str, "product.pk"),
-        "name": Field(str, "product.name"),
+        "name": Field(Untrusted, "product.name"),
         "vendor": Field(str, "product.owner_id"),
         "provider": _if_sold("connection.provider_id"),
         "connection": _if_sold("connection.pk"),
@@ -242,9 +242,11 @@ SOLD_PRODUCT = Part(
             Part(
                 "SoldItem",
                 "An item of a product.",
-                dict.fromkeys(
-                    ("id", "local_id", "mpn", "name", "type", "period", "precision"), str
-                ),
+                {
+                    "id": str,
+                    **dict.fromkeys(("local_id", "mpn", "name"), Untrusted),
+                    **dict.fromkeys(("type", "period", "precision"), str),
+                },
             ),
             lambda sold: sold.product.items.all(),
         ),
@@ -254,7 +256,8 @@ SOLD_PRODUCT = Part(
                 "A parameter of a product; orders use its name as id.",
                 {
                     "id": Field(str, parameter_id),
-                    **dict.fromkeys(("name", "title", "type", "scope", "phase"), str),
+                    **dict.fromkeys(("name", "title"), Untrusted),
+                    **dict.fromkeys(("type", "scope", "phase"), str),
                     "required": Field(bool, lambda row: bool(row.constraints.get("required"))),
                 },
             ),
@@ -264,7 +267,7 @@ SOLD_PRODUCT = Part(
             Part(
                 "SoldTemplate",
                 "A template of a product.",
-                {"id": str, "name": str, "scope": str, "type": str | None},
+                {"id": str, "name": Untrusted, "scope": str, "type": str | None},
             ),
             lambda sold: sold.product.templates.all(),
         ),
@@ -315,13 +318,10 @@ def _account(request: Request) -> Account:
 
 
 # Workbooks of `ccli product export`.
-
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 ZIP = "application/zip"
-
-
-_ROW = {"sheet": str, "id": str}
-_NAMED = Part("Named", "A reference to an object.", {"id": str, "name": str})
+_ROW = {"sheet": str, "id": Untrusted}
+_NAMED = Part("Named", "A reference to an object.", {"id": str, "name": Untrusted})
 IMPORTED_PRODUCT = Part(
     "ImportedProduct",
     "The result of an import; `kept` is what the product has and the file doesn't.",
@@ -337,8 +337,8 @@ IMPORTED_PRODUCT = Part(
             )
         ],
         "kept": [Part("ProductRow", "An object that a workbook lacks.", _ROW)],
-        "not_imported": list[str],
-        "warnings": list[str],
+        "not_imported": list[Untrusted],
+        "warnings": list[Untrusted],
     },
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from django.urls import path
 from rest_framework.request import Request
@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from requests_queue.api.fields import Boolean, Free, Id, Input
 from requests_queue.api.resources import Field, Part
+from requests_queue.api.schema import UntrustedJson
 from requests_queue.catalog.actors import SYSTEM, Actor
 from requests_queue.catalog.models import Account, User
 from requests_queue.errors import Forbidden, Invalid, Missing
@@ -29,8 +30,8 @@ VALIDATED = Part(
     {
         **QUEUE_OBJECT.keys,
         "called": bool,
-        "before": list[dict[str, Any]],
-        "after": list[dict[str, Any]],
+        "before": list[UntrustedJson],
+        "after": list[UntrustedJson],
     },
 )
 
@@ -38,10 +39,10 @@ VALIDATED = Part(
 class SampleInput(Input):
     """What the sample is of."""
 
-    queue = Id()
-    type = Id()
-    product = Id()
-    draft = Boolean()
+    queue = Id(help_text="The queue, for example fulfillment_request.")
+    type = Id(help_text="A type of request of the queue; by default its first one.")
+    product = Id(help_text="The ID of a product, PRD-…; by default a suitable one.")
+    draft = Boolean(help_text="Create a draft, which can be validated.")
 
 
 class ObjectInput(Input):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, Any, cast
+from typing import IO, Annotated, Any, cast
 
 from django.http import HttpResponse
 from django.urls import path
@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from requests_queue.api.fields import Input, String
 from requests_queue.api.resources import Field, Part
-from requests_queue.api.schema import Form
+from requests_queue.api.schema import FROM_OUTSIDE, Form
 from requests_queue.catalog.models import User
 from requests_queue.queues.usage_file import uploads
 from sandbox.api.schema import Operation, Operations, Query, Word
@@ -32,7 +32,7 @@ IMPORTED = Part(
     {
         "snapshot": Field(SNAPSHOT, "snapshot"),
         "new_secrets": Field(dict[str, list[str]], _new_secrets),
-        "headers": dict[str, list[str]],
+        "headers": Annotated[dict[str, list[str]], FROM_OUTSIDE],
     },
 )
 

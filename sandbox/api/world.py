@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 from django.http import HttpResponse
 from django.urls import path
@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 
 from requests_queue.api.fields import Boolean, Input, Integer, String
 from requests_queue.api.resources import SELF, Field, Many, Part
+from requests_queue.api.schema import FROM_OUTSIDE, Untrusted
 from requests_queue.catalog.models import User
 from sandbox.api.schema import DurationField, NumberField, Operation, Operations, SecondsField
 from sandbox.clock import moves, settle_times, settling
@@ -33,7 +34,7 @@ from sandbox.world.gate import CURRENT_LEASE, LEASE, Taker
 REPLACED = Part(
     "Replaced",
     "The world was replaced; `unsettled` is what it did not wait for.",
-    {"now": moment("now"), "took_ms": int, "unsettled": list[str]},
+    {"now": moment("now"), "took_ms": int, "unsettled": list[Untrusted]},
 )
 
 
@@ -51,13 +52,13 @@ SNAPSHOT = Part(
     "Snapshot",
     "A snapshot: when it was saved in real time, its platform time, and if it can be restored.",
     {
-        "name": str,
+        "name": Untrusted,
         "created": _saved("created"),
         "now": _saved("now"),
         "usable": Field(bool, snapshots.is_usable),
     },
 )
-_OBJECTS = list[dict[str, Any]]
+_OBJECTS = Annotated[list[dict[str, Any]], FROM_OUTSIDE]
 DIFF = Part(
     "SnapshotDiff",
     "Objects that were added, removed and changed; `truncated` if there are more.",

@@ -20,6 +20,7 @@ from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from requests_queue import clock, jobs, topics
 from requests_queue.api.resources import Field, Many, Part
+from requests_queue.api.schema import Untrusted
 from requests_queue.clock import Reading
 from requests_queue.db import background_work
 from requests_queue.db.sql import DatabaseTime
@@ -102,7 +103,7 @@ MOVED = Part(
                     "at": moment("at"),
                     "outcome": _of_data("outcome", str),
                     "status": _of_data("status", int | None),
-                    "error": _of_data("error", str),
+                    "error": _of_data("error", Untrusted),
                     "next_attempt_at": _of_data("next_attempt_at", Moment | None),
                 },
             ),

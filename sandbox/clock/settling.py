@@ -32,6 +32,7 @@ from django.db.models import Q, QuerySet
 
 from requests_queue import clock, jobs
 from requests_queue.api.resources import Field, Part
+from requests_queue.api.schema import Untrusted
 from requests_queue.db.sql import DatabaseTime
 from requests_queue.errors import Missing
 from requests_queue.signals import collect_busy, collect_next_work, due_reached
@@ -121,7 +122,7 @@ class Unsettled:
 UNSETTLED = Part(
     "Unsettled",
     "Something that has to happen before the sandbox is settled.",
-    {"kind": str, "text": str},
+    {"kind": str, "text": Untrusted},
 )
 
 
@@ -138,7 +139,7 @@ SETTLE_TIME_PART = Part(
     "SettleTime",
     "The settle time of a handler URL in milliseconds, and where it is from.",
     {
-        "url": str,
+        "url": Untrusted,
         "ms": Field(float, lambda each: round(each.seconds * 1000, 3)),
         "source": Literal["fixed", "setting", "learned", "default"],
     },
@@ -388,7 +389,10 @@ class Token:
 
 
 # The keys of a hold and of a lease.
-TOKEN_FIELDS = {"note": str, "expires_in": Field(Seconds, lambda token: round(token.expires_in, 3))}
+TOKEN_FIELDS = {
+    "note": Untrusted,
+    "expires_in": Field(Seconds, lambda token: round(token.expires_in, 3)),
+}
 HOLD_PART = Part("Hold", "A hold; it expires in so many seconds.", {"id": str, **TOKEN_FIELDS})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.db.models import (
     BinaryField,
@@ -27,7 +27,7 @@ from django.db.models.functions import Length
 
 from requests_queue import clock
 from requests_queue.api.resources import Constant, Field, Many, Part
-from requests_queue.api.schema import Also, Json
+from requests_queue.api.schema import FROM_OUTSIDE, Also, Json, Untrusted, UntrustedJson
 from sandbox.timeline import handler_activity, timeline
 from sandbox.timeline.call_storage import without_passwords
 from sandbox.timeline.handler_activity import ACTIVITY, FiredFault, HandlerActivity, Redacted
@@ -189,7 +189,7 @@ def _body(name: str) -> dict[str, Field]:
         length: int = getattr(row, f"{name}_length") if found is None else len(found)
         return length
 
-    return {"body": Field(str | None, text), "size": Field(int, size)}
+    return {"body": Field(Untrusted | None, text), "size": Field(int, size)}
 
 
 REQUEST = Part(
@@ -197,8 +197,10 @@ REQUEST = Part(
     "A request to a handler; `body` is null where a list leaves it out, `size` is in bytes.",
     {
         "method": str,
-        "url": str,
-        "headers": Field(dict[str, str], lambda row: masked(row.request_headers)),
+        "url": Untrusted,
+        "headers": Field(
+            Annotated[dict[str, str], FROM_OUTSIDE], lambda row: masked(row.request_headers)
+        ),
         **_body("request_body"),
     },
 )
@@ -211,7 +213,7 @@ TOKEN = Part(
             lambda row: [name for name in row.request_headers if name.lower() in _TOKEN_NAMES],
         ),
         "header": Constant(JOSE, dict[str, str]),
-        "claims": Field(dict[str, Any], lambda row: order_claims(row.claims)),
+        "claims": Field(UntrustedJson, lambda row: order_claims(row.claims)),
     },
 )
 RESPONSE = Part(
@@ -219,7 +221,10 @@ RESPONSE = Part(
     "A handler's response.",
     {
         "status": Field(int, "status_code"),
-        "headers": Field(list[list[str]], lambda row: list(map(list, row.response_headers))),
+        "headers": Field(
+            Annotated[list[list[str]], FROM_OUTSIDE],
+            lambda row: list(map(list, row.response_headers)),
+        ),
         **_body("response_body"),
         "is_truncated": Field(bool, "truncated"),
     },
@@ -236,7 +241,7 @@ ATTEMPT = Part(
         "request": Field(REQUEST, "row"),
         "token": Field(TOKEN, empty=None),
         "response": Field(RESPONSE, empty=None),
-        "error": Field(str, "row.error"),
+        "error": Field(Untrusted, "row.error"),
         "redacted": Field(Redacted, "row.redacted"),
         "reason": Field(str, "row.why"),
         "next_attempt_at": moment("row.next_attempt_at", Moment | None),

@@ -28,7 +28,7 @@ from django.db.models import Max, QuerySet
 
 from requests_queue import clock
 from requests_queue.api.resources import Field, Many, Part
-from requests_queue.api.schema import Also
+from requests_queue.api.schema import Also, Untrusted
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Account, Parameter
 from requests_queue.db import sql
@@ -122,7 +122,7 @@ def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
 class FiredFault(TypedDict):
     """A fault that fired for a request."""
 
-    name: str
+    name: Untrusted
     kind: str
 
 
@@ -135,8 +135,8 @@ CALL = Part(
     {
         "id": Field(int, "row.pk"),
         "method": Field(str, "row.method"),
-        "path": Field(str, "row.path"),
-        "query": Field(str, "row.query"),
+        "path": Field(Untrusted, "row.path"),
+        "query": Field(Untrusted, "row.query"),
         "status": Field(int, "row.status"),
         "error_code": Field(str, "row.error_code"),
         "duration": Field(Annotated[float, Also(description="Milliseconds.")], "row.duration"),
@@ -145,14 +145,14 @@ CALL = Part(
         "actor": Field(Literal["handler", "test"], "row.actor"),
         "account": Field(str | None, "row.account_id"),
         "key": Field(str, "row.key"),
-        "user_agent": Field(str, "row.user_agent"),
+        "user_agent": Field(Untrusted, "row.user_agent"),
         "objects": list[str],
         "webhook": Field(str | None, "row.webhook_id"),
         "delivery": Field(int | None, "row.delivery_id"),
         "attempt": Field(int | None, "row.attempt"),
         "link": Field(Literal["certain", "likely", ""], "row.link"),
-        "request_body": str,
-        "response_body": str,
+        "request_body": Untrusted,
+        "response_body": Untrusted,
         "is_truncated": Field(bool, "row.is_truncated"),
         "redacted": Field(Redacted, "row.redacted"),
         "faults": Field(list[FiredFault], "row.faults"),
@@ -161,7 +161,7 @@ CALL = Part(
 NOTE = Part(
     "Note",
     "What is remarkable about a handler's activity.",
-    {"code": str, "text": str, "call": int | None, "object": str | None},
+    {"code": str, "text": Untrusted, "call": int | None, "object": str | None},
 )
 
 

@@ -41,7 +41,7 @@ from django.dispatch import receiver
 from requests_queue import clock
 from requests_queue.api import fast_json
 from requests_queue.api.resources import Field, Part
-from requests_queue.api.schema import Also
+from requests_queue.api.schema import Also, UntrustedJson
 from requests_queue.conversations.models import STATE_CHANGE, Message
 from requests_queue.db import retention, sql
 from requests_queue.db.retention import ByAge
@@ -345,7 +345,7 @@ ENTRY = Part(
         "delivery": Field(int | None, "delivery_id"),
         "attempt": int | None,
         "object": Field(str | None, "object_id"),
-        "data": dict[str, Any],
+        "data": UntrustedJson,
     },
 )
 represent = ENTRY.represent

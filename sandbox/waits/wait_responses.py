@@ -16,6 +16,7 @@ from django.db.models import Model, QuerySet
 
 from requests_queue import jobs
 from requests_queue.api.resources import Field, Part
+from requests_queue.api.schema import Untrusted
 from requests_queue.catalog.models import Asset
 from requests_queue.queues import base
 from requests_queue.time_format import format_span
@@ -139,7 +140,7 @@ SATISFIED = Part(
 _DIFFERENCE = Part(
     "Difference",
     "A point in which something differs from the condition.",
-    {"field": str, "expected": str, "actual": str},
+    {"field": str, "expected": str, "actual": Untrusted},
 )
 _NEAR_MISS = Part(
     "NearMiss",
@@ -160,13 +161,13 @@ UNSATISFIED = Part(
     "latest entries since the cursor.",
     {
         "error_code": str,
-        "errors": list[str],
+        "errors": list[Untrusted],
         "hint": str,
         "retryable": bool,
         "stopped_because": Literal["timeout", "within", "idle", "impossible", "reset"],
         **_ENDED,
         "waiting_for": list[str],
-        "reasons": list[str],
+        "reasons": list[Untrusted],
         "near_misses": [_NEAR_MISS],
         "unsettled": [UNSETTLED],
         "timeline": [ENTRY],
