@@ -48,6 +48,8 @@ CODES = {
         "Read `reasons` and `near_misses`. With `skip`, time moves to what is due."
     ),
     "WAIT_002": ErrorCode("Try again when other waits of the API key have ended.", True),
+    "WH_001": ErrorCode("Enable the webhook, and send the request again."),
+    "WH_002": ErrorCode("Trigger the webhook instead."),
 }
 # Of the queues' own codes, such as TAR_003.
 _OTHER = ErrorCode("Correct what `errors` says, and send the request again.")

@@ -2,7 +2,8 @@
 
 from django.urls import include, path
 
-from sandbox.api import docs, observing, products, queue, schema, snapshot_files
+from sandbox.api import checks as checks_api
+from sandbox.api import docs, observing, products, queue, schema, snapshot_files, status
 from sandbox.api import faults as faults_api
 from sandbox.api import world as world_api
 from sandbox.pages import checks, faults, timeline, world
@@ -39,6 +40,8 @@ api_urlpatterns = [
     *products.urlpatterns,
     *queue.urlpatterns,
     *snapshot_files.urlpatterns,
+    *checks_api.urlpatterns,
+    *status.urlpatterns,
     *schema.urlpatterns,
     *docs.urlpatterns,
 ]

@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from requests_queue import clock
-from requests_queue.api.fields import Anything, Boolean, Id, List
+from requests_queue.api.fields import Anything, Boolean, Id, Integer, List
 from requests_queue.api.resources import Part
 from requests_queue.catalog.models import Asset, User
 from requests_queue.catalog.schema import AssetStatus
@@ -47,7 +47,8 @@ from sandbox.waits import condition_parsing, wait_responses, waiting
 from sandbox.waits.condition_parsing import BadCondition
 from sandbox.waits.conditions import Condition, ObjectKind
 from sandbox.waits.wait_responses import Filters, Read, Wait
-from webhooks.models import Delivery, Webhook
+from webhooks.delivery import resend
+from webhooks.models import Attempt, Delivery, Webhook
 
 TIMEOUT = 5.0  # real seconds
 ENTRIES, DELIVERIES = 100, 50  # entries and deliveries of a response by default
@@ -293,11 +294,47 @@ class DeliveryView(APIView):
     def get(self, request: Request, id: str) -> Response:
         """Return a delivery with its attempts: request, token, response, and the next attempt."""
         NoQuery().check_query(request.query_params)
-        found = id.isascii() and id.isdigit() and len(id) < 19
-        rows = deliveries.rows().filter(pk=int(id))[:1] if found else ()
+        rows = deliveries.rows().filter(pk=_number(id))[:1]
         for shown in deliveries.represent(rows, clock.now(), is_whole=True):
             return Response(shown)
         raise Missing(id)
+
+
+SENT_AGAIN = Part("SentAgain", "The delivery that sends a request again.", {"delivery": int})
+
+
+class SendAgainInput(Exact):
+    """Which attempt to send again."""
+
+    attempt = Integer(1, 2**31 - 1, help_text="Its number in the delivery; by default the latest.")
+
+
+class SendAgainView(APIView):
+    """`POST /sandbox/deliveries/{id}/send-again {"attempt"?}`."""
+
+    operations: Operations = {
+        "post": Operation(
+            "Deliveries", "Send again", SENT_AGAIN, 201, body=SendAgainInput, errors=(404,)
+        )
+    }
+
+    def post(self, request: Request, id: str) -> Response:
+        """Send what an attempt sent once more, at once, as a new delivery with a new token."""
+        values = SendAgainInput().check(request.data)
+        rows = Attempt.objects.filter(delivery=_number(id)).order_by("-number")
+        if "attempt" in values:
+            rows = rows.filter(number=values["attempt"])
+        attempt = rows.select_related("webhook").first()
+        if attempt is None:
+            raise Missing(id)
+        return Response({"delivery": resend.create_resend(attempt).pk}, status=201)
+
+
+def _number(text: str) -> int:
+    """Return the number of a delivery; raises Missing."""
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Missing(text)
+    return int(text)
 
 
 class ForecastView(APIView):
@@ -385,6 +422,7 @@ urlpatterns = [
     path("cursor", CursorView.as_view()),
     path("deliveries", DeliveriesView.as_view()),
     path("deliveries/<str:id>", DeliveryView.as_view()),
+    path("deliveries/<str:id>/send-again", SendAgainView.as_view()),
     path("webhooks/<str:id>/forecast", ForecastView.as_view()),
     path("api-calls", ApiCallsView.as_view()),
 ]

@@ -15,14 +15,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Max, Q, QuerySet, Subquery
+from django.db.models import Max, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
 from checks import runner, selection
 from checks.catalog import CHECKS
 from checks.model import Report, Result
-from checks.options import EVENT, VALIDATOR, Options
+from checks.options import VALIDATOR, Options
 from checks.outputs import html, json_report, marks
 from checks.outputs.catalog_texts import UnknownCheck
 from checks.outputs.exit_code import Conclusion, ExitCode, conclude
@@ -32,11 +32,11 @@ from checks.outputs.texts import evidence_lines
 from portal import layout, pages
 from portal.commands import MAX_FOUND, Command
 from portal.identity import Viewer
-from requests_queue.catalog.models import Account
 from requests_queue.errors import Conflict, Missing
 from requests_queue.time_format import format_span
 from sandbox import check_runs
 from sandbox.models import CheckRun
+from sandbox.timeline.check_results import checkable_webhooks, key_owners
 from webhooks.models import Webhook
 
 # The classes of badges.
@@ -45,24 +45,8 @@ _VERDICT_TONES = {ExitCode.PASS: "good", ExitCode.FAIL: "bad"}
 _WORDS = {CheckRun.RUNNING: "Running", CheckRun.FAILED: "Could not run"}
 MAX_SEED = 2**31 - 1
 _MAX_VALUES = 20
-# Checks create purchases, so they are about webhooks of subscription requests.
-_CHECKED = "fulfillment_request"
 # Content types of the files, by extension.
 _FORMS = {"html": "text/html; charset=utf-8", "json": "application/json"}
-
-
-def checkable_webhooks(account: str) -> QuerySet[Webhook]:
-    """Return the webhooks of an account that can be checked: those that the vendor's key reads."""
-    owner = Subquery(_key_owners().values("pk")[:1])
-    return Webhook.objects.filter(
-        account=account, account_id=owner, object_class=_CHECKED, type__in=(EVENT, VALIDATOR)
-    )
-
-
-def _key_owners() -> QuerySet[Account]:
-    """Return the vendors; the API key of the first one is in sandbox.json."""
-    # In the order of the command `sandbox`, which makes the key.
-    return Account.objects.filter(type="vendor").order_by("created", "pk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +215,7 @@ def find_checks(viewer: Viewer, text: str) -> Iterator[Command]:
     verb, words = text.casefold().removeprefix("run ").partition(" ")[::2]
     if verb not in ("check", "checks"):
         return
-    rows = checkable_webhooks(viewer.account.pk)
+    rows = checkable_webhooks().filter(account=viewer.account.pk)
     for word in words.removeprefix("of ").split():
         rows = rows.filter(Q(label__icontains=word) | Q(pk__istartswith=word))
     for row in rows.order_by("label", "pk").only("label")[:MAX_FOUND]:
@@ -338,11 +322,11 @@ class CheckForm(forms.Form):
 def overview(request: HttpRequest, viewer: Viewer) -> HttpResponse:
     """List the webhooks that can be checked, each with its last run."""
     check_runs.recover_later()
-    rows = list(checkable_webhooks(viewer.account.pk).select_related("product"))
+    rows = list(checkable_webhooks().filter(account=viewer.account.pk).select_related("product"))
     last = latest([row.pk for row in rows])
     context = {
         "rows": [(row, last.get(row.pk)) for row in rows],
-        "owner": _key_owners().first(),
+        "owner": key_owners().first(),
         "running": _running(viewer),
     }
     return layout.render(request, viewer, "sandbox/checks.html", context)
@@ -352,7 +336,7 @@ def overview(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def webhook(request: HttpRequest, viewer: Viewer, webhook: str) -> HttpResponse:
     """Show the form and the last runs of a webhook, or start a run."""
     check_runs.recover_later()
-    row = checkable_webhooks(viewer.account.pk).filter(pk=webhook).first()
+    row = checkable_webhooks().filter(account=viewer.account.pk).filter(pk=webhook).first()
     if row is None:
         raise Missing(webhook)
     if request.method != "POST":

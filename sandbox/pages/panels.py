@@ -28,6 +28,7 @@ from requests_queue.catalog.models import Account, User
 from sandbox import LISTEN_PORT
 from sandbox.pages import checks, timeline, world
 from sandbox.timeline import deliveries, handler_activity
+from sandbox.timeline.check_results import checkable_webhooks
 from sandbox.timeline.handler_activity import Key
 from webhooks.models import Webhook
 
@@ -170,7 +171,8 @@ def _steps(keys: Sequence[str]) -> dict[str, list[deliveries.Row]]:
 
 def _verdicts(account: str, keys: Sequence[str]) -> dict[str, Shown]:
     """Return the last run, if any, of each webhook that can be checked."""
-    rows = checks.checkable_webhooks(account).filter(pk__in=keys).values_list("pk", flat=True)
+    found = checkable_webhooks().filter(account=account, pk__in=keys)
+    rows = found.values_list("pk", flat=True)
     last = checks.latest(keys)
     return {pk: {"webhook": pk, **_verdict(last.get(pk))} for pk in rows}
 

@@ -13,13 +13,19 @@ from drf_spectacular.validation import validate_schema
 
 from sandbox import urls
 from sandbox.api import schema
+from sandbox.models import CheckRun
 from sandbox.timeline import timeline
 from tests.api import Caller
+from tests.portal import delivery_rows
 from tests.queue.catalog import product_workbooks
 from tests.sandbox import worlds
 from tests.sandbox.calling import CheckedCaller, checked_document, template_of
+from tests.sandbox.pages.conftest import program
+from tests.sandbox.pages.programs import Program, join
 from tests.sandbox.snapshot_files import files
 from webhooks.models import Delivery
+
+__all__ = ["program"]
 
 _WITHOUT = {"schema", "docs", "docs/<path:name>"}
 
@@ -77,10 +83,11 @@ def test_every_operation_needs_a_key(nobody: Caller) -> None:
             assert response.status == 401, (method, path)
 
 
-# A call of each operation but the import, which sends a file. Path and body may name the ids of
-# answers before it.
+# A call of each operation but two: the import sends a file, and a run of checks goes on. Path and
+# body may name the ids of answers before it.
 CALLS = """
 GET version
+GET status
 POST products {} -> product
 GET products/{product}
 GET products/{product}/export
@@ -116,6 +123,8 @@ GET timeline?since=0.0
 GET api-calls?since=0.0
 GET deliveries
 GET deliveries/{delivery}
+POST deliveries/{delivery}/send-again {}
+GET checks
 GET snapshots
 GET snapshots/a/diff/now
 GET snapshots/a/file?secrets=true
@@ -126,15 +135,23 @@ POST reset {"patience": 0}
 
 
 def test_answer_of_every_operation_is_as_the_document_says(
-    saved: worlds.Rows, vendor: Caller
+    saved: worlds.Rows, vendor: Caller, program: Program
 ) -> None:
     client = CheckedCaller(vendor.key)
     hook = worlds.webhook(vendor, "http://127.0.0.1:9/")["id"]
     worlds.ok(vendor.post(f"/notifications/webhooks/{hook}/trigger", {}))
-    names = {"hook": hook, "delivery": str(Delivery.objects.get().pk)}
+    triggered = Delivery.objects.get()
+    delivery_rows.attempt(triggered)
+    names = {"hook": hook, "delivery": str(triggered.pk)}
+    worlds.ok(client.post("/sandbox/checks", {"webhook": hook}))
+    join(CheckRun.objects.get())
     product_workbooks.sent(client, product_workbooks.exported(client, worlds.PLAIN))
     files.imported(client, files.exported(client, "seed"), name="imported")
-    called = {("POST", product_workbooks.IMPORT), ("POST", "/sandbox/snapshot-files")}
+    called = {
+        ("POST", product_workbooks.IMPORT),
+        ("POST", "/sandbox/snapshot-files"),
+        ("POST", "/sandbox/checks"),
+    }
     for line in CALLS.strip().splitlines():
         text, _, name = line.partition(" -> ")
         for known, value in names.items():
