@@ -7,9 +7,9 @@ LABEL org.opencontainers.image.title="Connect Sim" \
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONPATH=/app \
     SIM_BIND=0.0.0.0:8000 SIM_DATA_DIR=/data SIM_IN_CONTAINER=true
 WORKDIR /app
-# With the extra for traces, which are off unless SIM_OTLP_ENDPOINT is set.
-COPY requirements-otel.txt ./
-RUN pip install --no-cache-dir --require-hashes -r requirements-otel.txt
+# With the extras for traces, which are off unless SIM_OTLP_ENDPOINT is set, and for MCP.
+COPY requirements-otel.txt requirements-mcp.txt ./
+RUN pip install --no-cache-dir --require-hashes -r requirements-otel.txt -r requirements-mcp.txt
 COPY LICENSE manage.py connect-sim ./
 COPY connect_sim connect_sim
 COPY requests_queue requests_queue

@@ -57,7 +57,10 @@ requirements: .venv/dev.stamp
 		--no-emit-index-url --no-header --extra otel -c requirements.txt pyproject.toml \
 		-o requirements-otel.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --extra dev --extra otel -c requirements.txt pyproject.toml \
+		--no-emit-index-url --no-header --extra mcp -c requirements-otel.txt pyproject.toml \
+		-o requirements-mcp.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --extra dev --extra otel -c requirements-mcp.txt pyproject.toml \
 		-o requirements-dev.txt
 
 # Wheel and sdist of the server and of the plugin, in dist/, with the locked tools and without the network.

@@ -19,6 +19,13 @@ class StartError(SystemExit):
         super().__init__(f"Error: {reason}")
 
 
+def install_extra(name: str) -> str:
+    """Return the command that installs an extra of the distribution, from the home folder."""
+    if IS_CHECKOUT:
+        return f".venv/bin/pip install -r requirements-{name}.txt"
+    return f"pip install 'connect-sim[{name}]'"
+
+
 def home() -> Path:
     """Return the folder of `.env` and `var`: the checkout, or else the current folder."""
     return Path(__file__).resolve().parents[1] if IS_CHECKOUT else Path.cwd()

@@ -55,6 +55,9 @@ SIM_API_URL = env(
     "SIM_API_URL", SIM_PUBLIC_URL or LOCAL_URL, values.root_url, example="https://sim.example.com"
 )
 SIM_PUBLIC_URL = SIM_PUBLIC_URL or SIM_API_URL
+# Tools of agents (MCP) that change the sandbox, and what installs the package for it.
+SIM_ALLOW_CHANGES = env("SIM_ALLOW_CHANGES", False, values.flag)
+MCP_INSTALLATION = installation.install_extra("mcp")
 SIM_VENDOR_API_KEY = env("SIM_VENDOR_API_KEY", "", str)
 SIM_PROVIDER_API_KEY = env("SIM_PROVIDER_API_KEY", "", str)
 
@@ -401,6 +404,8 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR", "filters": ["not_logged"]},
         "uvicorn.error": {"level": "ERROR"},
+        # Two lines per message.
+        "mcp": {"level": "WARNING"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
     "root": {"handlers": ["console"], "level": SIM_LOG_LEVEL},

@@ -42,6 +42,7 @@ CODES = {
     "SNP_501": ErrorCode("Give the database user the privilege that `errors` names."),
     "SYS_001": ErrorCode("Read the log of the sandbox, and report the error there."),
     "SYS_429": ErrorCode("Try again when other requests have ended.", True),
+    "SYS_501": ErrorCode("Run the command that `errors` has, and start the sandbox again."),
     "SYS_503": ErrorCode("Try again in a few seconds.", True),
     "VAL_001": ErrorCode("Correct what `errors` names; /sandbox/schema has the fields."),
     "WAIT_001": ErrorCode(

@@ -6,6 +6,7 @@ from sandbox.api import checks as checks_api
 from sandbox.api import docs, observing, products, queue, schema, snapshot_files, status
 from sandbox.api import faults as faults_api
 from sandbox.api import world as world_api
+from sandbox.mcp import views as mcp
 from sandbox.pages import checks, faults, timeline, world
 from sandbox.pages import snapshots as snapshot_pages
 
@@ -42,6 +43,7 @@ api_urlpatterns = [
     *snapshot_files.urlpatterns,
     *checks_api.urlpatterns,
     *status.urlpatterns,
+    *mcp.urlpatterns,
     *schema.urlpatterns,
     *docs.urlpatterns,
 ]

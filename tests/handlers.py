@@ -31,8 +31,8 @@ class ReceivedRequest:
         return self.headers["Authentication"].removeprefix("Bearer ")
 
 
-# Status, or status and body, or None: hold the call until `release`.
-Response = int | tuple[int, bytes] | None
+# Status, or status and body, perhaps with headers, or None: hold the call until `release`.
+Response = int | tuple[int, bytes] | tuple[int, bytes, dict[str, str]] | None
 
 
 @dataclass
@@ -74,10 +74,12 @@ def handler(
             if result is None:
                 state.release.wait(60)
                 result = 200
-            status, text = result if isinstance(result, tuple) else (result, b'{"ok": true}')
+            status, text, *more = result if isinstance(result, tuple) else (result, b'{"ok": true}')
             try:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text)))
+                for name, value in (more[0] if more else {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(text)
             except OSError:

@@ -28,12 +28,21 @@ _BIND = "127.0.0.1:8000"
     help="Write the port to this file when the server accepts connections.",
 )
 @click.option(
+    "--allow-changes",
+    is_flag=True,
+    help="Let agents change the sandbox by MCP, not only read it (SIM_ALLOW_CHANGES).",
+)
+@click.option(
     "--exit-with-parent", is_flag=True, help="Stop when standard input ends, which must be a pipe."
 )
 @options.errors_as_json
 @options.data_dir
 def sandbox(
-    no_seed: bool, port: int | None, port_file: Path | None, exit_with_parent: bool
+    no_seed: bool,
+    port: int | None,
+    port_file: Path | None,
+    allow_changes: bool,
+    exit_with_parent: bool,
 ) -> None:
     """Run web server, worker and scheduler in one process until Ctrl-C.
 
@@ -45,6 +54,7 @@ def sandbox(
         _use_port(port)
     given = {
         "--no-seed": no_seed,
+        "--allow-changes": allow_changes,
         "--exit-with-parent": exit_with_parent,
         f"--port-file={port_file}": port_file is not None,
     }

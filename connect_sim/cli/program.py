@@ -39,6 +39,7 @@ _COMMANDS = {
     "snapshot": ("world", "Save and restore the sandbox's data by name."),
     "doctor": ("doctor", "Find out what is wrong with the sandbox, and what to do."),
     "env": ("access", "Print addresses and an API key, as exports for a shell."),
+    "mcp": ("mcp", "Print what makes agents use the sandbox (MCP)."),
     "open": ("access", "Open the portal in a browser, signed in."),
     "key": ("access", "List, create and revoke API keys."),
     "docs": ("docs", "Print a page of the documentation, or search it."),

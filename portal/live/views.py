@@ -25,7 +25,7 @@ def live(request: HttpRequest) -> HttpResponse:
     topics that no page has; 503 if too many pages are open, or without our web server: pages poll.
     """
     viewer = identity.get_viewer(request)
-    if viewer is None or not _is_same_origin(request):
+    if viewer is None or not is_same_origin(request):
         return pages.empty(403)
     shown = frozenset(request.GET.get("topics", "").split())
     if not 0 < len(shown) <= MAX_TOPICS or not all(map(_TOPIC.fullmatch, shown)):
@@ -43,7 +43,7 @@ def live(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _is_same_origin(request: HttpRequest) -> bool:
-    """Whether a page of this server asks; browsers leave the header out for their own origin."""
+def is_same_origin(request: HttpRequest) -> bool:
+    """Whether no page of another server asks; browsers leave the header out for their own."""
     origin = request.headers.get("Origin")
     return origin is None or urlsplit(origin).netloc == request.get_host()

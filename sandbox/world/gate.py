@@ -58,6 +58,7 @@ _POLL = 0.25
 # Paths that are served while the gate is closed: the replacements themselves, probes, and what
 # waits for a long time and changes nothing by itself.
 _PASSING = (
+    "/sandbox/mcp",
     "/sandbox/reset",
     "/sandbox/snapshot",  # snapshots, and their files
     "/sandbox/wait",

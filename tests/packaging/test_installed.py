@@ -23,6 +23,7 @@ from tests.marks import nightly
 from tests.packaging import wheels
 from tests.processes import ROOT, Process, Sandbox
 from tests.queue import spreadsheets as sheets
+from tests.sandbox.mcp import agents
 
 KEY = "SU-100-200-300:vendor-key-of-the-file"
 
@@ -156,6 +157,16 @@ def test_commands_find_the_sandbox_of_the_folder(running: Sandbox, installed: In
     assert "UTC" in installed.run("connect-sim", "clock", "show")
     state = json.loads(installed.run("python", "-m", "connect_sim", "clock", "show", "--json"))
     assert not state["moving"]
+
+
+def test_agents_need_the_extra(running: Sandbox, installed: Installed) -> None:
+    refused = running.call("POST", agents.PATH, agents.message("tools/list"))
+    assert refused.status_code == 501
+    assert refused.json()["errors"][0].endswith(": pip install 'connect-sim[mcp]'")
+    wheels.add_extra(installed.programs, "mcp")
+    agent = agents.Agent(running.url, running.vendor_key)
+    assert agent.tools() and agent.call("status")["version"] == __version__
+    assert json.loads(installed.run("connect-sim", "mcp", "claude"))["mcpServers"]
 
 
 def test_init_writes_a_project(installed: Installed, tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ def install(folder: Path, interpreter: str) -> Path:
     return folder / "bin"
 
 
+def add_extra(programs: Path, name: str) -> None:
+    """Install an extra of the wheel, with its locked dependencies, into an environment."""
+    uv = str(Path(sys.executable).parent / "uv")
+    locked = ["--constraint", str(ROOT / f"requirements-{name}.txt")]
+    wheel = f"{built().wheel}[{name}]"
+    into = ["--python", str(programs / "python")]
+    run([uv, "pip", "install", "--quiet", *into, *locked, wheel], cwd=programs.parent)
+
+
 def run(command: list[str], cwd: Path, **variables: str) -> str:
     """Run a program, and return what it prints; an error shows its output."""
     env = {**environments.calling_loopback(), **variables}

@@ -313,8 +313,10 @@ def test_program_without_command_starts_the_sandbox(
 
 
 def test_start_options_are_passed_on(started: list[list[str]]) -> None:
-    run("--port-file", "the port", "--exit-with-parent")
-    assert started == [["connect-sim", "sandbox", "--exit-with-parent", "--port-file=the port"]]
+    run("--port-file", "the port", "--exit-with-parent", "--allow-changes")
+    assert started == [
+        ["connect-sim", "sandbox", "--allow-changes", "--exit-with-parent", "--port-file=the port"]
+    ]
 
 
 def test_port_replaces_those_of_sim_bind(
