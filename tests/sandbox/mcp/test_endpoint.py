@@ -54,7 +54,12 @@ def test_call_without_a_valid_key_is_refused(url: str) -> None:
 
 
 def test_page_of_another_server_is_refused(url: str, client: Caller) -> None:
-    for origin in ("http://evil.example", "null", url.replace("http://", "http://evil.")):
+    for origin in (
+        "http://evil.example",
+        "null",
+        url.replace("http://", "http://evil."),
+        "http://[",
+    ):
         response = post(url, client.key, Origin=origin)
         assert (response.status_code, response.json()["error_code"]) == (403, "AUTH_002")
     assert post(url, client.key, Origin=url).status_code == 200
