@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from requests_queue.api.resources import Field, Many, Part
 from requests_queue.api.schema import Untrusted
+from requests_queue.redaction import Redaction
 from sandbox.api.schema import NoQuery, Operation, Operations
 from sandbox.api.world import CLOCK, ShownClock
 from sandbox.clock import moves, settling
@@ -22,6 +23,7 @@ from sandbox.faults import armed
 from sandbox.timeline import api_calls, timeline
 from sandbox.timeline.timeline import CursorText, Moment, moment
 from webhooks import next_attempt
+from webhooks.http.headers import secret_values
 from webhooks.models import Delivery, Webhook
 from webhooks.next_attempt import NextAttempt, WorkerLoad
 
@@ -34,6 +36,12 @@ class ShownWebhook(NamedTuple):
     row: Webhook
     pending: int
     next: NextAttempt
+
+    @property
+    def url(self) -> str:
+        """Return the URL without secrets of the webhook, which some repeat there."""
+        secrets = [self.row.jwt_secret, *secret_values(self.row.headers)]
+        return Redaction(secrets).text(self.row.external_url)
 
 
 class Status(NamedTuple):
@@ -62,7 +70,7 @@ STATUS = Part(
                 {
                     "id": Field(str, "row.pk"),
                     "label": Field(Untrusted, "row.label"),
-                    "url": Field(Untrusted, "row.external_url"),
+                    "url": Untrusted,
                     "type": Field(str, "row.type"),
                     "object_class": Field(str, "row.object_class"),
                     "product": Field(str, "row.product_id"),

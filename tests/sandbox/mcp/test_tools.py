@@ -183,3 +183,10 @@ def test_second_run_of_checks_is_refused(changing: Agent, hook: Webhook, program
     check_runs.begin(hook, {}, "alice")
     error = changing.error("change", action="start_checks", webhook=hook.pk)
     assert error.startswith("Checks are running already.") and error.endswith(", or cancel them.")
+
+
+def test_status_shows_no_secret_in_a_url(agent: Agent, hook: Webhook) -> None:
+    hook.external_url += f"?token={hook.jwt_secret}"
+    hook.save()
+    [shown] = agent.call("status")["webhooks"]
+    assert shown["url"].startswith("http://127.0.0.1:") and hook.jwt_secret not in shown["url"]
