@@ -195,8 +195,8 @@ READING = (
         "check_results",
         "Results of checks",
         "Show the latest runs of checks of handlers, and what failed, why it matters and how to "
-        "fix it.",
-        {"": Call("get", "/sandbox/checks", ("webhook", "limit"))},
+        "fix it; with `check` also the evidence.",
+        {"": Call("get", "/sandbox/checks", ("webhook", "check", "limit"))},
     ),
     Tool(
         "forecast",

@@ -35,8 +35,8 @@ from portal.identity import Viewer
 from requests_queue.errors import Conflict, Missing
 from requests_queue.time_format import format_span
 from sandbox import check_runs
+from sandbox.api.checks import checkable_webhooks, key_owners, start
 from sandbox.models import CheckRun
-from sandbox.timeline.check_results import checkable_webhooks, key_owners
 from webhooks.models import Webhook
 
 # The classes of badges.
@@ -347,11 +347,10 @@ def webhook(request: HttpRequest, viewer: Viewer, webhook: str) -> HttpResponse:
     if not form.is_valid():
         return _form(request, viewer, row, form)
     try:
-        run = check_runs.begin(row, form.options, viewer.user.username)
+        run = start(row, form.options, viewer.user)
     except Conflict as refused:
         form.add_error(None, str(refused))
         return _form(request, viewer, row, form, status=409)
-    check_runs.start(run, [row.jwt_secret, *map(str, row.headers.values())])
     return pages.see_other(reverse("checks-run", args=[row.pk, run.pk]))
 
 

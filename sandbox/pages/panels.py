@@ -26,9 +26,9 @@ from portal.panels import (
 )
 from requests_queue.catalog.models import Account, User
 from sandbox import LISTEN_PORT
+from sandbox.api.checks import checkable_webhooks
 from sandbox.pages import checks, timeline, world
 from sandbox.timeline import deliveries, handler_activity
-from sandbox.timeline.check_results import checkable_webhooks
 from sandbox.timeline.handler_activity import Key
 from webhooks.models import Webhook
 

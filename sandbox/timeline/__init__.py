@@ -2,6 +2,5 @@
 
 To be read in this order: `observer` (who waits for changes), `timeline` (the log), `attempts`,
 `activity` (calls in flight), `call_storage` (recorded calls), `api_calls` (which records them),
-`handler_activity` (what a handler did in each attempt), `deliveries` (with their forecast),
-`check_results`.
+`handler_activity` (what a handler did in each attempt), `deliveries` (with their forecast).
 """

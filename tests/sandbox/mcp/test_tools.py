@@ -174,6 +174,9 @@ def test_checks_are_started_and_their_results_read(
               "text": "The handler returned 200.", "seconds": 1.0}  # fmt: skip
     CheckRun.objects.update(progress={"checks": ["auth.garbage"], "results": [failed]})
     [shown] = changing.call("check_results")["runs"]
+    assert [each["evidence"] for each in shown["results"]] == [[]]
+    assert changing.call("check_results", check="auth.control")["runs"][0]["results"] == []
+    [shown] = changing.call("check_results", check="auth.garbage")["runs"]
     [result] = shown["results"]
     assert result["text"] == "The handler returned 200." and result["why"] and result["fix"]
     assert result["evidence"] == [{"title": "Response", "lines": ["HTTP/1.1 200", "ok"]}]

@@ -195,7 +195,7 @@ def test_results_of_tools_have_canaries_in_marked_fields_only(
         ("wait", {"until": {"delivered": {"webhook": planted.failing.pk}}, "timeout": 0}),
         ("wait", {"until": {"delivered": {"webhook": planted.working.pk}}, "timeout": 0}),
         ("wait", {"until": {"status": {"object": planted.order, "is": "approved"}}, "timeout": 0}),
-        ("check_results", {}),
+        ("check_results", {"check": "auth.garbage"}),
         ("forecast", {"webhook": planted.failing.pk}),
         ("change", {"action": "create_sample", "queue": "fulfillment_request"}),
         ("change", {"action": "send_again", "delivery": ids[0]}),
