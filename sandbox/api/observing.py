@@ -284,18 +284,30 @@ class DeliveriesView(APIView):
         return Response({"deliveries": deliveries.represent(rows, clock.now())})
 
 
+class DeliveryQuery(Query):
+    """Which of its attempts to return."""
+
+    attempt = NumberText(1, 2**31 - 1, help_text="Only this attempt, by its number.")
+
+
 class DeliveryView(APIView):
-    """`GET /sandbox/deliveries/{id}`: a delivery."""
+    """`GET /sandbox/deliveries/{id}?attempt=`: a delivery."""
 
     operations: Operations = {
-        "get": Operation("Deliveries", "Show a delivery", deliveries.DELIVERY, errors=(404,))
+        "get": Operation(
+            "Deliveries",
+            "Show a delivery",
+            deliveries.DELIVERY,
+            query=DeliveryQuery,
+            errors=(404,),
+        )
     }
 
     def get(self, request: Request, id: str) -> Response:
         """Return a delivery with its attempts: request, token, response, and the next attempt."""
-        NoQuery().check_query(request.query_params)
+        values = DeliveryQuery().check_query(request.query_params)
         rows = deliveries.rows().filter(pk=_number(id))[:1]
-        for shown in deliveries.represent(rows, clock.now(), is_whole=True):
+        for shown in deliveries.represent(rows, clock.now(), is_whole=True, **values):
             return Response(shown)
         raise Missing(id)
 

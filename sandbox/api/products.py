@@ -255,7 +255,7 @@ SOLD_PRODUCT = Part(
                 "SoldParameter",
                 "A parameter of a product; orders use its name as id.",
                 {
-                    "id": Field(str, parameter_id),
+                    "id": Field(Untrusted, parameter_id),
                     **dict.fromkeys(("name", "title"), Untrusted),
                     **dict.fromkeys(("type", "scope", "phase"), str),
                     "required": Field(bool, lambda row: bool(row.constraints.get("required"))),

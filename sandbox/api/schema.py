@@ -42,7 +42,7 @@ from portal.swagger import SwaggerPage
 from requests_queue import time_format
 from requests_queue.api.fields import Input, Integer, List, Number, String, Values
 from requests_queue.api.openapi import Components, OperationSchema
-from requests_queue.api.schema import Form, Json
+from requests_queue.api.schema import Form, Json, Untrusted
 from requests_queue.errors import FieldError, Invalid, field_errors
 from requests_queue.suggestions import did_you_mean
 from sandbox.timeline import timeline
@@ -254,7 +254,7 @@ class Error(TypedDict):
     """An error, in the form of Connect's API; `retryable` if the same request may succeed later."""
 
     error_code: str
-    errors: list[str]
+    errors: list[Untrusted]
     hint: str
     retryable: bool
 

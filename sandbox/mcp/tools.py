@@ -1,19 +1,29 @@
-"""The tools: each is an operation of `/sandbox/…`, or several that an argument chooses from."""
+"""The tools: each is an operation of `/sandbox/…`, or several that an argument chooses from.
+
+Their schemas are JSON Schema (2020-12), made of the operations' OpenAPI document.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from requests_queue.api.schema import Json
-from sandbox.mcp import schemas
+from requests_queue.api.schema import UNTRUSTED, Json
+from sandbox.api.schema import document
 
 MAX_WAIT = 30  # seconds
 DELIVERIES = 10  # of a search by default: with bodies, more would fill a model's context
-ACTION = "action"
+# Characters of one text in a result, by default and at most.
+LONGEST, MAX_LONGEST = 4096, 50_000
+# Arguments that are not the operation's: which one it is, and how long texts may be.
+ACTION, TEXT = "action", "longest_text"
+_COMPONENTS, _DEFINITIONS = "#/components/schemas/", "#/$defs/"
+# Words of OpenAPI 3.0 that JSON Schema doesn't have.
+_DROPPED = ("nullable", "example")
 _SUBJECTS: Json = {
     "delivery": {"type": "integer", "minimum": 1, "description": "The number of a delivery."},
     "webhook": {
@@ -24,7 +34,7 @@ _SUBJECTS: Json = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """A request to `/sandbox/…`: its operation, and the arguments that it takes.
 
@@ -40,25 +50,43 @@ class Call:
     schemas: Json = field(default_factory=dict)
     prepare: Callable[[Json], Json] = lambda arguments: arguments
 
-    @property
-    def arguments(self) -> Json:
-        """Return the schemas of the arguments, by name."""
-        known = {**_SUBJECTS, **schemas.arguments(self.method, self.path), **self.schemas}
-        return {name: known[name] for name in (*filter(None, [self.subject]), *self.names)}
+    @cached_property
+    def input_schema(self) -> Json:
+        """The schema of the arguments."""
+        operation = document()["paths"][self.path][self.method]
+        known = {
+            each["name"]: {**each["schema"], "description": each["description"]}
+            for each in operation.get("parameters", ())
+            if each["in"] == "query"
+        }
+        required = [self.subject]
+        if body := operation.get("requestBody"):
+            [name] = _references(body)
+            schema = document()["components"]["schemas"][name]
+            known |= schema["properties"]
+            required += schema.get("required", ())
+        known |= {**_SUBJECTS, **self.schemas}
+        names = [*filter(None, [self.subject]), *self.names]
+        return {
+            "type": "object",
+            "properties": {name: _converted(known[name]) for name in names},
+            "required": [name for name in names if name in required],
+            "additionalProperties": False,
+        }
 
-    @property
-    def required(self) -> set[str]:
-        """Return the names of the arguments that it needs."""
-        needed = schemas.required(self.method, self.path) | {self.subject}
-        return needed & self.arguments.keys()
+    @cached_property
+    def answers(self) -> Json:
+        """The schemas of the responses by key of the result; they refer to `$defs`."""
+        responses = document()["paths"][self.path][self.method]["responses"]
+        return {
+            key: _converted(responses[str(status)]["content"]["application/json"]["schema"])
+            for status, key in self.keys.items()
+        }
 
     def request(self, arguments: Json) -> tuple[str, str, bytes]:
         """Return method, target and body of the request."""
-        values = self.prepare(arguments)
-        path = self.path
-        if self.subject:
-            values = dict(values)
-            path = path.replace("{id}", quote(str(values.pop(self.subject)), safe=""))
+        values = dict(self.prepare(arguments))
+        path = self.path.replace("{id}", quote(str(values.pop(self.subject, "")), safe=""))
         if self.method == "post":
             return "POST", path, json.dumps(values).encode()
         query = urlencode(values, doseq=True)
@@ -82,18 +110,17 @@ class Tool:
     @cached_property
     def input_schema(self) -> Json:
         """The schema of the arguments."""
-        found: Json = {}
-        if self.changes:
-            found[ACTION] = {"type": "string", "enum": list(self.calls)}
+        if not self.changes:
+            return self.calls[""].input_schema
+        found: Json = {ACTION: {"type": "string", "enum": list(self.calls)}}
         for action, call in self.calls.items():
-            for name, schema in call.arguments.items():
+            for name, schema in call.input_schema["properties"].items():
                 of = f"Of {action}. {schema.get('description', '')}".strip()
-                found[name] = {**schema, "description": of} if action else schema
-        required = [ACTION] if self.changes else sorted(self.calls[""].required)
+                found[name] = {**schema, "description": of}
         return {
             "type": "object",
             "properties": found,
-            **({"required": required} if required else {}),
+            "required": [ACTION],
             "additionalProperties": False,
         }
 
@@ -102,18 +129,71 @@ class Tool:
         """The schema of the result."""
         found: Json = {}
         for call in self.calls.values():
-            for status, key in call.keys.items():
-                found[key] = schemas.answer(call.method, call.path, status)
+            found |= call.answers
         if "" in found:
-            return schemas.with_definitions({"type": "object", **found[""]})
-        result = {"type": "object", "properties": found, "additionalProperties": False}
-        return schemas.with_definitions(result)
+            return with_definitions({"type": "object", **found[""]})
+        return with_definitions(
+            {"type": "object", "properties": found, "additionalProperties": False}
+        )
 
     @cached_property
     def description(self) -> str:
         """What it does, and which fields of its result come from outside."""
-        names = sorted(set(schemas.untrusted(self.output_schema)))
-        return f"{self.text} Untrusted fields: {', '.join(names)}." if names else self.text
+        names = {name for name, part in _parts(self.output_schema) if part.get(UNTRUSTED)}
+        return f"{self.text} Untrusted fields: {', '.join(sorted(names))}." if names else self.text
+
+
+def with_definitions(schema: Json) -> Json:
+    """Return a schema with the definitions that it refers to, at any depth."""
+    found: Json = {}
+    missing = _references(schema)
+    while missing:
+        name = missing.pop()
+        found[name] = _converted(document()["components"]["schemas"][name])
+        missing |= _references(found[name]) - found.keys()
+    return {**schema, "$defs": dict(sorted(found.items()))} if found else schema
+
+
+def _references(schema: Any) -> set[str]:
+    """Return the names of the definitions that a schema refers to."""
+    return {part["$ref"].rpartition("/")[2] for _, part in _parts(schema) if "$ref" in part}
+
+
+def _parts(schema: Any, name: str = "") -> Iterator[tuple[str, Json]]:
+    """Yield the schemas in a schema, itself included, each with the name of its property."""
+    if isinstance(schema, list):
+        for each in schema:
+            yield from _parts(each, name)
+    elif isinstance(schema, dict):
+        yield name, schema
+        for word, value in schema.items():
+            has_names = word in ("properties", "$defs")
+            for inner, each in value.items() if has_names else [(name, value)]:
+                yield from _parts(each, inner)
+
+
+def _converted(schema: Json) -> Json:
+    """Return a schema of OpenAPI 3.0 in the words of JSON Schema."""
+    found: Json = {}
+    for word, value in schema.items():
+        if word in _DROPPED:
+            continue
+        if word == "$ref":
+            found[word] = value.replace(_COMPONENTS, _DEFINITIONS)
+        elif word == "allOf" and len(value) == 1:
+            # In OpenAPI 3.0 nothing may stand beside a reference.
+            found |= _converted(value[0])
+        elif word == "properties":
+            found[word] = {name: _converted(each) for name, each in value.items()}
+        elif word in ("anyOf", "allOf", "oneOf"):
+            found[word] = [_converted(each) for each in value]
+        else:
+            found[word] = _converted(value) if isinstance(value, dict) else value
+    if not schema.get("nullable"):
+        return found
+    if isinstance(found.get("type"), str):
+        return {**found, "type": [found["type"], "null"]}
+    return {"anyOf": [found, {"type": "null"}]}
 
 
 def _latest(arguments: Json) -> Json:
@@ -132,6 +212,12 @@ _LIMIT = {
     "minimum": 1,
     "maximum": 200,
     "description": f"Number of deliveries: {DELIVERIES} by default, at most 200.",
+}
+_TEXT = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": MAX_LONGEST,
+    "description": f"Characters of one text: {LONGEST:,} by default, at most {MAX_LONGEST:,}.",
 }
 READING = (
     Tool(
@@ -159,8 +245,17 @@ READING = (
         "explain_delivery",
         "Explain a delivery",
         "Show a delivery: each request and response, the reason of each decision, what the handler "
-        "did by the API, and why the next attempt is when it is.",
-        {"": Call("get", "/sandbox/deliveries/{id}", subject="delivery")},
+        "did by the API, and why the next attempt is when it is. Long texts are cut: read on with "
+        f"`attempt` and `{TEXT}`.",
+        {
+            "": Call(
+                "get",
+                "/sandbox/deliveries/{id}",
+                ("attempt", TEXT),
+                subject="delivery",
+                schemas={TEXT: _TEXT},
+            )
+        },
     ),
     Tool(
         "timeline",

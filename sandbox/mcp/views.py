@@ -17,6 +17,9 @@ from portal.live.views import is_same_origin
 from requests_queue.errors import Forbidden, Refused
 from sandbox.timeline.observer import DEFERRED
 
+# What the extra installs, and `sandbox.mcp.server` imports.
+_PACKAGES = ("mcp", "mcp_types", "jsonschema")
+
 
 class McpView(APIView):
     """`POST /sandbox/mcp`: a message of JSON-RPC; stateless, so there is no GET and no DELETE."""
@@ -27,8 +30,8 @@ class McpView(APIView):
             raise Forbidden("A page of another server may not use the sandbox.")
         try:
             from sandbox.mcp import server
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.partition(".")[0] != "mcp":
+        except ImportError as error:
+            if (error.name or "").partition(".")[0] not in _PACKAGES:
                 raise
             text = "MCP needs a package. Install it:"
             command = settings.MCP_INSTALLATION

@@ -76,16 +76,21 @@ def rows(
 
 
 def represent(
-    deliveries: Iterable[Delivery], now: datetime, *, is_whole: bool = False
+    deliveries: Iterable[Delivery],
+    now: datetime,
+    *,
+    is_whole: bool = False,
+    attempt: int | None = None,
 ) -> list[Json]:
-    """Return the deliveries as JSON; `is_whole`: with all attempts, and bodies of any size."""
+    """Return the deliveries as JSON; `is_whole`: with all attempts or one, and whole bodies."""
     shown = list(deliveries)
     ids = [each.pk for each in shown]
     events: dict[int, list[Event]] = defaultdict(list)
     for event in Event.objects.filter(delivery__in=ids).order_by("pk"):
         if len(events[event.delivery_id]) < MAX_EVENTS:
             events[event.delivery_id].append(event)
-    rows = list(_attempts(ids, is_whole=is_whole))
+    found = _attempts(ids, is_whole=is_whole)
+    rows = list(found if attempt is None else found.filter(number=attempt))
     keys = [(row.delivery_id, row.number) for row in rows]
     activities = handler_activity.for_attempts(keys, with_bodies=is_whole)
     attempts: dict[int, list[_Attempt]] = defaultdict(list)
@@ -243,7 +248,8 @@ ATTEMPT = Part(
         "response": Field(RESPONSE, empty=None),
         "error": Field(Untrusted, "row.error"),
         "redacted": Field(Redacted, "row.redacted"),
-        "reason": Field(str, "row.why"),
+        # A validator's message, of a valid response.
+        "reason": Field(Untrusted, "row.why"),
         "next_attempt_at": moment("row.next_attempt_at", Moment | None),
         "faults": Field(list[FiredFault], "row.faults"),
         "handler_activity": Field(ACTIVITY, "activity"),

@@ -164,8 +164,13 @@ def test_agents_need_the_extra(running: Sandbox, installed: Installed) -> None:
     assert refused.status_code == 501
     assert refused.json()["errors"][0].endswith(": pip install 'connect-sim[mcp]'")
     wheels.add_extra(installed.programs, "mcp")
-    agent = agents.Agent(running.url, running.vendor_key)
-    assert agent.tools() and agent.call("status")["version"] == __version__
+    use = f"print(Agent({running.url!r}, {running.vendor_key!r}).call('status')['version'])"
+    source = Path(agents.__file__).read_text()
+    assert installed.run("python", "-c", f"{source}\n{use}") == f"{__version__}\n"
+    for name, value, status in (("Origin", "http://other.test", 403), ("Host", "other.test", 400)):
+        other = replace(running, headers={name: value})
+        response = other.call("POST", agents.PATH, agents.message("tools/list"))
+        assert response.status_code == status
     assert json.loads(installed.run("connect-sim", "mcp", "claude"))["mcpServers"]
 
 

@@ -44,12 +44,16 @@ class Agent:
         assert json.loads(text.text) == result.structured_content
         return result.structured_content
 
-    def error(self, name: str, /, **arguments: Any) -> str:
-        """Return the text of a call that is refused."""
+    def refusal(self, name: str, /, **arguments: Any) -> Any:
+        """Return the error of a call that is refused."""
         result = self.result(name, **arguments)
         assert result.is_error and result.structured_content is None, result
         [text] = result.content
-        return str(text.text)
+        return json.loads(text.text)
+
+    def error(self, name: str, /, **arguments: Any) -> str:
+        """Return the sentences of a call that is refused."""
+        return " ".join(self.refusal(name, **arguments)["errors"])
 
     def result(self, name: str, /, **arguments: Any) -> CallToolResult:
         async def called(client: Client) -> CallToolResult:

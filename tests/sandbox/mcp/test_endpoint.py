@@ -12,6 +12,7 @@ import pytest
 import requests
 
 import sandbox.mcp
+from sandbox.mcp.server import MAX_MESSAGE
 from sandbox.timeline import observer
 from sandbox.waits.waiting import waits
 from tests.api import Caller, caller
@@ -27,6 +28,17 @@ __all__ = ["catalog", "client", "hook", "served"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 JSON = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+
+
+VERSION = "2026-07-28"
+META = {
+    "_meta": {
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    },
+    "notifications": {},
+}
 
 
 def post(url: str, key: str | None, body: Any = None, **headers: str) -> requests.Response:
@@ -78,22 +90,26 @@ def test_only_messages_are_taken(url: str, client: Caller) -> None:
         assert response.status_code == 405
     assert post(url, client.key, {"id": 1}).status_code == 400
     assert post(url, client.key, **{"Content-Type": "text/plain"}).status_code == 400
-    unknown = post(url, client.key, message("tools/unknown")).json()
-    assert unknown["error"]["code"] == -32601
+    # The second one would be a stream, which a server without subscriptions has none of.
+    for method in ("tools/unknown", "subscriptions/listen"):
+        for headers in ({}, {"MCP-Protocol-Version": VERSION, "Mcp-Method": method}):
+            unknown = post(url, client.key, message(method, META), **headers)
+            assert unknown.status_code < 500 and '"code":-32601,' in unknown.text
 
 
 def test_body_that_is_too_large_is_refused(url: str, client: Caller) -> None:
-    arguments = {"since": "x" * 4 * 1024 * 1024}
+    arguments = {"since": "x" * MAX_MESSAGE}
     params = {"name": "timeline", "arguments": arguments}
     assert post(url, client.key, message("tools/call", params)).status_code == 413
 
 
+@pytest.mark.parametrize("package", ["mcp", "mcp_types", "jsonschema"])
 def test_missing_package_is_named(
-    url: str, client: Caller, monkeypatch: pytest.MonkeyPatch
+    url: str, client: Caller, monkeypatch: pytest.MonkeyPatch, package: str
 ) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "mcp"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "mcp", None)
+    monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "sandbox.mcp.server", raising=False)
     monkeypatch.delattr(sandbox.mcp, "server", raising=False)
     response = post(url, client.key)
@@ -112,7 +128,7 @@ def wait_call(pk: str) -> dict[str, Any]:
     return message("tools/call", {"name": "wait", "arguments": arguments})
 
 
-NEW = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: wait\r\n"
+NEW = f"MCP-Protocol-Version: {VERSION}\r\nMcp-Method: tools/call\r\nMcp-Name: wait\r\n"
 
 
 @pytest.mark.parametrize("version", ["", NEW], ids=["handshake", "stateless"])
@@ -122,11 +138,7 @@ def test_wait_ends_with_its_client(
 ) -> None:
     call = wait_call(hook.pk)
     if version:
-        call["params"]["_meta"] = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
-        }
+        call["params"] |= META
     content = json.dumps(call).encode()
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAuthorization: ApiKey {client.key}\r\n"
@@ -165,8 +177,6 @@ def test_waits_of_a_key_are_limited(
     agent: Agent, hook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(observer, "MAX_PER_KEY", 0)
-    error = agent.error("wait", until={"called": {"webhook": hook.pk}})
-    assert error == (
-        "At most 0 waits of an API key at the same time. Try again later. Try again when other "
-        "waits of the API key have ended."
-    )
+    refusal = agent.refusal("wait", until={"called": {"webhook": hook.pk}})
+    assert (refusal["error_code"], refusal["retryable"]) == ("WAIT_002", True)
+    assert refusal["errors"] == ["At most 0 waits of an API key at the same time. Try again later."]

@@ -9,11 +9,13 @@ from jsonschema import Draft202012Validator
 
 from requests_queue.api.schema import UNTRUSTED
 from sandbox import check_runs
-from sandbox.mcp.server import LONGEST
+from sandbox.mcp import server
+from sandbox.mcp.tools import LONGEST
 from sandbox.models import CheckRun
 from tests import engines, make
 from tests.handlers import Handler
 from tests.make import Catalog
+from tests.portal import delivery_rows
 from tests.sandbox.calling import catalog, client, hook, served
 from tests.sandbox.mcp.agents import Agent
 from tests.sandbox.pages.conftest import program
@@ -58,8 +60,11 @@ def test_fields_from_outside_are_marked_and_named(agent: Agent) -> None:
 
 def test_changes_must_be_allowed(agent: Agent, hook: Webhook) -> None:
     assert "change" not in agent.tools()
-    assert agent.error("change", action="next_attempt").startswith("There is no tool change.")
+    assert agent.error("change", action="next_attempt").startswith("There is no such tool.")
     assert "skip" not in agent.tools()["wait"].input_schema["properties"]
+
+
+CHECKS = {"action": "start_checks", "webhook": "WH-000-000-001"}
 
 
 @pytest.mark.parametrize(
@@ -72,25 +77,35 @@ def test_changes_must_be_allowed(agent: Agent, hook: Webhook) -> None:
         ("search_deliveries", {"limit": "5"}, "limit: '5' is not of type 'integer'"),
         ("search_deliveries", {"state": "lost"}, "state: 'lost' is not one of"),
         ("search_deliveries", {"object": "PR-1"}, "Unknown object 'PR-1'"),
-        ("explain_delivery", {"delivery": 77}, "`77` not found. List the objects of this kind"),
+        ("explain_delivery", {"delivery": 77}, "`77` not found."),
         ("forecast", {"webhook": "WH-999-999-999"}, "`WH-999-999-999` not found."),
         ("forecast", {"webhook": "../version"}, "webhook: '../version' does not match"),
         ("timeline", {"since": "x"}, "'x' is not a cursor of the timeline."),
         ("change", {}, "'action' is a required property"),
         ("change", {"action": "reset"}, "action: 'reset' is not one of"),
-        ("change", {"action": "advance_clock"}, "by is required for this action."),
-        ("change", {"action": "send_again", "by": "5m"}, "by is no argument of this action."),
+        ("change", {"action": "advance_clock"}, "'by' is a required property"),
+        ("change", {"action": "send_again", "delivery": 1, "by": "5m"}, "('by' was unexpected)"),
         ("change", {"action": "advance_clock", "by": "soon"}, "by: "),
         ("change", {"action": "send_again", "delivery": 77}, "`77` not found."),
         ("change", {"action": "create_sample", "queue": "x"}, "There is no queue x"),
         ("change", {"action": "start_checks", "webhook": "WH-1"}, "no webhook WH-1"),
-        ("unknown", {}, "There is no tool unknown. Available: status, "),
+        ("change", {**CHECKS, "invalid": {"a": 5}}, "invalid: Each value must be text."),
+        ("change", {**CHECKS, "invalid": {"": "x"}}, "must be the name of a parameter."),
+        ("change", {**CHECKS, "select": ["no.one"]}, "There is no check 'no.one'."),
+        ("check_results", {"check": "auth.garbag"}, "such check. Did you mean auth.garbage?"),
+        ("unknown", {}, "There is no such tool. Available: status, "),
     ],
 )
 def test_invalid_call_is_refused_in_a_sentence(
-    changing: Agent, name: str, arguments: dict[str, Any], error: str
+    changing: Agent, hook: Webhook, name: str, arguments: dict[str, Any], error: str
 ) -> None:
     assert error in changing.error(name, **arguments)
+    assert CheckRun.objects.count() == 0
+
+
+def test_error_is_short(agent: Agent) -> None:
+    given: dict[str, Any] = {"until": {"idle": True}, "x" * 10_000: 1}
+    assert len(agent.error("wait", **given)) == 300
 
 
 def test_delivery_is_searched_and_explained(
@@ -113,6 +128,10 @@ def test_delivery_is_searched_and_explained(
     response = attempt["response"]
     assert response["body"].endswith("x… (10 more characters)")
     assert response["size"] == LONGEST + 10
+    whole = {"delivery": found["id"], "longest_text": LONGEST + 10}
+    [attempt] = changing.call("explain_delivery", **whole, attempt=1.0)["attempts"]
+    assert attempt["response"]["body"] == "x" * (LONGEST + 10)
+    assert changing.call("explain_delivery", **whole, attempt=2)["attempts"] == []
     [status] = changing.call("status")["webhooks"]
     assert (status["id"], status["pending"]) == (hook.pk, 1)
     rows = changing.call("forecast", webhook=hook.pk)["rows"]
@@ -186,6 +205,20 @@ def test_second_run_of_checks_is_refused(changing: Agent, hook: Webhook, program
     check_runs.begin(hook, {}, "alice")
     error = changing.error("change", action="start_checks", webhook=hook.pk)
     assert error.startswith("Checks are running already.") and error.endswith(", or cancel them.")
+
+
+def test_texts_of_a_long_result_are_shorter(
+    agent: Agent, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(20):
+        delivery_rows.attempt(delivery_rows.delivery(hook), response_body=b"x" * LONGEST)
+    monkeypatch.setattr(server, "MOST", 60_000)
+    for shown in agent.call("search_deliveries", limit=20)["deliveries"]:
+        assert shown["attempts"][0]["response"]["body"].endswith("x… (3072 more characters)")
+    monkeypatch.setattr(server, "MOST", 2_000)
+    error = agent.error("search_deliveries", limit=20)
+    assert error == "The result has more than 2,000 characters: ask for less."
+    assert agent.call("forecast", webhook=hook.pk)["rows"]
 
 
 def test_status_shows_no_secret_in_a_url(agent: Agent, hook: Webhook) -> None:

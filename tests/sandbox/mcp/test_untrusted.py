@@ -18,10 +18,10 @@ from checks.outputs import json_report
 from checks.sandbox_file import Sandbox
 from sandbox import check_runs
 from sandbox.clock import moves
-from sandbox.mcp import schemas
+from sandbox.mcp import server, tools
 from sandbox.models import CheckRun
 from tests import engines, make, program
-from tests.api import Caller
+from tests.api import Caller, caller
 from tests.handlers import ReceivedRequest, Response, handler
 from tests.make import Catalog
 from tests.sandbox.calling import catalog, client
@@ -50,6 +50,8 @@ PLACES = {
     "query": ASCII,
     "agent": ASCII,
     "refused": ENCODINGS,
+    # A sentence about its response has at most 1,000 characters.
+    "validator": ["plain", "base64", "invisible"],
     "hold": ["plain", "base64"],
     "fault": ["plain", "base64"],
     "check": ENCODINGS,
@@ -85,6 +87,12 @@ def planted(
     def work(request: ReceivedRequest) -> Response:
         """Put canaries into the API, and respond with others."""
         kind, encoding = request.path.split("/")[1:3]
+        if kind == "validate":
+            body = request.json
+            body["asset"]["params"] += [
+                {"id": canary("validator", each)} for each in PLACES["validator"]
+            ]
+            return 200, json.dumps(body).encode()
         if kind == "fail":
             given = encoding if encoding in PLACES["redirect"] else "plain"
             return 302, b"", {"Location": f"http://127.0.0.1:9/{quote(canary('redirect', given))}"}
@@ -119,6 +127,7 @@ def planted(
             body = {"note": canary("hold", each), "ttl": 3600}
             assert client.post("/sandbox/holds", body).status == 201
         _checks(hooks[0])
+        _validate(catalog, served.url)
         yield Planted(Agent(url, str(client.key)), hooks[0], hooks[len(ENCODINGS)], orders["plain"])
 
 
@@ -136,6 +145,16 @@ def _webhook(catalog: Catalog, url: str, kind: str, encoding: str, n: int) -> We
         label=canary("label", encoding)[:100],
         data={"note": canary("data", encoding)},
     )
+
+
+def _validate(catalog: Catalog, url: str) -> None:
+    """Let a validator respond."""
+    catalog.product.capabilities = {"cart": {"validation": True}}
+    catalog.product.save()
+    make.webhook(catalog, f"{url}validate/plain/", 99, type="validator")
+    distributor = caller(catalog.provider)
+    draft = distributor.post("/requests", make.purchase(catalog, status="draft"))
+    assert distributor.post(f"/requests/{draft.json['id']}/validate").status == 200
 
 
 def _attempts(hooks: list[Webhook]) -> bool:
@@ -185,7 +204,8 @@ def test_results_of_tools_have_canaries_in_marked_fields_only(
     planted: Planted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(moves, "PATIENCE", 0.05)
-    agent, tools, texts = planted.agent, planted.agent.tools(), Texts()
+    monkeypatch.setattr(server, "MOST", 10_000_000)
+    agent, known, texts = planted.agent, planted.agent.tools(), Texts()
     ids = [each["id"] for each in agent.call("search_deliveries", limit=50)["deliveries"]]
     calls: list[tuple[str, dict[str, Any]]] = [
         ("status", {}),
@@ -204,13 +224,14 @@ def test_results_of_tools_have_canaries_in_marked_fields_only(
         ("timeline", {"limit": 1000}),
     ]
     for name, arguments in calls:
-        texts.add(tools[name].output_schema, agent.call(name, **arguments))
-    assert {name for name, _ in calls} == tools.keys()
+        texts.add(known[name].output_schema, agent.call(name, **arguments))
+    assert {name for name, _ in calls} == known.keys()
     assert shown(texts) == WORDS
 
 
-def test_errors_of_tools_have_no_canary(planted: Planted) -> None:
-    agent = planted.agent
+def test_errors_of_tools_have_canaries_in_marked_fields_only(planted: Planted) -> None:
+    agent, text, texts = planted.agent, canary("refused", "plain"), Texts()
+    schema = tools.with_definitions({"$ref": "#/$defs/Error"})
     Webhook.objects.update(active=False)
     pk = agent.call("search_deliveries")["deliveries"][0]["id"]
     calls: list[tuple[str, dict[str, Any]]] = [
@@ -222,9 +243,17 @@ def test_errors_of_tools_have_no_canary(planted: Planted) -> None:
         ("change", {"action": "create_sample", "queue": "fulfillment_request", "type": "gift"}),
         ("change", {"action": "send_again", "delivery": pk}),
         ("change", {"action": "start_checks", "webhook": planted.working.pk, "select": ["no.one"]}),
+        # Arguments may be copied from outside.
+        (text, {}),
+        ("status", {text: 1}),
+        ("timeline", {"since": text}),
+        ("search_deliveries", {"object": text}),
+        ("wait", {"until": {text: True}}),
+        ("change", {"action": "create_sample", "queue": text}),
     ]
     for name, arguments in calls:
-        assert not found(agent.error(name, **arguments))
+        texts.add(schema, agent.refusal(name, **arguments))
+    assert shown(texts) == {word("refused", "plain")}
 
 
 # Commands with --json, and the operation whose answer they print.
@@ -262,7 +291,8 @@ def test_json_of_commands_has_canaries_in_marked_fields_only(
             assert status == 408 and failed.code == 1, failed
             printed = failed.out
         content = json.loads(printed)
-        texts.add(schemas.with_definitions(schemas.answer(method, path, status)), content)
+        call = tools.Call(method, path, keys={status: ""})
+        texts.add(tools.with_definitions(call.answers[""]), content)
         return content
 
     for row in COMMANDS:
