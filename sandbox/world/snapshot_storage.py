@@ -58,7 +58,7 @@ class Files:
     """One SQLite file per snapshot, readable by its owner only; attached to be read or written."""
 
     def __init__(self) -> None:
-        self._folder = Path(settings.SIM_DATA_DIR) / FOLDER
+        self._folder = _folder()
 
     def all(self) -> list[Snapshot]:
         """Return the snapshots by name."""
@@ -83,11 +83,8 @@ class Files:
         path = self._path(snapshot.name)
         if not replace and path.exists():
             raise Exists(snapshot.name)
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         delete_drafts(_OLD)
-        draft = self._folder / f"{uuid.uuid4().hex}{DRAFT}"
-        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        try:
+        with new_draft() as draft:
             with attached(str(draft), "draft") as cursor:
                 # An incomplete draft is deleted, so it needs no journal.
                 cursor.execute("PRAGMA draft.journal_mode = OFF")
@@ -100,13 +97,12 @@ class Files:
                 os.fsync(file.fileno())
             if replace:
                 draft.replace(path)
-            else:
+                return
+            try:
                 # Race: fails if another process has saved this name meanwhile.
                 os.link(draft, path)
-        except FileExistsError:
-            raise Exists(snapshot.name) from None
-        finally:
-            draft.unlink(missing_ok=True)
+            except FileExistsError:
+                raise Exists(snapshot.name) from None
 
     @contextmanager
     def opened(self, name: str, alias: str) -> Iterator[str]:
@@ -135,9 +131,27 @@ class Files:
         return self._folder / f"{name}{_SUFFIX}"
 
 
+def _folder() -> Path:
+    return Path(settings.SIM_DATA_DIR) / FOLDER
+
+
+@contextmanager
+def new_draft() -> Iterator[Path]:
+    """Create a file for a block, readable by its owner only; the block may rename it."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # What a killed process leaves is deleted by the next start.
+    path = folder / f"{uuid.uuid4().hex}{DRAFT}"
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
 def delete_drafts(age: float = 0.0) -> None:
     """Delete what killed processes have left that is older than `age` seconds."""
-    for path in (Path(settings.SIM_DATA_DIR) / FOLDER).glob(f"*{DRAFT}"):
+    for path in _folder().glob(f"*{DRAFT}"):
         with suppress(FileNotFoundError):
             if path.stat().st_mtime <= time.time() - age:
                 path.unlink()

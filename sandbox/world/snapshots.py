@@ -300,9 +300,7 @@ def _object(model: type[models.Model], pk: Any) -> dict[str, Any]:
 def _fields(before: models.Model, after: models.Model) -> dict[str, Any]:
     """Return the fields that differ: `{"status": {"a": "pending", "b": "approved"}}`."""
     found = {}
-    for column in before._meta.local_concrete_fields:
-        if column.generated:
-            continue
+    for column in tables.stored_fields(type(before)):
         old, new = (getattr(row, column.attname) for row in (before, after))
         if old != new:
             found[column.name] = {"a": _shown(column, old), "b": _shown(column, new)}

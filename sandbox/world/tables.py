@@ -116,10 +116,14 @@ def _lock_order(model: type[models.Model]) -> tuple[int, str]:
     return last.get(table, {"webhooks": 3, "sandbox": 4}.get(app, 0)), table
 
 
+def stored_fields(model: type[models.Model]) -> list[Any]:
+    """Return the fields of a table's columns, except of those that the database computes."""
+    return [field for field in model._meta.local_concrete_fields if not field.generated]
+
+
 def columns_of(model: type[models.Model]) -> list[str]:
-    """Return the names of a table's columns, except of those that the database computes."""
-    fields: Any = model._meta.local_concrete_fields
-    return [field.column for field in fields if not field.generated]
+    """Return the names of the columns of the stored fields."""
+    return [field.column for field in stored_fields(model)]
 
 
 def table(model: type[models.Model], schema: str = "") -> str:
