@@ -16,6 +16,7 @@ from requests_queue.redaction import Redaction
 from sandbox.snapshot_files import contents, values
 from sandbox.snapshot_files.format import Manifest, Row, Writer
 from sandbox.snapshot_files.masking import Masks
+from sandbox.timeline.call_storage import password_names
 from sandbox.world import snapshot_storage, snapshots, tables
 from sandbox.world.snapshot_storage import Snapshot
 from webhooks.http.headers import secret_values
@@ -133,7 +134,7 @@ def _masks(schema: str, secrets_of: Collection[str]) -> Masks:
     passwords = [row for row in rows(Parameter, schema) if row["type"] == "password"]
     return Masks(
         webhooks=Redaction(secrets),
-        names={row["name"] for row in passwords},
+        names=password_names((row["product_id"], row["number"], row["name"]) for row in passwords),
         parameters={row["id"] for row in passwords},
         shown=secrets_of,
     )

@@ -12,7 +12,7 @@ from django.db import models
 
 from requests_queue.redaction import MASK, Redaction
 from sandbox.snapshot_files import contents
-from sandbox.timeline.call_storage import without_passwords
+from sandbox.timeline.call_storage import mask_password, mask_values, without_passwords
 from webhooks.http.headers import HARMLESS, masked
 
 Values = dict[str, Any]
@@ -26,8 +26,9 @@ _CODE = re.compile(r"(code(?:=|%3D|\\u003d))[0-9a-f]{32}", re.IGNORECASE)
 class Masks:
     """What is masked in the rows of a snapshot.
 
-    `webhooks` redacts the secrets of all webhooks, `names` and `parameters` are the names and keys
-    of password parameters, and the webhooks of the accounts `shown` keep their secrets.
+    `webhooks` redacts the secrets of all webhooks, `names` are the names and ids of password
+    parameters, `parameters` their keys, and the webhooks of the accounts `shown` keep their
+    secrets.
     """
 
     webhooks: Redaction
@@ -78,13 +79,13 @@ class Masks:
 
     def _mask_row(self, label: str, redaction: Redaction, row: Values) -> None:
         """Mask what is a secret because of another column."""
-        if label == "catalog.Parameter" and row["type"] == "password" and row["default"]:
-            row["default"] = MASK
+        if label == "catalog.Parameter":
+            mask_password(row, self.names)
         if label == "catalog.Configuration" and row["parameter_id"] in self.parameters:
-            row["value"] = MASK if row["value"] else row["value"]
-            row["structured_value"] = MASK if row["structured_value"] else row["structured_value"]
-        if label == "catalog.VersionPart" and _has_default(row["data"]):
-            row["data"] = {**row["data"], "default": MASK}
+            mask_values(row)
+        if label == "sandbox.ApiCall":
+            body = without_passwords(row["request_body"], self.names, row["path"])
+            row["request_body"] = body
         if label == "webhooks.Attempt":
             row["response_body"] = self._body(redaction, row)
 
@@ -103,7 +104,3 @@ class Masks:
 def _without_values(headers: dict[str, Any]) -> dict[str, Any]:
     """Return the headers with null in place of a value that pages mask."""
     return {name: value if name.lower() in HARMLESS else None for name, value in headers.items()}
-
-
-def _has_default(part: dict[str, Any]) -> bool:
-    return part.get("type") == "password" and bool(part.get("default"))

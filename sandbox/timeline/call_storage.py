@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from django.db import transaction
 
 from requests_queue import clock, topics
+from requests_queue.catalog.representations.parameters import numbered_id
 from requests_queue.db import background_work
 from requests_queue.redaction import MASK, Redaction
 from requests_queue.topics import OBJECTS, one
@@ -36,7 +37,7 @@ _COMPARED = re.compile(
     r"|(?:^|[&|(,;]|%26)(?:jwt_secret|headers)[\w.-]*(?:=|%3D)))[^&]*",
     re.IGNORECASE,
 )
-_VALUE = re.compile(r'"(?:structured_)?value"\s*:\s*')
+_VALUE = re.compile(r'"(?:(?:structured_)?value|default)"\s*:\s*')
 _DECODER = json.JSONDecoder(strict=False)
 
 _Object = dict[str, Any]
@@ -63,19 +64,31 @@ def without_secrets(body: str) -> str:
     return _changed(value, _mask_secrets)
 
 
-def without_passwords(body: str, names: Collection[str] = ()) -> str:
+def password_names(rows: Iterable[tuple[str, int, str]]) -> set[str]:
+    """Return what calls may name parameters by, of their products, numbers and names."""
+    return {each for product, number, name in rows for each in (name, numbered_id(product, number))}
+
+
+def without_passwords(body: str, names: Collection[str] = (), path: str = "") -> str:
     """Return a body with the values of password parameters masked, by type or by their `names`.
 
-    In a body that is cut, or no valid JSON, all values are masked if it has such a parameter. What
-    has none is returned as it is.
+    A request that changes a parameter names it in its `path` only. In a body that is cut, or no
+    valid JSON, all values are masked if it has such a parameter. What has none is returned as it
+    is.
     """
-    if '"password"' not in body and not any(f'"{name}"' in body for name in names):
+    is_of_password = path.rstrip("/").rpartition("/")[2] in names
+    # The API takes types in any case.
+    has_type = '"password"' in body.lower()
+    if not (is_of_password or has_type or any(f'"{name}"' in body for name in names)):
         return body
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return _without_values(body)
-    before, after = _text_of(value), _changed(value, lambda each: _mask_password(each, names))
+    before = _text_of(value)
+    if is_of_password and isinstance(value, dict) and not value.get("type"):
+        mask_values(value)
+    after = _changed(value, lambda each: mask_password(each, names))
     return body if after == before else after
 
 
@@ -127,12 +140,30 @@ def _mask_secrets(each: _Object) -> None:
             each[key] = masked(value) if isinstance(value, dict) and key == "headers" else MASK
 
 
-def _mask_password(each: _Object, names: Collection[str]) -> None:
-    name = each.get("id")
-    if each.get("type") == "password" or (isinstance(name, str) and name in names):
-        for key in ("value", "structured_value"):
-            if each.get(key):
-                each[key] = MASK
+def mask_password(each: _Object, names: Collection[str]) -> None:
+    """Mask the values of an object if they are a password's.
+
+    A configured value has its parameter in an object of its own. Where that has a type, its name
+    says nothing: another product may have an ordinary parameter of the same name.
+    """
+    parameter: Any = each.get("parameter")
+    keys = ["id", "name"]
+    if not isinstance(parameter, dict):
+        parameter, keys = each, ["id"]
+    if kind := parameter.get("type"):
+        is_password = isinstance(kind, str) and kind.lower() == "password"
+    else:
+        ids = [parameter.get(key) for key in keys]
+        is_password = any(isinstance(pk, str) and pk in names for pk in ids)
+    if is_password:
+        mask_values(each)
+
+
+def mask_values(each: _Object) -> None:
+    """Mask the values that a parameter has in an object or row."""
+    for key in ("value", "structured_value", "default"):
+        if each.get(key):
+            each[key] = MASK
 
 
 @dataclass(slots=True)

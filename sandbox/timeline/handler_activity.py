@@ -35,7 +35,7 @@ from requests_queue.db import sql
 from requests_queue.queues import base
 from sandbox.models import ApiCall, ApiCallObject
 from sandbox.timeline import api_calls
-from sandbox.timeline.call_storage import without_passwords
+from sandbox.timeline.call_storage import password_names, without_passwords
 from sandbox.timeline.timeline import moment
 from webhooks.models import Attempt, Event
 from webhooks.types import EVENT
@@ -108,13 +108,14 @@ def load(rows: QuerySet[ApiCall], bodies_of: str = ALL) -> list[Call]:
     shown = [
         row.pk for row in read if bodies_of == ALL or (bodies_of == ERRORS and row.status >= 400)
     ]
-    texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", *_BODIES)
+    texts = ApiCall.objects.filter(pk__in=shown).values_list("pk", "path", *_BODIES)
     # A request body has no types.
     passwords = Parameter.objects.filter(type="password").order_by()
-    names = set(passwords.values_list("name", flat=True)) if shown else ()
+    ids = passwords.values_list("product_id", "number", "name") if shown else ()
+    names = password_names(ids)
     bodies = {
-        pk: (without_passwords(sent, names), without_passwords(returned, names))
-        for pk, sent, returned in texts
+        pk: (without_passwords(sent, names, path), without_passwords(returned, names))
+        for pk, path, sent, returned in texts
     }
     return [Call(row, objects.get(row.pk, []), *bodies.get(row.pk, ())) for row in read]
 

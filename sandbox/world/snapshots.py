@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from typing import Any
 from django.db import DatabaseError, connection, models
 
 from requests_queue import clock, seed, topics
+from requests_queue.catalog.models import Configuration, Parameter
 from requests_queue.db.encryption import EncryptedJSONField, EncryptedTextField
 from requests_queue.errors import Conflict, Invalid, Missing, Refused
 from requests_queue.models import Clock
@@ -42,6 +43,8 @@ MAX_OBJECTS = 1000  # that an answer lists
 MAX_TEXT = 200  # characters of a value
 
 _SECRET_FIELDS = ("password", "stored_action_secret", "form_code")
+# Of password parameters, and of what is configured for them.
+_PASSWORD_FIELDS = ("default", "value", "structured_value")
 # Contents of requests, which may have secrets in any place.
 _CONTENT_FIELDS = ("body", "payload", "request_body", "response_body", "content")
 _PRESENT_SCHEMA = {"sqlite": "main", "postgresql": "public"}
@@ -299,20 +302,32 @@ def _object(model: type[models.Model], pk: Any) -> dict[str, Any]:
 
 def _fields(before: models.Model, after: models.Model) -> dict[str, Any]:
     """Return the fields that differ: `{"status": {"a": "pending", "b": "approved"}}`."""
-    found = {}
+    masked = _PASSWORD_FIELDS if any(map(_may_be_password, (before, after))) else ()
+    fields = {}
     for column in tables.stored_fields(type(before)):
         old, new = (getattr(row, column.attname) for row in (before, after))
         if old != new:
-            found[column.name] = {"a": _shown(column, old), "b": _shown(column, new)}
-    return found
+            fields[column.name] = {
+                "a": _shown(column, old, masked),
+                "b": _shown(column, new, masked),
+            }
+    return fields
 
 
-def _shown(column: models.Field[Any, Any], value: Any) -> Any:
+def _may_be_password(row: models.Model) -> bool:
+    """Return whether a row is a password parameter, or the value of one, or of none that exists."""
+    if isinstance(row, Configuration):
+        ordinary = Parameter.objects.exclude(type="password")
+        return not ordinary.filter(pk=row.parameter_id).exists()
+    return isinstance(row, Parameter) and row.type == "password"
+
+
+def _shown(column: models.Field[Any, Any], value: Any, masked: Collection[str]) -> Any:
     """Return a value as JSON, without secrets, and not longer than MAX_TEXT."""
     if value in (None, ""):
         return value
     is_secret = isinstance(column, EncryptedTextField | EncryptedJSONField)
-    if is_secret or column.name in _SECRET_FIELDS:
+    if is_secret or column.name in (*_SECRET_FIELDS, *masked):
         return MASK
     if column.name in _CONTENT_FIELDS or isinstance(value, bytes | memoryview):
         return f"({len(value)} long)"

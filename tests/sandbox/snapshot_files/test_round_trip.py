@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
@@ -21,15 +22,18 @@ from requests_queue.catalog.models import (
     Configuration,
     Parameter,
     ProductMedia,
+    ProductVersion,
     Template,
     User,
+    VersionPart,
 )
+from requests_queue.catalog.representations.parameters import numbered_id
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.helpdesk.models import Case
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.redaction import MASK
-from sandbox.snapshot_files import upgrading
-from sandbox.timeline import api_calls
+from sandbox.snapshot_files import exporting, importing, upgrading
+from sandbox.timeline import api_calls, call_storage
 from sandbox.world import snapshots
 from tests import api, make
 from tests.api import Caller
@@ -47,6 +51,7 @@ LISTS = (
     "/notifications/webhooks", "/accounts", "/marketplaces", "/contracts",
 )  # fmt: skip
 CANARY = "canary-0123456789"
+VISIBLE = "value-of-a-text"
 
 
 def lists(caller: Caller) -> dict[str, Any]:
@@ -102,8 +107,8 @@ def test_restored_world_is_the_same(changed: Rows, vendor: Caller, distributor: 
     }
     restore(vendor, "c")
     for caller, rows in before:
-        found = lists(caller)
-        assert [path for path in LISTS if found[path] != rows[path]] == []
+        restored = lists(caller)
+        assert [path for path in LISTS if restored[path] != rows[path]] == []
     after = {label: len(rows) for label, rows in worlds.contents().items()}
     # The reads above are API calls.
     for label in ("sandbox.ApiCall", "sandbox.ApiCallObject"):
@@ -150,9 +155,9 @@ def test_awkward_values(saved: Rows, vendor: Caller) -> None:
     files.imported(vendor, content, name="c")
     restore(vendor, "c")
     for each in (media, asset, record, template):
-        found = type(each)._base_manager.get(pk=each.pk)
+        restored = type(each)._base_manager.get(pk=each.pk)
         for field in each._meta.concrete_fields:
-            before, after = getattr(each, field.attname), getattr(found, field.attname)
+            before, after = getattr(each, field.attname), getattr(restored, field.attname)
             if isinstance(before, str):
                 before = before.replace("\0", "\N{REPLACEMENT CHARACTER}")
             is_bytes = isinstance(before, memoryview | bytes)
@@ -237,11 +242,13 @@ def secret(saved: Rows, vendor: Caller) -> Webhook:
         headers={"X-Key": f"{CANARY}-header"}, payload=texts,
     )  # fmt: skip
     _add_passwords()
-    recorded.call(request_body=texts, response_body=texts)
+    body = texts.encode()
+    call_storage.store([recorded.call(request_body=body, response_body=body)])
     return row
 
 
 def _add_passwords() -> None:
+    now = datetime.now(UTC)
     password = {"type": "password", "id": "pin", "value": f"{CANARY}-password"}
     parameter = Parameter.objects.filter(product=worlds.PLAIN).order_by("pk")[0]
     Parameter.objects.filter(pk=parameter.pk).update(
@@ -249,10 +256,31 @@ def _add_passwords() -> None:
     )
     Configuration.objects.create(
         product_id=worlds.PLAIN, parameter=parameter, value=f"{CANARY}-configured",
-        created=datetime.now(UTC), updated=datetime.now(UTC),
+        created=now, updated=now,
     )  # fmt: skip
-    Asset.objects.update(params=[password])
+    part = {"type": "password", "id": "PRM-1", "default": f"{CANARY}-version"}
+    version = ProductVersion.objects.create(
+        product_id=worlds.PLAIN, number=7, created=now, updated=now
+    )
+    VersionPart.objects.create(
+        version=version, kind="parameters", key="PRM-1", position=1, data=part, created=now,
+        updated=now,
+    )  # fmt: skip
+    Asset.objects.update(params=[password, {"id": "pin", "type": "text", "value": VISIBLE}])
     Request.objects.update(params=[{"id": "pin", "value": f"{CANARY}-untyped"}])
+    configured = {"parameter": {"id": numbered_id(worlds.PLAIN, parameter.number)}}
+    bodies = [
+        configured | {"value": f"{CANARY}-sent"},
+        {"parameter": {"name": "pin", "type": "password"}, "structured_value": {"a": CANARY}},
+        {"name": "other", "type": "Password", "default": f"{CANARY}-new"},
+    ]
+    call_storage.store([
+        recorded.call(request_body=json.dumps(bodies).encode()),
+        recorded.call(
+            f"/public/v1/products/{worlds.PLAIN}/parameters/pin",
+            request_body=json.dumps({"default": f"{CANARY}-changed"}).encode(),
+        ),
+    ])  # fmt: skip
 
 
 def test_file_has_no_secret(secret: Webhook, vendor: Caller) -> None:
@@ -265,9 +293,15 @@ def test_file_has_no_secret(secret: Webhook, vendor: Caller) -> None:
         cursor.execute("SELECT jwt_secret FROM webhooks_webhook")
         stored = [each for (each,) in cursor.fetchall()]
     assert not [each for each in (*codes, *stored, vendor.key) if each and each in text]
+    responses = []
     for row in files.rows(content, "webhooks.Attempt"):
-        assert CANARY.encode() not in gzip.decompress(content)
+        responses.append(base64.b64decode(row["response_body"]).decode())
+        assert CANARY not in responses[-1]
         assert row["request_headers"] == {"X-Key": MASK, "Accept": "text/plain"}
+    assert MASK in responses[0] and responses[1].startswith("[compressed")
+    # An ordinary parameter of another product has the name of a password.
+    for row in files.rows(content, "catalog.Asset"):
+        assert [param["value"] for param in row["params"]] == [MASK, VISIBLE]
     [row] = [r for r in files.rows(content, "webhooks.Webhook") if r["id"] == secret.pk]
     assert row["jwt_secret"] is None
     assert row["headers"] == {"X-Key": None, "Accept": "text/plain"}
@@ -359,8 +393,6 @@ def test_older_file_is_migrated(saved: Rows, secret: Webhook, vendor: Caller) ->
 
 
 def test_function_takes_any_binary_file(changed: Rows, vendor: Caller) -> None:
-    from sandbox.snapshot_files import exporting, importing
-
     with exporting.export("a") as file:
         imported = importing.import_file(io.BytesIO(file.read()), "c")
     assert imported.snapshot.name == "c"

@@ -140,6 +140,38 @@ def test_values_of_password_parameters_are_masked(who: Caller, catalog: Catalog)
     assert json.loads(shown[0]["request_body"])["asset"]["params"][0]["id"] == "root_password"
 
 
+def test_defaults_and_configured_values_of_password_parameters_are_masked(
+    who: Caller, catalog: Catalog
+) -> None:
+    secret, path = "never-shown-secret", f"/products/{catalog.product.pk}"
+    # The API takes types in any case.
+    body = {
+        "name": "pin", "title": "PIN", "type": "Password", "phase": "configuration",
+        "scope": "product", "default": secret,
+    }  # fmt: skip
+    created = who.post(f"{path}/parameters", body)
+    ids = (created.json["id"], "pin")
+    responses = [created]
+    for pk in ids:
+        value = {"parameter": {"id": pk}, "value": secret}
+        responses += [
+            who.put(f"{path}/parameters/{pk}", {"default": secret}),
+            who.put(f"{path}/parameters/{pk}", f'{{"title": "PIN", "default": "{secret}'),
+            who.post(f"{path}/configurations", value),
+            who.get(f"{path}/parameters/{pk}"),
+        ]
+    responses += [who.get(f"{path}/{part}") for part in ("parameters", "configurations")]
+    assert [each.status for each in responses] == [201, *([200, 400, 201, 200] * 2), 200, 200]
+    # An ordinary parameter of another product has the same name.
+    typed = json.dumps({"params": [{"id": "pin", "type": "text", "value": "eu"}]}).encode()
+    call_storage.store([recorded.call(account=catalog.vendor.pk, response_body=typed)])
+    shown = calls(who)
+    assert len(shown) == len(responses) + 1
+    assert secret not in json.dumps(shown)
+    assert shown[0]["request_body"].startswith('{"name": "pin"')
+    assert typed.decode() in [each["response_body"] for each in shown]
+
+
 def test_old_calls_are_pruned(
     catalog: Catalog, who: Caller, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
-from requests_queue.catalog.models import Account
+from requests_queue.catalog.models import Account, Configuration, Parameter
 from requests_queue.redaction import MASK
 from sandbox.timeline import call_storage
 from sandbox.world import snapshots
@@ -19,6 +20,7 @@ from webhooks.models import Webhook
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECRET = "a-secret-value-of-a-password"
+NOW = datetime.now(UTC)
 
 
 def test_life_of_a_snapshot(saved: Rows, vendor: Caller) -> None:
@@ -55,7 +57,18 @@ def test_differences_by_field(saved: Rows, vendor: Caller, distributor: Caller) 
     assert unchanged == {"added": [], "removed": [], "changed": [], "truncated": False}
     hook = webhook(vendor, "http://127.0.0.1:9/", headers={"X-Key": SECRET})
     request = purchase(distributor)
+    parameters = list(Parameter.objects.filter(product=worlds.PLAIN).order_by("pk")[:2])
+    Parameter.objects.filter(pk=parameters[0].pk).update(type="password")
+    values = [
+        Configuration.objects.create(
+            product_id=worlds.PLAIN, parameter=each, value="before", created=NOW, updated=NOW
+        )
+        for each in parameters
+    ]
     ok(vendor.post("/sandbox/snapshots", {"name": "a", "patience": 0}))
+    Parameter.objects.filter(pk=parameters[0].pk).update(default=SECRET)
+    Configuration.objects.filter(pk=values[0].pk).update(value=SECRET)
+    Configuration.objects.filter(pk=values[1].pk).update(value="after")
     approve(vendor, request)
     Webhook.objects.filter(pk=hook["id"]).update(label="L" * 90)
     row = Webhook.objects.get(pk=hook["id"])
@@ -72,6 +85,10 @@ def test_differences_by_field(saved: Rows, vendor: Caller, distributor: Caller) 
     assert fields[hook["id"]]["jwt_secret"] == fields[hook["id"]]["headers"]
     assert fields[hook["id"]]["jwt_secret"] == {"a": MASK, "b": MASK}
     assert SECRET not in json.dumps(diff)
+    assert [fields[str(each.pk)]["value"] for each in values] == [
+        {"a": MASK, "b": MASK},
+        {"a": "before", "b": "after"},
+    ]
     masked = call_storage.without_passwords(json.dumps(params))
     assert json.loads(masked) == [{**params[0], "value": MASK}, params[1]]
     # In the other direction, and of what only one has.
