@@ -100,8 +100,8 @@ class FilesView(APIView):
         """
         file = uploads.find(request, "file")
         fields = cast("dict[str, Any]", request.data)
-        given = {name: fields[name] for name in ("name", "replace") if name in fields}
-        values = FileInput().check(given)
+        texts = {name: fields[name] for name in ("name", "replace") if name in fields}
+        values = FileInput().check(texts)
         imported = importing.import_file(
             cast(IO[bytes], file), values.get("name", ""), replace=values.get("replace") == "true"
         )

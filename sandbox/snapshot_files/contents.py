@@ -1,19 +1,29 @@
 """What a snapshot's file contains, by table and column: listed rows, and no secrets.
 
-A test fails for a model that is listed nowhere, and for an encrypted column without a rule.
+A file has null for the secrets that an import makes anew, and a mask for others. A test fails for a
+model that is listed nowhere, and for an encrypted column without a rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
+from django.apps import apps
 from django.db import models
 from django.db.migrations.loader import MigrationLoader
 
 from requests_queue.catalog.models import User
 from requests_queue.catalog.models.products import new_secret, new_stored_secret
 from requests_queue.queues.fulfillment.models import form_code
+from requests_queue.redaction import MASK, Redaction
+from sandbox.timeline.call_storage import mask_password, mask_values, without_passwords
+from sandbox.world import tables
+from webhooks.http.headers import HARMLESS, masked
 
 # In the order of the file. Rows of an account's users are referred to by the users' ids (`UR-…`).
 TABLES = (
@@ -91,12 +101,16 @@ MASKED_HEADERS = (("webhooks.Attempt", "request_headers"),)
 # Tables of requests and responses, in which the secrets of webhooks are replaced once more.
 RECORDED = ("webhooks.Attempt", "webhooks.Resend", "sandbox.ApiCall")
 
-Columns = list["models.Field[object, object]"]
+Values = dict[str, Any]
+# Secrets in texts of any kind: of API keys and tokens, and in URLs.
+_FORMS = Redaction()
+# In the address of an inquiring form, also in JSON and within another URL.
+_CODE = re.compile(r"(code(?:=|%3D|\\u003d))[0-9a-f]{32}", re.IGNORECASE)
 
 
-def columns(model: type[models.Model]) -> Columns:
-    """Return the columns of a table that a file has: all but those that the database computes."""
-    return [each for each in model._meta.local_concrete_fields if not each.generated]
+def listed_models() -> list[type[models.Model]]:
+    """Return the models of the tables, in the order of the file."""
+    return [apps.get_model(label) for label in TABLES]
 
 
 def is_user(field: models.Field[object, object]) -> bool:
@@ -108,10 +122,93 @@ def is_user(field: models.Field[object, object]) -> bool:
 @cache
 def migrations() -> dict[str, list[str]]:
     """Return the newest migrations of each app with a listed table, which a file is written at."""
-    apps = {label.partition(".")[0] for label in TABLES}
-    leaves = MigrationLoader(None).graph.leaf_nodes()
-    found: dict[str, list[str]] = {}
-    for app, name in leaves:
-        if app in apps:
-            found.setdefault(app, []).append(name)
-    return found
+    listed_apps = {label.partition(".")[0] for label in TABLES}
+    newest: dict[str, list[str]] = {}
+    for app, name in MigrationLoader(None).graph.leaf_nodes():
+        if app in listed_apps:
+            newest.setdefault(app, []).append(name)
+    return newest
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """What is masked in the rows of a snapshot.
+
+    `webhooks` redacts the secrets of all webhooks, `names` are the names and ids of password
+    parameters, `parameters` their keys, and the webhooks of the accounts `shown` keep their
+    secrets.
+    """
+
+    webhooks: Redaction
+    names: Collection[str]
+    parameters: Collection[int]
+    shown: Collection[str]
+
+    def of_table(self, model: type[models.Model]) -> Callable[[Values], None]:
+        """Return what masks the values of a row, by column."""
+        label = model._meta.label
+        redaction = self.webhooks if label in RECORDED else _FORMS
+        new = [column for table, column in NEW_SECRETS if table == label]
+        headers = [column for table, column in HEADERS if table == label]
+        recorded_headers = [column for table, column in MASKED_HEADERS if table == label]
+        texts = [
+            each.attname
+            for each in tables.stored_fields(model)
+            if not (each.primary_key or each.is_relation or each.choices)
+            and each.attname not in (*new, *headers, *recorded_headers)
+        ]
+
+        def mask(row: Values) -> None:
+            for column in texts:
+                row[column] = self._masked(redaction, row[column])
+            for column in recorded_headers:
+                row[column] = masked(row[column])
+            if label != "webhooks.Webhook" or row["account_id"] not in self.shown:
+                row.update(dict.fromkeys(new))
+                for column in headers:
+                    row[column] = _without_values(row[column])
+            self._mask_row(label, redaction, row)
+
+        return mask
+
+    def _masked(self, redaction: Redaction, value: Any) -> Any:
+        """Return a text or a JSON value without secrets."""
+        if isinstance(value, str):
+            return redaction.text(self._text(value))
+        if isinstance(value, list | dict):
+            text = json.dumps(value)
+            masked_text = self._text(text)
+            return redaction.value(value if masked_text == text else json.loads(masked_text))
+        return value
+
+    def _text(self, text: str) -> str:
+        """Return a text without values of password parameters, and codes of forms."""
+        return _CODE.sub(rf"\1{MASK}", without_passwords(text, self.names))
+
+    def _mask_row(self, label: str, redaction: Redaction, row: Values) -> None:
+        """Mask what is a secret because of another column."""
+        if label == "catalog.Parameter":
+            mask_password(row, self.names)
+        if label == "catalog.Configuration" and row["parameter_id"] in self.parameters:
+            mask_values(row)
+        if label == "sandbox.ApiCall":
+            body = without_passwords(row["request_body"], self.names, row["path"])
+            row["request_body"] = body
+        if label == "webhooks.Attempt":
+            row["response_body"] = self._body(redaction, row)
+
+    def _body(self, redaction: Redaction, attempt: Values) -> bytes:
+        """Return the body of a response; of a compressed one only its size."""
+        body = bytes(attempt["response_body"])
+        headers = {str(name).lower(): str(value) for name, value in attempt["response_headers"]}
+        if body and headers.get("content-encoding", "identity").strip().lower() != "identity":
+            return f"[compressed, {len(body)} bytes: left out of the file]".encode()
+        body = redaction.body(body, is_cut=attempt["truncated"])
+        text = body.decode("utf-8", "surrogateescape")
+        masked_text = self._text(text)
+        return body if masked_text == text else masked_text.encode("utf-8", "surrogateescape")
+
+
+def _without_values(headers: dict[str, Any]) -> dict[str, Any]:
+    """Return the headers with null in place of a value that pages mask."""
+    return {name: value if name.lower() in HARMLESS else None for name, value in headers.items()}

@@ -14,8 +14,8 @@ from django.http import HttpResponse
 from requests_queue.catalog.models import Parameter, User
 from requests_queue.redaction import Redaction
 from sandbox.snapshot_files import contents, values
+from sandbox.snapshot_files.contents import Masks
 from sandbox.snapshot_files.format import Manifest, Row, Writer
-from sandbox.snapshot_files.masking import Masks
 from sandbox.timeline.call_storage import password_names
 from sandbox.world import snapshot_storage, snapshots, tables
 from sandbox.world.snapshot_storage import Snapshot
@@ -54,8 +54,7 @@ def _export(name: str, secrets_of: Collection[str]) -> IO[bytes]:
 
 def write(snapshot: Snapshot, schema: str, secrets_of: Collection[str]) -> IO[bytes]:
     """Write the tables of a schema to a temporary file; raises Refused (409)."""
-    listed = {label: model for model, label in _listed()}
-    found = [listed[label] for label in contents.TABLES]
+    listed = contents.listed_models()
     manifest = Manifest(
         name=snapshot.name,
         created=snapshot.created,
@@ -63,25 +62,21 @@ def write(snapshot: Snapshot, schema: str, secrets_of: Collection[str]) -> IO[by
         application=settings.VERSION,
         secrets=sorted(secrets_of),
         migrations=contents.migrations(),
-        tables={model._meta.label: _count(model, schema) for model in found},
+        tables={model._meta.label: _count(model, schema) for model in listed},
     )
-    users = {row["id"]: row["uid"] for row in rows(User, schema)}
+    users = {row["id"]: row["uid"] for row in _rows(User, schema)}
     masks = _masks(schema, secrets_of)
     file = tempfile.TemporaryFile()  # noqa: SIM115
     try:
         writer = Writer(file, manifest)
-        for model in found:
-            names = [each.attname for each in contents.columns(model)]
+        for model in listed:
+            names = [each.attname for each in tables.stored_fields(model)]
             writer.table(model._meta.label, names, _encoded(model, schema, masks, users))
         writer.finish()
     except BaseException:
         file.close()
         raise
     return file
-
-
-def _listed() -> Iterator[tuple[type[models.Model], str]]:
-    return ((model, model._meta.label) for model in tables.world_models())
 
 
 def _count(model: type[models.Model], schema: str) -> int:
@@ -91,27 +86,29 @@ def _count(model: type[models.Model], schema: str) -> int:
     return count
 
 
-def rows(model: type[models.Model], schema: str) -> Iterator[dict[str, Any]]:
+def _rows(model: type[models.Model], schema: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table by their keys, as the ORM reads them, by column."""
-    fields: Any = contents.columns(model)
-    convert = []
-    for field in fields:
+    columns = []
+    for field in tables.stored_fields(model):
         column = field.get_col(model._meta.db_table)
-        both = connection.ops.get_db_converters(column) + column.get_db_converters(connection)
-        convert.append((field.attname, column, both))
-    selected = tables.names([field.column for field in fields])
+        converters = [
+            *connection.ops.get_db_converters(column),
+            *column.get_db_converters(connection),
+        ]
+        columns.append((field.attname, column, converters))
+    selected = tables.names(tables.columns_of(model))
     with connection.chunked_cursor() as cursor:
         cursor.execute(
             f"SELECT {selected} FROM {tables.table(model, schema)} ORDER BY {tables.key_of(model)}"
         )
         while batch := cursor.fetchmany(_BATCH):
-            for row in batch:
-                found = {}
-                for (name, column, converters), value in zip(convert, row, strict=True):
+            for stored in batch:
+                row = {}
+                for (name, column, converters), value in zip(columns, stored, strict=True):
                     for converter in converters:
                         value = converter(value, column, connection)
-                    found[name] = value
-                yield found
+                    row[name] = value
+                yield row
 
 
 def _encoded(
@@ -119,8 +116,8 @@ def _encoded(
 ) -> Iterator[Row]:
     """Yield the rows of a table as a file has them."""
     mask = masks.of_table(model)
-    people = [each.attname for each in contents.columns(model) if contents.is_user(each)]
-    for row in rows(model, schema):
+    people = [each.attname for each in tables.stored_fields(model) if contents.is_user(each)]
+    for row in _rows(model, schema):
         mask(row)
         for name in people:
             row[name] = users.get(row[name])
@@ -129,9 +126,9 @@ def _encoded(
 
 def _masks(schema: str, secrets_of: Collection[str]) -> Masks:
     secrets: list[str] = []
-    for webhook in rows(Webhook, schema):
+    for webhook in _rows(Webhook, schema):
         secrets += [webhook["jwt_secret"], *secret_values(webhook["headers"])]
-    passwords = [row for row in rows(Parameter, schema) if row["type"] == "password"]
+    passwords = [row for row in _rows(Parameter, schema) if row["type"] == "password"]
     return Masks(
         webhooks=Redaction(secrets),
         names=password_names((row["product_id"], row["number"], row["name"]) for row in passwords),

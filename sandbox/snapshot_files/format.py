@@ -202,10 +202,10 @@ def _manifest(line: Any) -> Manifest:
     )
     if not is_complete:
         raise _damaged("its first line is incomplete")
-    found = Manifest(**values)
-    if sum(found.tables.values()) > MAX_ROWS:
+    manifest = Manifest(**values)
+    if sum(manifest.tables.values()) > MAX_ROWS:
         raise too_large(f"The file has more than {MAX_ROWS:,} rows.")
-    return found
+    return manifest
 
 
 def _is_moment(value: Any) -> bool:

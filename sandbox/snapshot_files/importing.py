@@ -1,25 +1,57 @@
-"""Import a file: check it in a database of its own, then save it as a snapshot."""
+"""Import a file: check it in a database of its own, then save it as a snapshot.
+
+A file of an older version is loaded at its migrations, migrated, and written again. A process of
+its own does it, whose only database is empty: migrations may use any connection.
+"""
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from django.apps import apps
-from django.conf import settings
-from django.db import DataError, connection, connections, models
+from django.apps import apps as present
+from django.db import DataError, IntegrityError, connection, connections, models, transaction
+from django.db.backends.sqlite3.base import DatabaseWrapper
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
+from checks.throwaway import environment
 from requests_queue.catalog.models import User
-from sandbox.snapshot_files import contents, loading, upgrading
-from sandbox.snapshot_files.format import Reader, unreadable
-from sandbox.snapshot_files.loading import SCRATCH
+from requests_queue.errors import Refused
+from sandbox.snapshot_files import contents, exporting, values
+from sandbox.snapshot_files.format import Manifest, Reader, Row, newer, unreadable
+from sandbox.snapshot_files.values import Wrong
 from sandbox.world import snapshot_storage, snapshots, tables
 from sandbox.world.snapshot_storage import Exists, Snapshot
+
+_SCRATCH = "scratch"
+_BATCH = 500
+_OPTIONS = {"init_command": "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF"}
+_MAX_ERROR = 300  # characters of an error of the database, or of a migration
+_TIMEOUT = 300  # seconds of a migration
+_REFUSED = 3  # the exit code for a file that cannot be imported; standard error says why
+# It deletes its folder also if the process that has started it is killed.
+_PROGRAM = """
+import os, sys, tempfile
+import django
+output = os.fdopen(os.dup(1), "wb")
+# Whatever a migration prints.
+os.dup2(2, 1)
+with tempfile.TemporaryDirectory() as os.environ["SIM_DATA_DIR"]:
+    django.setup()
+    from sandbox.snapshot_files import importing
+    importing.upgrade_input(output)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +85,223 @@ def _import(file: IO[bytes], name: str, replace: bool) -> Imported:
     storage = snapshot_storage.current()
     if not replace and storage.get(name):
         raise Exists(name)
-    if not upgrading.is_current(manifest):
+    if not _is_current(manifest):
         file.seek(0)
-        reader = Reader(upgrading.upgrade(file.read()))
-    folder = Path(settings.SIM_DATA_DIR) / snapshot_storage.FOLDER
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # What a killed process leaves is deleted by the next start.
-    path = folder / f"{uuid.uuid4().hex}{snapshot_storage.DRAFT}"
+        reader = Reader(upgrade(file.read()))
     snapshot = Snapshot(name, manifest.created, manifest.now, tables.fingerprint())
-    with loading.scratch(path):
-        loaded = loading.load(reader, apps, SCRATCH)
+    with snapshot_storage.new_draft() as path, _scratch(path):
+        loaded = _load(reader, present, _SCRATCH)
         try:
             with _source(path) as source:
                 storage.create(snapshot, partial(_fill, source), replace=replace)
         except DataError as error:
-            raise unreadable(f"This database cannot store the rows: {str(error)[:300]}") from None
+            text = str(error)[:_MAX_ERROR]
+            raise unreadable(f"This database cannot store the rows: {text}") from None
     new = loaded.new_secrets
     return Imported(
         snapshot, new.get("webhooks.Webhook", []), new.get("catalog.Product", []), loaded.headers
     )
+
+
+# Files of older versions.
+
+
+def _is_current(manifest: Manifest) -> bool:
+    """Return whether a file is of this version's migrations; raises Invalid for newer ones."""
+    nodes = MigrationLoader(None).graph.nodes
+    for app, names in manifest.migrations.items():
+        if any((app, name) not in nodes for name in names):
+            raise newer(manifest.application)
+    return manifest.migrations == contents.migrations()
+
+
+def upgrade(content: bytes) -> io.BytesIO:
+    """Return an older file as this version would write it; raises Invalid."""
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-P", "-c", _PROGRAM],
+            env={
+                **environment(os.environ),
+                "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
+            },
+            input=content,
+            capture_output=True,
+            timeout=_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        raise unreadable(f"The file cannot be migrated within {_TIMEOUT} s.") from None
+    error = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2][:_MAX_ERROR]
+    if ended.returncode == _REFUSED:
+        raise unreadable(error)
+    if ended.returncode:
+        raise unreadable(f"The file cannot be migrated to this version: {error}")
+    return io.BytesIO(ended.stdout)
+
+
+def upgrade_input(output: IO[bytes]) -> None:
+    """Read an older file from standard input, and write it as this version does."""
+    try:
+        content = _upgraded(sys.stdin.buffer.read())
+    except Refused as error:
+        sys.stderr.write(error.errors[0].message)
+        sys.exit(_REFUSED)
+    output.write(content)
+    output.close()
+
+
+def _upgraded(content: bytes) -> bytes:
+    reader = Reader(io.BytesIO(content))
+    manifest = reader.manifest
+    targets = [(app, name) for app, names in manifest.migrations.items() for name in names]
+    _load(reader, MigrationExecutor(connection).migrate(targets).apps, connection.alias)
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    connection.check_constraints()
+    snapshot = Snapshot(manifest.name, manifest.created, manifest.now)
+    with exporting.write(snapshot, "main", manifest.secrets) as written:
+        return written.read()
+
+
+# Rows of a file in an empty database.
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """What was loaded: users by their ids, rows with new secrets, and headers without a value.
+
+    `users` has the numbers that rows of the scratch database have for them.
+    """
+
+    users: dict[str, int] = field(default_factory=dict)
+    new_secrets: dict[str, list[str]] = field(default_factory=dict)
+    headers: dict[str, list[str]] = field(default_factory=dict)
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[None]:
+    """Create the tables of the world in a file, which this thread reaches as _SCRATCH."""
+    configured = connections.configure_settings(
+        {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": path, "OPTIONS": _OPTIONS}}
+    )
+    # Of this thread only: other threads go through all databases of the settings.
+    wrapper = DatabaseWrapper(configured["default"], _SCRATCH)
+    connections[_SCRATCH] = wrapper
+    try:
+        with wrapper.constraint_checks_disabled(), wrapper.schema_editor() as editor:
+            for model in tables.world_models():
+                if not model._meta.auto_created:
+                    editor.create_model(model)
+        yield
+    finally:
+        wrapper.close()
+        del connections[_SCRATCH]
+
+
+def _load(reader: Reader, apps: Any, using: str) -> _Loaded:
+    """Load the rows of a file in one transaction, and check all constraints; raises Invalid.
+
+    `apps` has the models at the file's migrations.
+    """
+    loaded = _Loaded()
+    database = connections[using]
+    with database.constraint_checks_disabled():
+        try:
+            with transaction.atomic(using):
+                for label, columns, rows in reader.tables():
+                    _load_table(_model(apps, label), label, columns, rows, using, loaded)
+                user = apps.get_model(User._meta.label)
+                user._base_manager.using(using).bulk_create(
+                    user(id=number, uid=uid, username=uid) for uid, number in loaded.users.items()
+                )
+                database.check_constraints()
+        except (IntegrityError, DataError, OverflowError) as error:
+            raise unreadable(f"The rows contradict each other: {str(error)[:_MAX_ERROR]}") from None
+    return loaded
+
+
+def _model(apps: Any, label: str) -> Any:
+    """Return the model of a table; raises Invalid."""
+    model = None
+    with suppress(LookupError, ValueError):
+        model = apps.get_model(label)
+    # Its own spelling, since Django ignores case.
+    if model is None or model._meta.label != label or not _may_have(label):
+        raise unreadable(f"A snapshot's file has no table {label[:60]}.")
+    return model
+
+
+def _may_have(label: str) -> bool:
+    """Return whether a file may have a table: a listed one, or one that exists no more."""
+    all_models = present.get_models(include_auto_created=True)
+    return label in contents.TABLES or label not in {model._meta.label for model in all_models}
+
+
+def _load_table(
+    model: Any, label: str, names: Collection[str], rows: Iterator[Row], using: str, loaded: _Loaded
+) -> None:
+    fields = {each.attname: each for each in tables.stored_fields(model)}
+    # Of the file, which may have any JSON for a name.
+    if unknown := next((str(name) for name in names if name not in [*fields]), ""):
+        raise unreadable(f"The table {label} has no column {unknown[:60]}.")
+    if len(names) > len(fields):
+        raise unreadable(f"A column of {label} is there twice.")
+    if missing := next((name for name in fields if name not in names), ""):
+        raise unreadable(f"The column {missing} of {label} is missing.")
+    objects = (
+        model(**_decoded(label, number, fields, dict(zip(names, row, strict=True)), loaded))
+        for number, row in enumerate(rows, 1)
+    )
+    for batch in _in_batches(objects):
+        model._base_manager.using(using).bulk_create(batch)
+
+
+def _in_batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    """Yield rows in lists, so many at once as a statement may have."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+def _decoded(
+    label: str, number: int, fields: dict[str, Any], row: dict[str, Any], loaded: _Loaded
+) -> dict[str, Any]:
+    """Return the values of a row, with new secrets; raises Invalid."""
+    decoded = {}
+    for name, value in row.items():
+        column = fields[name]
+        try:
+            if contents.is_user(column) and value is not None:
+                value = _user(value, loaded)
+            elif value is None and (new := contents.NEW_SECRETS.get((label, name))):
+                loaded.new_secrets.setdefault(label, []).append(str(row.get("id")))
+                value = new()
+            elif (label, name) in contents.HEADERS:
+                value = _headers(label, row, value, loaded)
+            decoded[name] = values.decode(column, value)
+        except Wrong as error:
+            raise unreadable(f"Row {number} of {label}, column {name}: {error}.") from None
+    return decoded
+
+
+def _user(uid: Any, loaded: _Loaded) -> int:
+    """Return the number of a user."""
+    if not isinstance(uid, str) or not 0 < len(uid) <= 32 or not uid.isascii():
+        raise Wrong("it is not the id of a user")
+    return loaded.users.setdefault(uid, len(loaded.users) + 1)
+
+
+def _headers(label: str, row: dict[str, Any], headers: Any, loaded: _Loaded) -> dict[str, str]:
+    """Return the headers that are sent, empty where a file has no value."""
+    if not isinstance(headers, dict) or not all(
+        value is None or isinstance(value, str) for value in headers.values()
+    ):
+        raise Wrong("it is not an object of texts")
+    if label == "webhooks.Webhook" and (empty := [n for n, v in headers.items() if v is None]):
+        loaded.headers[str(row.get("id"))] = empty
+    return {name: value or "" for name, value in headers.items()}
+
+
+# The loaded rows as a snapshot.
 
 
 @contextmanager
@@ -84,7 +314,7 @@ def _source(path: Path) -> Iterator[str]:
         yield f"imported_{uuid.uuid4().hex}"
         return
     # Another connection reads the file now.
-    connections[SCRATCH].close()
+    connections[_SCRATCH].close()
     with snapshot_storage.attached(str(path), "imported"):
         yield "imported"
 
@@ -111,12 +341,12 @@ def _loaded_rows(model: type[models.Model], source: str, schema: str) -> str:
     """
     people = f"{tables.table(User, schema)} u JOIN {tables.table(User, source)} l ON l.uid = u.uid"
     selected, conditions = [], ["1 = 1"]
-    for field in contents.columns(model):
-        name = tables.names([str(field.column)])
-        if contents.is_user(field):
+    for column in tables.stored_fields(model):
+        name = tables.names([column.column])
+        if contents.is_user(column):
             user = f"(SELECT u.id FROM {people} WHERE l.id = r.{name})"
             selected.append(f"{user} AS {name}")
-            if not field.null:
+            if not column.null:
                 conditions.append(f"{user} IS NOT NULL")
         else:
             selected.append(f"r.{name}")
@@ -132,7 +362,7 @@ def _present_rows(model: type[models.Model], source: str, schema: str) -> str:
         accounts = f"SELECT id FROM {source}.catalog_account"
         condition = f"account_id IS NULL OR account_id IN ({accounts})"
     else:
-        people = [each.column for each in contents.columns(model) if contents.is_user(each)]
+        people = [each.column for each in tables.stored_fields(model) if contents.is_user(each)]
         users = f"SELECT id FROM {tables.table(User, schema)}"
         condition = " AND ".join([f"{name} IN ({users})" for name in people] or ["1 = 1"])
     names = tables.names(tables.columns_of(model))
@@ -146,20 +376,19 @@ def _create_source(source: str) -> None:
         for model in tables.world_models():
             if model is not User and model._meta.label not in contents.TABLES:
                 continue
-            there = tables.table(model, source)
-            fields: Any = contents.columns(model)
-            names = tables.names([field.column for field in fields])
+            table, fields = tables.table(model, source), tables.stored_fields(model)
+            names = tables.names(tables.columns_of(model))
             cursor.execute(
-                f"CREATE TABLE {there} AS SELECT {names} FROM {tables.table(model)} WITH NO DATA"
+                f"CREATE TABLE {table} AS SELECT {names} FROM {tables.table(model)} WITH NO DATA"
             )
             marks = ", ".join(["%s"] * len(fields))
-            for rows in loading.in_batches(model._base_manager.using(SCRATCH).iterator()):
+            for rows in _in_batches(model._base_manager.using(_SCRATCH).iterator()):
                 cursor.executemany(
-                    f"INSERT INTO {there} ({names}) VALUES ({marks})",
+                    f"INSERT INTO {table} ({names}) VALUES ({marks})",
                     [
                         [
-                            field.get_db_prep_save(getattr(row, field.attname), connection)
-                            for field in fields
+                            each.get_db_prep_save(getattr(row, each.attname), connection)
+                            for each in fields
                         ]
                         for row in rows
                     ],

@@ -11,7 +11,8 @@ from typing import Any
 from checks.client import Part
 from tests.api import Caller, Response
 
-_BOUNDARY = "b"
+# So long that no random content has it.
+_BOUNDARY = "boundary-of-the-form"
 Lines = list[Any]
 
 
@@ -48,28 +49,28 @@ def lines(content: bytes) -> Lines:
 
 def packed(lines: Lines) -> bytes:
     """Return a file with these lines, and right digests."""
-    digest, found = hashlib.sha256(), b""
+    digest, content = hashlib.sha256(), b""
     for line in lines:
         if isinstance(line, dict) and "end" in line:
             line = {**line, "sha256": digest.hexdigest()}
         text = json.dumps(line).encode() + b"\n"
         digest.update(text)
-        found += text
-    return gzip.compress(found)
+        content += text
+    return gzip.compress(content)
 
 
 def changed(content: bytes, change: Callable[[Lines], Any]) -> bytes:
     """Return a file that differs in some lines, and in the number of its rows."""
-    found = lines(content)
-    change(found)
-    table = ""
-    for line in found:
+    changed_lines = lines(content)
+    change(changed_lines)
+    table, counts = "", changed_lines[0]["tables"]
+    for line in changed_lines:
         if isinstance(line, dict) and "table" in line:
             table = line["table"]
-            found[0]["tables"][table] = 0
+            counts[table] = 0
         elif isinstance(line, list):
-            found[0]["tables"][table] += 1
-    return packed(found)
+            counts[table] += 1
+    return packed(changed_lines)
 
 
 def place(lines: Lines, table: str) -> int:
@@ -89,8 +90,7 @@ def column(lines: Lines, table: str, name: str, value: Any) -> None:
 
 def rows(content: bytes, table: str) -> list[dict[str, Any]]:
     """Return the rows of a table by column."""
-    found = lines(content)
-    start = place(found, table)
-    count = found[0]["tables"][table]
-    names = found[start]["columns"]
-    return [dict(zip(names, row, strict=True)) for row in found[start + 1 : start + 1 + count]]
+    all_lines = lines(content)
+    start = place(all_lines, table) + 1
+    names, count = all_lines[start - 1]["columns"], all_lines[0]["tables"][table]
+    return [dict(zip(names, row, strict=True)) for row in all_lines[start : start + count]]

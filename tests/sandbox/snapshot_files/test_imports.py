@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from sandbox.snapshot_files import format, loading, upgrading
+from requests_queue.errors import Refused
+from sandbox.snapshot_files import format, importing
 from sandbox.world import snapshot_storage, snapshots
 from tests import api
 from tests.api import Caller
@@ -23,7 +27,7 @@ from tests.sandbox import worlds
 from tests.sandbox.snapshot_files import files
 from tests.sandbox.snapshot_files.files import Lines, place
 from tests.sandbox.timeline.test_timeline import database_url
-from tests.sandbox.worlds import Rows, ok
+from tests.sandbox.worlds import Rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,7 +92,7 @@ def repeat(table: str) -> Callable[[Lines], None]:
     return change
 
 
-HUB = "catalog.Hub"
+HUB, OLDER = "catalog.Hub", ["0014_no_responds_index"]
 HOSTILE: list[tuple[Callable[[Lines], Any], str]] = [
     (lambda lines: rename(lines, "catalog.ApiToken"), "no table catalog.ApiToken"),
     (lambda lines: rename(lines, "catalog.User"), "no table catalog.User"),
@@ -162,19 +166,33 @@ def test_names(content: bytes, vendor: Caller) -> None:
         assert Caller(None).post(path).status == 401
 
 
-def test_concurrent_imports_of_a_name(content: bytes, vendor: Caller) -> None:
-    """Another process saves the same name meanwhile: one of them wins."""
-    fill = loading.load
+@pytest.mark.parametrize(("replace", "results"), [(False, ["SNP_001", "b"]), (True, ["b", "b"])])
+def test_concurrent_imports_of_a_name(
+    replace: bool,
+    results: list[str],
+    content: bytes,
+    vendor: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load, both_are_loaded, count = importing._load, threading.Barrier(2), schemas()
 
-    def load(*args: Any) -> Any:
-        ok(vendor.post("/sandbox/snapshots", {"name": "b", "patience": 0}))
-        return fill(*args)
+    def load_both(*arguments: Any) -> Any:
+        loaded = load(*arguments)
+        both_are_loaded.wait(60)
+        return loaded
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(loading, "load", load)
-        response = files.send(vendor, content, name="b")
-    assert (response.status, response.json["error_code"]) == (409, "SNP_001")
-    assert drafts() == []
+    def import_one(number: int) -> str:
+        try:
+            return importing.import_file(io.BytesIO(content), "b", replace=replace).snapshot.name
+        except Refused as refused:
+            return refused.code
+
+    monkeypatch.setattr(importing, "_load", load_both)
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(import_one, range(2))) == results
+    assert (drafts(), schemas()) == ([], count + (connection.vendor == "postgresql"))
+    [lines, imported] = [files.lines(files.exported(vendor, name)) for name in ("a", "b")]
+    assert imported[0] == {**lines[0], "name": "b"}
 
 
 def test_unwritable_folder_is_an_error(content: bytes, vendor: Caller, settings: Any) -> None:
@@ -187,10 +205,8 @@ def test_unwritable_folder_is_an_error(content: bytes, vendor: Caller, settings:
 def test_failed_migration_of_an_older_file_is_a_sentence(
     content: bytes, vendor: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    older = files.changed(
-        content, lambda lines: lines[0]["migrations"].update(webhooks=["0014_no_responds_index"])
-    )
-    monkeypatch.setattr(upgrading, "_PROGRAM", "raise SystemExit('It is broken.')")
+    older = files.changed(content, lambda lines: lines[0]["migrations"].update(webhooks=OLDER))
+    monkeypatch.setattr(importing, "_PROGRAM", "raise SystemExit('It is broken.')")
     check_refused(vendor, older, 400, "cannot be migrated to this version: It is broken.", name="b")
 
 
@@ -203,7 +219,7 @@ KILL = "os.kill(os.getpid(), signal.SIGKILL)"
     "point",
     [
         # Rows are loaded; they are all copied; the snapshot is complete, but has no name.
-        "loading._load_table = lambda *args: KILL",
+        "importing._load_table = lambda *args: KILL",
         "importing._present_rows = lambda *args: KILL",
         "snapshot_storage.os.fsync = lambda file: KILL",
     ],
@@ -218,7 +234,7 @@ def test_killed_process_leaves_nothing(
     before, count = worlds.contents(), schemas()
     script = (
         "import django, os, signal, sys; django.setup()\n"
-        "from sandbox.snapshot_files import importing, loading\n"
+        "from sandbox.snapshot_files import importing\n"
         "from sandbox.world import snapshot_storage\n"
         f"{point.replace('KILL', KILL)}\n"
         f"importing.import_file(open({str(path)!r}, 'rb'), 'b')\n"

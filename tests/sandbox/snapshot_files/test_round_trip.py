@@ -32,7 +32,7 @@ from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.helpdesk.models import Case
 from requests_queue.queues.usage_file.models import UsageRecord
 from requests_queue.redaction import MASK
-from sandbox.snapshot_files import exporting, importing, upgrading
+from sandbox.snapshot_files import exporting, importing
 from sandbox.timeline import api_calls, call_storage
 from sandbox.world import snapshots
 from tests import api, make
@@ -126,7 +126,7 @@ def test_restored_world_is_the_same(changed: Rows, vendor: Caller, distributor: 
 def test_other_database_has_the_same_rows(changed: Rows, vendor: Caller) -> None:
     """A process with a database of SQLite reads the file and writes it."""
     content = save(vendor, "b")
-    other = upgrading.upgrade(content).read()
+    other = importing.upgrade(content).read()
     assert plain(other) == plain(content)
     files.imported(vendor, other, name="c")
     restore(vendor, "c")
