@@ -37,7 +37,7 @@ CODES = {
     "SNP_001": ErrorCode("Use another name, or send `replace` with true."),
     "SNP_002": ErrorCode("Delete the snapshot, and save another with this version."),
     "SNP_003": ErrorCode("Delete the snapshot, and save another."),
-    "SNP_004": ErrorCode("Save one of less data: only files have this limit."),
+    "SNP_004": ErrorCode("Save one within the limit that `errors` names: only files have it."),
     "SNP_005": ErrorCode("Try again: the other snapshot of this name has been saved.", True),
     "SNP_501": ErrorCode("Give the database user the privilege that `errors` names."),
     "SYS_001": ErrorCode("Read the log of the sandbox, and report the error there."),

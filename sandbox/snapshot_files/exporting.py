@@ -12,6 +12,7 @@ from django.db import connection, models
 from django.http import HttpResponse
 
 from requests_queue.catalog.models import Parameter, User
+from requests_queue.errors import Refused
 from requests_queue.redaction import Redaction
 from sandbox.snapshot_files import contents, values
 from sandbox.snapshot_files.contents import Masks
@@ -53,8 +54,12 @@ def _export(name: str, secrets_of: Collection[str]) -> IO[bytes]:
 
 
 def write(snapshot: Snapshot, schema: str, secrets_of: Collection[str]) -> IO[bytes]:
-    """Write the tables of a schema to a temporary file; raises Refused (409)."""
+    """Write the tables of a schema to a temporary file; raises Refused (409): a limit."""
     listed = contents.listed_models()
+    counts = {model._meta.label: _count(model, schema) for model in listed}
+    if not counts["catalog.Account"]:
+        text = f"The snapshot {snapshot.name} cannot be a file: it has no account."
+        raise Refused("SNP_004", text, status=409)
     manifest = Manifest(
         name=snapshot.name,
         created=snapshot.created,
@@ -62,7 +67,7 @@ def write(snapshot: Snapshot, schema: str, secrets_of: Collection[str]) -> IO[by
         application=settings.VERSION,
         secrets=sorted(secrets_of),
         migrations=contents.migrations(),
-        tables={model._meta.label: _count(model, schema) for model in listed},
+        tables=counts,
     )
     users = {row["id"]: row["uid"] for row in _rows(User, schema)}
     masks = _masks(schema, secrets_of)

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import IO, Any, NoReturn
 
 from requests_queue.errors import Invalid, Refused
+from requests_queue.time_format import LONGEST_SPAN
 
 FORMAT, VERSION = "connect-sim-snapshot", 1
 MIB = 1024 * 1024
@@ -32,6 +33,7 @@ MAX_ROWS = 500_000  # of all tables
 MAX_VALUES = 1_000_000
 
 _SEPARATORS = (b",", b"[", b"{")
+_IMPOSSIBLE = "times that are more than ten years apart, or of another century"
 Row = list[Any]
 
 
@@ -73,6 +75,8 @@ class Writer:
         self._size = 0
         if sum(manifest.tables.values()) > MAX_ROWS:
             self._refuse(f"more than {MAX_ROWS:,} rows")
+        if not _are_possible(manifest.created, manifest.now):
+            self._refuse(_IMPOSSIBLE)
         self._write({"format": FORMAT, "version": VERSION, **asdict(manifest)})
 
     def table(self, label: str, columns: list[str], rows: Iterable[Row]) -> None:
@@ -100,7 +104,7 @@ class Writer:
         self._gzip.write(line)
 
     def _refuse(self, what: str) -> NoReturn:
-        text = f"The snapshot {self._name} is too large for a file: it has {what}."
+        text = f"The snapshot {self._name} cannot be a file: it has {what}."
         raise Refused("SNP_004", text, status=409)
 
 
@@ -188,11 +192,14 @@ def _manifest(line: Any) -> Manifest:
     if not isinstance(line, dict) or line.get("format") != FORMAT:
         raise unreadable("The file is not a snapshot of Connect Sim.")
     version, application = line.get("version"), line.get("application")
-    if version != VERSION:
+    if type(version) is int and version > VERSION:
         raise newer(application)
     values: dict[str, Any] = {field.name: line.get(field.name) for field in fields(Manifest)}
     is_complete = (
-        all(isinstance(values[name], str) for name in ("name", "application"))
+        # True is 1 in Python.
+        type(version) is int
+        and version == VERSION
+        and all(isinstance(values[name], str) for name in ("name", "application"))
         and all(_is_moment(values[name]) for name in ("created", "now"))
         and _are_texts(values["secrets"])
         and isinstance(values["migrations"], dict)
@@ -203,6 +210,8 @@ def _manifest(line: Any) -> Manifest:
     if not is_complete:
         raise _damaged("its first line is incomplete")
     manifest = Manifest(**values)
+    if not _are_possible(manifest.created, manifest.now):
+        raise unreadable(f"The file has {_IMPOSSIBLE}.")
     if sum(manifest.tables.values()) > MAX_ROWS:
         raise too_large(f"The file has more than {MAX_ROWS:,} rows.")
     return manifest
@@ -213,6 +222,12 @@ def _is_moment(value: Any) -> bool:
         return datetime.fromisoformat(value).utcoffset() == timedelta()
     except (TypeError, ValueError):
         return False
+
+
+def _are_possible(created: str, now: str) -> bool:
+    """Return whether a clock can go on from these times: later ones overflow in calculations."""
+    real = datetime.fromisoformat(created)
+    return 2000 <= real.year < 2100 and abs(datetime.fromisoformat(now) - real) <= LONGEST_SPAN
 
 
 def _are_texts(value: Any) -> bool:

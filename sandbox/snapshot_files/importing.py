@@ -202,13 +202,20 @@ def _load(reader: Reader, apps: Any, using: str) -> _Loaded:
 
     `apps` has the models at the file's migrations.
     """
+    counts = reader.manifest.tables
+    table_models = {label: _model(apps, label) for label in counts}
+    # An older file lacks the tables that came later.
+    if apps is present and [*table_models] != [*contents.TABLES]:
+        raise unreadable("The file lacks tables, or has them in another order.")
+    if not counts.get("catalog.Account"):
+        raise unreadable("The file has no account: a restore would delete all users.")
     loaded = _Loaded()
     database = connections[using]
     with database.constraint_checks_disabled():
         try:
             with transaction.atomic(using):
                 for label, columns, rows in reader.tables():
-                    _load_table(_model(apps, label), label, columns, rows, using, loaded)
+                    _load_table(table_models[label], label, columns, rows, using, loaded)
                 user = apps.get_model(User._meta.label)
                 user._base_manager.using(using).bulk_create(
                     user(id=number, uid=uid, username=uid) for uid, number in loaded.users.items()

@@ -258,7 +258,7 @@ def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
     offset, frozen_at = state.offset, state.frozen_at
     started, ended = datetime.fromtimestamp(call.started, UTC), call.ended_at
     redaction = redaction.including([call.credential])
-    path = _text(call.path)
+    path = storable_text(call.path)
     sent = call.request_body.decode(errors="replace")
     returned = call.response_body.decode(errors="replace")
     in_path = OBJECT_ID.findall(path)
@@ -280,7 +280,7 @@ def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
         *(redaction.text(each, is_cut=cut) for each, cut in zip(bodies, are_cut, strict=True)),
     ]
     redacted = masks or stored != [*texts, *bodies]
-    path, query, agent, sent, returned = map(_text, stored)
+    path, query, agent, sent, returned = map(storable_text, stored)
     if may_have_secrets(call.path) and not is_error:
         is_truncated = max(len(sent), len(returned)) > MAX_BODY
         sent, returned = sent[:MAX_BODY], returned[:MAX_BODY]
@@ -307,7 +307,7 @@ def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
     return _Row(call, row, frozen_at or ended + offset, objects, about)
 
 
-def _text(text: str) -> str:
+def storable_text(text: str) -> str:
     """Return the text without what PostgreSQL cannot store: NUL and lone surrogates."""
     if text.isascii() and "\0" not in text:
         return text
@@ -319,7 +319,7 @@ def _error_code(body: str) -> str:
         code = json.loads(body).get("error_code")
     except (ValueError, AttributeError, RecursionError):
         return ""
-    return _text(str(code))[:16] if code else ""
+    return storable_text(str(code))[:16] if code else ""
 
 
 def _link(rows: Sequence[_Row]) -> None:

@@ -17,8 +17,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from requests_queue.catalog.models import Account
 from requests_queue.errors import Refused
-from sandbox.snapshot_files import format, importing
+from sandbox.snapshot_files import exporting, format, importing
 from sandbox.world import snapshot_storage, snapshots
 from tests import api
 from tests.api import Caller
@@ -92,6 +93,17 @@ def repeat(table: str) -> Callable[[Lines], None]:
     return change
 
 
+def delete_rows(lines: Lines, table: str) -> None:
+    start = place(lines, table)
+    del lines[start + 1 : start + 1 + lines[0]["tables"][table]]
+
+
+def delete_table(lines: Lines, table: str) -> None:
+    delete_rows(lines, table)
+    start = place(lines, table)
+    del lines[start : start + 2], lines[0]["tables"][table]
+
+
 HUB, OLDER = "catalog.Hub", ["0014_no_responds_index"]
 HOSTILE: list[tuple[Callable[[Lines], Any], str]] = [
     (lambda lines: rename(lines, "catalog.ApiToken"), "no table catalog.ApiToken"),
@@ -113,9 +125,16 @@ HOSTILE: list[tuple[Callable[[Lines], Any], str]] = [
     (set_value("webhooks.Webhook", "type", "other"), "not one of the column's values"),
     (set_value("webhooks.Webhook", "events", 2**64), "Row 1 of webhooks.Webhook"),
     (set_value("catalog.Asset", "items", {}), "it is not a list"),
-    (set_value("catalog.Asset", "params", [7]), "it is not a list of objects"),
+    (set_value("catalog.Asset", "params", [7]), "it is not a list of objects with ids"),
     (repeat(HUB), "The rows contradict each other"),
     (repeat("webhooks.Delivery"), "The rows contradict each other"),
+    (lambda lines: delete_rows(lines, "catalog.Account"), "has no account"),
+    (lambda lines: delete_table(lines, "catalog.Account"), "lacks tables"),
+    (lambda lines: delete_table(lines, "sandbox.ApiCallObject"), "lacks tables"),
+    (lambda lines: [lines[0].update(tables={}), lines.__delitem__(slice(1, None))], "lacks tables"),
+    (lambda lines: [
+        lines[0]["migrations"].update(webhooks=OLDER), delete_table(lines, "catalog.Account"),
+    ], "has no account"),
     (lambda lines: lines[0]["migrations"].update(webhooks=["9999_future"]), "newer version"),
     (lambda lines: lines[0]["migrations"].update(other=["0001"]), "newer version"),
     (lambda lines: lines[0].update(version=2), "newer version"),
@@ -141,6 +160,14 @@ def test_limits(content: bytes, vendor: Caller, monkeypatch: pytest.MonkeyPatch)
             check_refused(vendor, too_large, 413, "file: The file", name="b")
             response = vendor.get("/sandbox/snapshots/a/file")
             assert (response.status, response.json["error_code"]) == (409, "SNP_004")
+
+
+def test_snapshot_without_accounts_is_not_exported(no_snapshots: None, vendor: Caller) -> None:
+    Account.objects.all().delete()
+    snapshots.save("a", patience=0)
+    with pytest.raises(Refused, match="it has no account") as refused:
+        exporting.export("a")
+    assert (refused.value.status, refused.value.code) == (409, "SNP_004")
 
 
 def test_names(content: bytes, vendor: Caller) -> None:

@@ -136,6 +136,7 @@ def test_other_database_has_the_same_rows(changed: Rows, vendor: Caller) -> None
 def test_awkward_values(saved: Rows, vendor: Caller) -> None:
     row = Template.objects.order_by("pk")[0]
     odd = {
+        "id": "odd",
         "": [None, 1.5, 10**30, "\N{PILE OF POO}\u2028", {"a": {"b": [[]]}}],
         "long": "x" * 200_000,
     }

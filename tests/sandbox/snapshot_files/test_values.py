@@ -9,15 +9,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from hypothesis import given
 from hypothesis import strategies as st
 
-from requests_queue.catalog.models import Parameter, Product, ProductMedia, Template
+from portal.models import BulkResend
+from requests_queue.catalog.models import Asset, Parameter, Product, ProductMedia, Template
+from requests_queue.queues.tier_account.models import TierAccountRequest
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
 from sandbox.models import ApiCall
 from sandbox.snapshot_files import values
 from sandbox.snapshot_files.values import Wrong
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Attempt, Delivery, Event, Webhook
 
 PORTABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 JSON = st.recursive(
@@ -38,7 +41,12 @@ COLUMNS: list[tuple[Any, str, st.SearchStrategy[Any]]] = [
     (UsageRecord, "start_date", st.none() | MOMENTS),
     (UsageFile, "period_from", st.none() | st.dates()),
     (Delivery, "claim", st.none() | st.uuids()),
-    (Delivery, "id", st.integers(1, 2**63 - 1)),
+    (Delivery, "id", st.integers(1, 2**53)),
+    (Event, "delivery", st.integers(1, 2**53)),
+    (LogEntry, "id", st.integers(1, 2**30)),
+    (ApiCall, "delivery_id", st.none() | st.integers(-(2**63), 2**63 - 1)),
+    (Attempt, "request_headers", st.dictionaries(PORTABLE, PORTABLE)),
+    (Attempt, "response_headers", st.lists(st.lists(PORTABLE, min_size=2, max_size=2))),
     (Delivery, "state", st.sampled_from([key for key, _ in Delivery.STATES])),
     (Webhook, "active", st.booleans()),
 ]
@@ -53,19 +61,19 @@ def test_any_value_of_a_column_comes_back(
     @given(strategy)
     def check(value: Any) -> None:
         text = json.dumps(values.encode(value))
-        found = values.decode(field, json.loads(text))
-        assert found == value and type(found) is type(value)
+        decoded = values.decode(field, json.loads(text))
+        assert decoded == value and type(decoded) is type(value)
 
     check()
 
 
 @given(st.text(st.characters()))
 def test_text_that_postgres_cannot_store_is_replaced(text: str) -> None:
-    found = values.encode({"a": [text]})["a"][0]
+    encoded = values.encode({"a": [text]})["a"][0]
     # It has a form in UTF-8.
-    found.encode()
-    assert "\0" not in found
-    assert values.decode(Template._meta.get_field("body"), found) == found
+    encoded.encode()
+    assert "\0" not in encoded
+    assert values.decode(Template._meta.get_field("body"), encoded) == encoded
 
 
 @pytest.mark.parametrize(
@@ -74,7 +82,8 @@ def test_text_that_postgres_cannot_store_is_replaced(text: str) -> None:
         (Template, "body", None), (Template, "body", 1), (Template, "body", "\0"),
         (Template, "body", "\ud800"), (Template, "scope", "x" * 9), (Template, "id", "a/../b"),
         (Template, "id", ""), (Delivery, "id", 0), (Delivery, "id", -1), (Delivery, "id", True),
-        (Delivery, "id", "1"), (Delivery, "id", 2**63), (Delivery, "attempts", 1.0),
+        (Delivery, "id", "1"), (Delivery, "id", 2**53 + 1), (Event, "delivery", 2**53 + 1),
+        (LogEntry, "id", 2**30 + 1), (ApiCall, "delivery_id", 2**63), (Delivery, "attempts", 1.0),
         (Delivery, "state", "other"), (Delivery, "claim", "x"), (Delivery, "forced", 1),
         (Delivery, "created_at", "2026-11-26"), (Delivery, "created_at", "2026-11-26T01:00:00"),
         (Delivery, "created_at", "2026-11-26T01:00:00+02:00"), (Delivery, "created_at", 1),
@@ -83,7 +92,15 @@ def test_text_that_postgres_cannot_store_is_replaced(text: str) -> None:
         (UsageFile, "period_from", "2026-02-30"), (ProductMedia, "content", "not base64!"),
         (Product, "capabilities", []), (Product, "capabilities", "x"),
         (Product, "capabilities", {"a": "\0"}), (Webhook, "product", 1), (Webhook, "product", "x"),
-        (ApiCall, "duration", "1"),
+        (ApiCall, "duration", "1"), (Attempt, "response_headers", [7]),
+        (Attempt, "response_headers", [["X"]]), (Attempt, "response_headers", [["X", 1]]),
+        (Attempt, "response_headers", [["X", "1", "2"]]), (Attempt, "response_headers", ["Xy"]),
+        (Attempt, "request_headers", [7]), (Attempt, "request_headers", {"X": 1}),
+        (Attempt, "faults", [7]), (Attempt, "faults", [{"name": "x"}]), (ApiCall, "faults", ["x"]),
+        (UsageRecord, "errors", [{}]), (UsageRecord, "params", ["x"]), (Asset, "items", [[]]),
+        (UsageRecord, "params", [{"id": "x"}]), (Asset, "params", [{"id": 7}]),
+        (TierAccountRequest, "scopes", [{}]), (BulkResend, "deliveries", [True]),
+        (BulkResend, "latest", ["1"]), (BulkResend, "latest", {}),
     ],
 )  # fmt: skip
 def test_wrong_value_is_refused(model: Any, name: str, value: Any) -> None:

@@ -21,6 +21,7 @@ MOMENT = "2026-11-26T01:42:30.000001+00:00"
 MANIFEST = Manifest("a", MOMENT, MOMENT, "0.1", [], {"catalog": ["0001"]}, {"one": 2, "two": 1})
 ROWS = {"one": [["x", 1], ["y", None]], "two": [["z", {"a": [1.5]}]]}
 DAMAGED, LARGE = "The file is damaged", 413
+LATE = "2100-01-01T00:00:00+00:00"
 
 
 def written(rows: dict[str, list[Any]] = ROWS, manifest: Manifest = MANIFEST) -> bytes:
@@ -99,7 +100,7 @@ WRONG = [
     (with_line(1, b'{"table": "two", "columns": []}'), DAMAGED),
     (with_line(1, b'{"table": "one", "columns": 1}'), DAMAGED),
     (first_line(version=2, application="9.1"), "newer version of Connect Sim (9.1)"),
-    (first_line(version="1"), "newer"),
+    *((first_line(version=version), DAMAGED) for version in ("1", None, 0, -1, True, 1.0, 2.5, [])),
     (first_line(tables={"one": -1}), DAMAGED),
     (first_line(tables={"one": True}), DAMAGED),
     (first_line(tables=["one"]), DAMAGED),
@@ -107,6 +108,10 @@ WRONG = [
     (first_line(name=None), DAMAGED),
     (first_line(now="yesterday"), DAMAGED),
     (first_line(now="2026-11-26T01:42:30"), DAMAGED),
+    (first_line(now="9999-12-31T23:59:59+00:00"), "more than ten years apart"),
+    (first_line(now="2036-12-05T01:42:30+00:00"), "more than ten years apart"),
+    (first_line(now="0001-01-01T00:00:00+00:00"), "more than ten years apart"),
+    (first_line(now=LATE, created=LATE), "of another century"),
     (first_line(secrets="VA-1"), DAMAGED),
 ]  # fmt: skip
 
@@ -136,6 +141,14 @@ def test_limits_hold_for_both_directions(
     assert refused.value.status == LARGE
     with pytest.raises(Refused) as refused:
         written(rows)
+    assert (refused.value.status, refused.value.code) == (409, "SNP_004")
+
+
+def test_snapshot_of_impossible_times_is_not_written() -> None:
+    latest = "2036-12-03T01:42:30+00:00"
+    read(written(manifest=replace(MANIFEST, now=latest)))
+    with pytest.raises(Refused, match="more than ten years apart") as refused:
+        written(manifest=replace(MANIFEST, now=LATE))
     assert (refused.value.status, refused.value.code) == (409, "SNP_004")
 
 
