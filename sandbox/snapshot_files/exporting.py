@@ -24,7 +24,7 @@ from webhooks.http.headers import secret_values
 from webhooks.models import Webhook
 
 MEDIA_TYPE = "application/gzip"
-_BATCH = 200
+_BATCH = 20  # rows that are in memory at once, each of up to 32 MiB
 
 
 def response(name: str, secrets_of: Collection[str]) -> HttpResponse:

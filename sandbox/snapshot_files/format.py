@@ -31,6 +31,8 @@ MAX_LINE = 32 * MIB  # bytes of a row
 MAX_ROWS = 500_000  # of all tables
 # Of a row's JSON. Small values take a hundred times more memory than bytes of a file.
 MAX_VALUES = 1_000_000
+# Of the rows that are in memory at once, beside a single larger one.
+BATCH_ROWS, BATCH_SIZE = 500, 4 * MIB
 
 _SEPARATORS = (b",", b"[", b"{")
 _IMPOSSIBLE = "times that are more than ten years apart, or of another century"
@@ -126,8 +128,8 @@ class Reader:
         self._size = 0
         self.manifest = _manifest(self._first_line())
 
-    def tables(self) -> Iterator[tuple[str, list[str], Iterator[Row]]]:
-        """Yield each table with its columns and its rows, which must be read to their end."""
+    def tables(self) -> Iterator[tuple[str, list[str], Iterator[list[Row]]]]:
+        """Yield each table with its columns and its rows in batches, to be read to their end."""
         for label, count in self.manifest.tables.items():
             head = self._line()
             columns = head.get("columns") if isinstance(head, dict) else None
@@ -140,12 +142,17 @@ class Reader:
         if self._read():
             raise _damaged("it goes on after its end")
 
-    def _rows(self, label: str, width: int, count: int) -> Iterator[Row]:
+    def _rows(self, label: str, width: int, count: int) -> Iterator[list[Row]]:
+        batch: list[Row] = []
+        start = self._size
         for number in range(1, count + 1):
             row = self._line()
             if not isinstance(row, list) or len(row) != width:
                 raise _damaged(f"row {number} of {label} has not {width} values")
-            yield row
+            batch.append(row)
+            if number == count or len(batch) == BATCH_ROWS or self._size - start >= BATCH_SIZE:
+                yield batch
+                batch, start = [], self._size
 
     def _first_line(self) -> Any:
         try:

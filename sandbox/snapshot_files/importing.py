@@ -11,11 +11,11 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,7 +35,6 @@ from sandbox.world import snapshot_storage, snapshots, tables
 from sandbox.world.snapshot_storage import Exists, Snapshot
 
 _SCRATCH = "scratch"
-_BATCH = 500
 _OPTIONS = {"init_command": "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF"}
 _MAX_ERROR = 300  # characters of an error of the database, or of a migration
 _TIMEOUT = 300  # seconds of a migration
@@ -214,8 +213,8 @@ def _load(reader: Reader, apps: Any, using: str) -> _Loaded:
     with database.constraint_checks_disabled():
         try:
             with transaction.atomic(using):
-                for label, columns, rows in reader.tables():
-                    _load_table(table_models[label], label, columns, rows, using, loaded)
+                for label, columns, batches in reader.tables():
+                    _load_table(table_models[label], label, columns, batches, using, loaded)
                 user = apps.get_model(User._meta.label)
                 user._base_manager.using(using).bulk_create(
                     user(id=number, uid=uid, username=uid) for uid, number in loaded.users.items()
@@ -244,7 +243,12 @@ def _may_have(label: str) -> bool:
 
 
 def _load_table(
-    model: Any, label: str, names: Collection[str], rows: Iterator[Row], using: str, loaded: _Loaded
+    model: Any,
+    label: str,
+    names: Collection[str],
+    batches: Iterator[list[Row]],
+    using: str,
+    loaded: _Loaded,
 ) -> None:
     fields = {each.attname: each for each in tables.stored_fields(model)}
     # Of the file, which may have any JSON for a name.
@@ -254,19 +258,12 @@ def _load_table(
         raise unreadable(f"A column of {label} is there twice.")
     if missing := next((name for name in fields if name not in names), ""):
         raise unreadable(f"The column {missing} of {label} is missing.")
-    objects = (
-        model(**_decoded(label, number, fields, dict(zip(names, row, strict=True)), loaded))
-        for number, row in enumerate(rows, 1)
-    )
-    for batch in _in_batches(objects):
-        model._base_manager.using(using).bulk_create(batch)
-
-
-def _in_batches(rows: Iterable[Any]) -> Iterator[list[Any]]:
-    """Yield rows in lists, so many at once as a statement may have."""
-    iterator = iter(rows)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
+    numbers = count(1)
+    for batch in batches:
+        rows = [dict(zip(names, row, strict=True)) for row in batch]
+        model._base_manager.using(using).bulk_create(
+            model(**_decoded(label, next(numbers), fields, row, loaded)) for row in rows
+        )
 
 
 def _decoded(
@@ -389,14 +386,9 @@ def _create_source(source: str) -> None:
                 f"CREATE TABLE {table} AS SELECT {names} FROM {tables.table(model)} WITH NO DATA"
             )
             marks = ", ".join(["%s"] * len(fields))
-            for rows in _in_batches(model._base_manager.using(_SCRATCH).iterator()):
-                cursor.executemany(
-                    f"INSERT INTO {table} ({names}) VALUES ({marks})",
-                    [
-                        [
-                            each.get_db_prep_save(getattr(row, each.attname), connection)
-                            for each in fields
-                        ]
-                        for row in rows
-                    ],
-                )
+            # A generator, so that only one row is in memory.
+            rows: Any = (
+                [each.get_db_prep_save(getattr(row, each.attname), connection) for each in fields]
+                for row in model._base_manager.using(_SCRATCH).iterator(1)
+            )
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def written(rows: dict[str, list[Any]] = ROWS, manifest: Manifest = MANIFEST) ->
 
 def read(content: bytes) -> dict[str, list[Any]]:
     reader = Reader(io.BytesIO(content))
-    return {label: list(rows) for label, _, rows in reader.tables()}
+    return {label: [*chain(*batches)] for label, _, batches in reader.tables()}
 
 
 def packed(content: bytes) -> bytes:
@@ -123,6 +124,15 @@ def test_other_file_is_refused_with_a_sentence(content: bytes, text: str) -> Non
     [error] = refused.value.errors
     assert (refused.value.status, error.path) == (400, "file")
     assert text in error.message and len(error.message) < 300
+
+
+def test_batches_end_by_rows_and_by_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [["x" * size, 1] for size in (1, 1, 1, 1, 100, 1, 1, 400, 1)]
+    monkeypatch.setattr(format, "BATCH_ROWS", 3)
+    monkeypatch.setattr(format, "BATCH_SIZE", 100)
+    reader = Reader(io.BytesIO(written({"one": rows, "two": []})))
+    batches = {label: [*map(len, each)] for label, _, each in reader.tables()}
+    assert batches == {"one": [3, 2, 3, 1], "two": []}
 
 
 @pytest.mark.parametrize(
