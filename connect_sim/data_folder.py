@@ -113,8 +113,7 @@ def own_files(folder: Path) -> list[Path]:
     """Return the files of a sandbox in the folder: database, keys, address, log and snapshots."""
     own = (*_OWN_FILES, "sandbox.log")
     files = [path for path in folder.glob("*") if path.name.startswith(own)]
-    snapshots = [each for end in ("sqlite3", "draft") for each in folder.glob(f"snapshots/*.{end}")]
-    return sorted(files + snapshots)
+    return sorted([*files, *folder.glob("snapshots/*.sqlite3")])
 
 
 @contextmanager

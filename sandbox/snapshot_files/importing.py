@@ -10,6 +10,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -39,17 +40,15 @@ _OPTIONS = {"init_command": "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = 
 _MAX_ERROR = 300  # characters of an error of the database, or of a migration
 _TIMEOUT = 300  # seconds of a migration
 _REFUSED = 3  # the exit code for a file that cannot be imported; standard error says why
-# It deletes its folder also if the process that has started it is killed.
 _PROGRAM = """
-import os, sys, tempfile
+import os
 import django
 output = os.fdopen(os.dup(1), "wb")
 # Whatever a migration prints.
 os.dup2(2, 1)
-with tempfile.TemporaryDirectory() as os.environ["SIM_DATA_DIR"]:
-    django.setup()
-    from sandbox.snapshot_files import importing
-    importing.upgrade_input(output)
+django.setup()
+from sandbox.snapshot_files import importing
+importing.upgrade_input(output)
 """
 
 
@@ -116,17 +115,20 @@ def _is_current(manifest: Manifest) -> bool:
 
 def upgrade(content: bytes) -> io.BytesIO:
     """Return an older file as this version would write it; raises Invalid."""
+    folder, settings = snapshot_storage.draft_folder(), os.environ["DJANGO_SETTINGS_MODULE"]
     try:
-        ended = subprocess.run(
-            [sys.executable, "-P", "-c", _PROGRAM],
-            env={
-                **environment(os.environ),
-                "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
-            },
-            input=content,
-            capture_output=True,
-            timeout=_TIMEOUT,
-        )
+        with tempfile.TemporaryDirectory(snapshot_storage.DRAFT, dir=folder) as data_dir:
+            ended = subprocess.run(
+                [sys.executable, "-P", "-c", _PROGRAM],
+                env={
+                    **environment(os.environ),
+                    "DJANGO_SETTINGS_MODULE": settings,
+                    "SIM_DATA_DIR": data_dir,
+                },
+                input=content,
+                capture_output=True,
+                timeout=_TIMEOUT,
+            )
     except subprocess.TimeoutExpired:
         raise unreadable(f"The file cannot be migrated within {_TIMEOUT} s.") from None
     error = ended.stderr.decode(errors="replace").strip().rpartition("\n")[2][:_MAX_ERROR]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import time
 import uuid
@@ -135,13 +136,17 @@ def _folder() -> Path:
     return Path(settings.SIM_DATA_DIR) / FOLDER
 
 
+def draft_folder() -> Path:
+    """Return the folder of drafts, which the next start deletes if this process is killed."""
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
 @contextmanager
 def new_draft() -> Iterator[Path]:
     """Create a file for a block, readable by its owner only; the block may rename it."""
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # What a killed process leaves is deleted by the next start.
-    path = folder / f"{uuid.uuid4().hex}{DRAFT}"
+    path = draft_folder() / f"{uuid.uuid4().hex}{DRAFT}"
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         yield path
@@ -153,7 +158,11 @@ def delete_drafts(age: float = 0.0) -> None:
     """Delete what killed processes have left that is older than `age` seconds."""
     for path in _folder().glob(f"*{DRAFT}"):
         with suppress(FileNotFoundError):
-            if path.stat().st_mtime <= time.time() - age:
+            if path.stat().st_mtime > time.time() - age:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
                 path.unlink()
 
 

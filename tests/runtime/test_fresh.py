@@ -52,6 +52,10 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
     migrated(environment(data))
     (data / "snapshots").mkdir()
     (data / "snapshots" / "seed.sqlite3").touch()
+    (data / "snapshots" / "import.draft").touch()
+    # Of the migration of an older file.
+    (data / "snapshots" / "folder.draft").mkdir()
+    (data / "snapshots" / "folder.draft" / "connect.sqlite3").touch()
     (data / "sandbox.json").write_text(
         json.dumps({"url": "http://127.0.0.1:9", "vendor_api_key": "a", "provider_api_key": "b"})
     )

@@ -13,6 +13,7 @@ from django.db import connection
 
 from checks import client, sandbox_file
 from connect_sim import data_folder
+from sandbox.world import snapshot_storage
 
 
 class Command(BaseCommand):
@@ -33,6 +34,7 @@ class Command(BaseCommand):
             raise CommandError("Nothing was deleted.")
         connection.close()
         with data_folder.failures_named(folder):
+            snapshot_storage.delete_drafts()
             for path in data_folder.own_files(folder):
                 path.unlink()
             for each in (folder / "snapshots", folder):

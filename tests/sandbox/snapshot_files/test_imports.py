@@ -235,6 +235,20 @@ def test_failed_migration_of_an_older_file_is_a_sentence(
     older = files.changed(content, lambda lines: lines[0]["migrations"].update(webhooks=OLDER))
     monkeypatch.setattr(importing, "_PROGRAM", "raise SystemExit('It is broken.')")
     check_refused(vendor, older, 400, "cannot be migrated to this version: It is broken.", name="b")
+    # Its database is where the next start deletes it if both processes are killed.
+    program = (
+        "import os, pathlib, signal\n"
+        "folder = pathlib.Path(os.environ['SIM_DATA_DIR'])\n"
+        "(folder / 'db.sqlite3').write_text('secret')\n"
+        "END"
+    )
+    folder = Path(settings.SIM_DATA_DIR) / snapshot_storage.FOLDER
+    ended = "raise SystemExit(f'{folder.parent} {folder.name[-6:]}')"
+    monkeypatch.setattr(importing, "_PROGRAM", program.replace("END", ended))
+    check_refused(vendor, older, 400, f"{folder} {snapshot_storage.DRAFT}", name="b")
+    monkeypatch.setattr(importing, "_PROGRAM", program.replace("END", "signal.pause()"))
+    monkeypatch.setattr(importing, "_TIMEOUT", 0.5)
+    check_refused(vendor, older, 400, "cannot be migrated within 0.5 s", name="b")
 
 
 # The last thing before the commit.

@@ -62,9 +62,12 @@ def test_full_disk(changed: Rows, vendor: Caller, distributor: Caller) -> None:
 
 def test_files_are_readable_by_their_owner_only(saved: Rows, vendor: Caller, settings: Any) -> None:
     folder = Path(settings.SIM_DATA_DIR) / "snapshots"
-    old = folder / "killed.draft"
-    old.touch()
-    os.utime(old, (1, 1))
+    old = [folder / "killed.draft", folder / "of-a-migration.draft"]
+    old[0].touch()
+    old[1].mkdir()
+    (old[1] / "db.sqlite3").touch()
+    for path in old:
+        os.utime(path, (1, 1))
     ok(vendor.post("/sandbox/snapshots", {"name": "a"}))
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
