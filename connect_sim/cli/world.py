@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from checks.client import ApiError, Client, Part
 from checks.sandbox_file import NoSandbox
 from connect_sim.cli import options, output, running
 from connect_sim.cli.errors import CliError, Code
+from sandbox.snapshot_files.format import MAX_PACKED, MIB
 
 # Seconds; a reset waits for handlers first.
 _TIMEOUT = 660
@@ -152,10 +154,15 @@ def import_file(
 ) -> dict[str, Any]:
     """Import a file to a sandbox, and return the answer; raises BadParameter, ApiError."""
     try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        with nullcontext(sys.stdin.buffer) if str(file) == "-" else file.open("rb") as opened:
+            # It may have no end.
+            content = opened.read(MAX_PACKED + 1)
     except OSError as error:
         text = f"{file} cannot be read: {error.strerror}."
         raise click.BadParameter(text, param_hint="FILE") from None
+    if len(content) > MAX_PACKED:
+        text = f"{file} is larger than {MAX_PACKED // MIB} MiB."
+        raise click.BadParameter(text, param_hint="FILE")
     form = [Part("file", content, "snapshot.jsonl.gz")]
     if name is not None:
         form.append(Part("name", name.encode()))
@@ -166,7 +173,14 @@ def import_file(
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, completely or not at all."""
+    """Write a file that only its owner may read, completely or not at all.
+
+    A device or a pipe, such as /dev/null or `>(…)`, is written to. A link stays.
+    """
+    if file.exists() and not file.is_file():
+        file.write_bytes(content)
+        return
+    file = Path(os.path.realpath(file))
     descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(descriptor, "wb") as opened:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,6 +90,34 @@ def test_standard_streams(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("import", "-", "--name", "three").startswith("Imported three.")
     with pytest.raises(Failed, match="--json needs a FILE"):
         run("export", "two", "-", "--json")
+
+
+def test_pipes_are_written_to_and_links_stay(run: Run) -> None:
+    run("save", "two")
+    content, pipe = [], Path("pipe")
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: content.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    run("export", "two", str(pipe))
+    reader.join(60)
+    assert content[0].startswith(b"\x1f\x8b") and pipe.is_fifo()
+    Path("link.gz").symlink_to("target.gz")
+    for _ in range(2):
+        run("export", "two", "link.gz")
+        assert Path("link.gz").is_symlink() and Path("target.gz").read_bytes() == content[0]
+    run("export", "two", "/dev/null")
+    assert Path("/dev/null").is_char_device()
+    assert {each.name for each in Path().iterdir()} == {"var", "pipe", "link.gz", "target.gz"}
+
+
+def test_file_without_an_end_is_not_sent(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Failed, match="/dev/zero is larger than 20 MiB") as failed:
+        run("import", "/dev/zero")
+    assert failed.value.code == 2
+    with Path("/dev/zero").open() as zeros:
+        monkeypatch.setattr(sys, "stdin", zeros)
+        with pytest.raises(Failed, match="- is larger than 20 MiB"):
+            run("import", "-")
 
 
 @pytest.mark.parametrize(
