@@ -15,7 +15,6 @@ from django.urls import reverse
 
 from portal import layout, pages
 from portal.identity import Viewer
-from requests_queue.catalog import audit
 from requests_queue.errors import Missing, Refused
 from sandbox.pages.world import (
     GOOD,
@@ -88,11 +87,7 @@ def export(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
         return _ask(request, viewer, name, "export")
     shown = [viewer.account.pk] if request.POST.get("secrets") else []
     try:
-        response = exporting.response(name, shown)
-        if shown:
-            reveal = audit.Action.WEBHOOK_REVEAL
-            audit.record(reveal, "snapshot", name, account=viewer.account.pk)
-        return response
+        return exporting.response(name, shown)
     except Missing:
         raise
     except Refused as refused:
@@ -133,7 +128,7 @@ def import_(request: HttpRequest, viewer: Viewer) -> HttpResponse:
                 status = refused.status
                 for error in refused.errors:
                     # A name that exists is an error without a path.
-                    field = "file" if refused.status == 413 else error.path or "name"
+                    field = "name" if refused.code == "SNP_001" else error.path or "file"
                     form.add_error(field, error.message)
             else:
                 return _done(request, of_import(imported))

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import connection, models
 from django.http import HttpResponse
 
+from requests_queue.catalog import audit
 from requests_queue.catalog.models import Parameter, User
 from requests_queue.errors import Refused
 from requests_queue.redaction import Redaction
@@ -28,8 +29,10 @@ _BATCH = 20  # rows that are in memory at once, each of up to 32 MiB
 
 
 def response(name: str, secrets_of: Collection[str]) -> HttpResponse:
-    """Return a snapshot as a download; raises what `export` raises."""
+    """Return a snapshot as a download, recorded if it has secrets; raises what `export` raises."""
     with export(name, secrets_of) as file:
+        for account in secrets_of:
+            audit.record(audit.Action.WEBHOOK_REVEAL, "snapshot", name, account=account)
         headers = {
             "Content-Disposition": f'attachment; filename="{name}.jsonl.gz"',
             "Cache-Control": "no-store",

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import IO, Any, NoReturn
 
-from requests_queue.errors import Invalid, Refused
+from requests_queue.errors import FieldError, Invalid, Refused
 from requests_queue.time_format import LONGEST_SPAN
 
 FORMAT, VERSION = "connect-sim-snapshot", 1
@@ -46,7 +46,7 @@ def unreadable(text: str) -> Invalid:
 
 def too_large(text: str) -> Refused:
     """Return the error (413) of a file above a limit."""
-    return Refused("REQ_413", f"file: {text}", status=413)
+    return Refused("REQ_413", FieldError("file", text), status=413)
 
 
 @dataclass(frozen=True, slots=True)

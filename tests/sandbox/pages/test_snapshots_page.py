@@ -14,7 +14,7 @@ from django.test import Client
 from requests_queue.catalog.models import AuditEntry, User
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment.models import Request
-from sandbox.snapshot_files import exporting
+from sandbox.snapshot_files import exporting, format
 from sandbox.world import snapshots
 from tests import html
 from tests.api import VENDOR
@@ -144,7 +144,9 @@ def test_file_is_downloaded_and_imported(root: Client, vendor: Client) -> None:
     assert upload(vendor, contents[0], replace="on").status_code == 303
 
 
-def test_wrong_file_is_an_error_at_its_field(vendor: Client) -> None:
+def test_wrong_file_is_an_error_at_its_field(
+    vendor: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = snapshots_file("taken")
     for fields, status, field, text in (
         ({"content": b""}, 400, "file", "empty"),
@@ -159,6 +161,18 @@ def test_wrong_file_is_an_error_at_its_field(vendor: Client) -> None:
         assert text in shown.one(f"#id_{field}_error")
         assert shown.one(f"#id_{field}")["aria-invalid"] == "true"
     assert vendor.post("/snapshots/import/").status_code == 400
+    with monkeypatch.context() as patched:
+        patched.setattr(format, "MAX_PACKED", 100)
+        response = upload(vendor, content)
+    assert response.status_code == 413
+    assert html.parse(response).one("#id_file_error").text.startswith("Error: The file is larger")
+    folder = settings.SIM_DATA_DIR
+    settings.SIM_DATA_DIR = folder / "file"
+    settings.SIM_DATA_DIR.touch()
+    response = upload(vendor, content, name="b")
+    assert response.status_code == 503
+    assert "cannot be written" in html.parse(response).one("#id_file_error")
+    settings.SIM_DATA_DIR = folder
     assert names(vendor) == ["seed", "taken"]
 
 

@@ -19,6 +19,7 @@ from django.db import connection
 from requests_queue.catalog.models import (
     Account,
     Asset,
+    AuditEntry,
     Configuration,
     Parameter,
     ProductMedia,
@@ -327,13 +328,21 @@ def test_import_makes_new_secrets_and_says_so(secret: Webhook, vendor: Caller) -
     assert len(set(codes)) == len(codes)
 
 
+def audited() -> list[str]:
+    """Return the accounts whose secrets are in files that somebody has exported."""
+    rows = AuditEntry.objects.filter(action="webhook.reveal", object_type="snapshot")
+    return list(rows.exclude(actor="").order_by("pk").values_list("account", flat=True))
+
+
 def test_secrets_are_those_of_the_callers_webhooks(
     secret: Webhook, vendor: Caller, distributor: Caller
 ) -> None:
     save(vendor, "b")
     other = files.exported(distributor, "b", "?secrets=true")
     assert CANARY not in gzip.decompress(other).decode()
+    assert audited() == [api.PROVIDER]
     content = files.exported(vendor, "b", "?secrets=true")
+    assert audited() == [api.PROVIDER, api.VENDOR]
     [row] = [r for r in files.rows(content, "webhooks.Webhook") if r["id"] == secret.pk]
     assert row["jwt_secret"] == f"{CANARY}-secret"
     assert row["headers"]["X-Key"] == f"{CANARY}-header"
