@@ -51,7 +51,8 @@ function approve(Api $api, string $id, ?string $template): void
     // when the value changes: an empty value_error clears it.
     $params = [];
     foreach ($order['asset']['params'] as $param) {
-        if ($param['phase'] === 'fulfillment' && $param['constraints']['required'] && !$param['value']) {
+        $is_empty = in_array($param['value'], ['', null], true); // "0" is a value.
+        if ($param['phase'] === 'fulfillment' && $param['constraints']['required'] && $is_empty) {
             $params[] = ['id' => $param['id'], 'value' => "{$param['id']}-$id", 'value_error' => ''];
         }
     }
