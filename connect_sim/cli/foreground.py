@@ -17,6 +17,7 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Python ignores them, and a program would inherit that.
 _RESTORED = [signal.SIGPIPE, signal.SIGXFSZ]
 _SI_KERNEL = 0x80  # asm-generic/siginfo.h
+_LOOK = 0.5  # seconds between two looks whether the program has ended
 
 
 def find(name: str, path: str) -> str:
@@ -87,8 +88,9 @@ class Foreground:
 def _wait(numbers: set[signal.Signals]) -> tuple[int, bool]:
     """Wait for a signal; return it, and whether the terminal has sent it to all of our group."""
     if sys.platform == "linux":
-        info = signal.sigwaitinfo(numbers)
-        return info.si_signo, info.si_code == _SI_KERNEL
+        # Another thread, which doesn't block it, may get the signal of the end.
+        info = signal.sigtimedwait(numbers, _LOOK)
+        return (info.si_signo, info.si_code == _SI_KERNEL) if info else (signal.SIGCHLD, False)
     number = signal.sigwait(numbers)
     return number, number == signal.SIGINT and _is_in_foreground()
 

@@ -49,6 +49,7 @@ LEFT_OUT = {
     "docs/clients/connect-cli.md": {
         "ccli account add": "needs connect-cli: tests/e2e/test_connect_cli.py",
     },
+    "docs/mcp.md": {".venv/bin/pip": "installs packages: tests/packaging/test_installed.py"},
     "docs/metrics.md": {
         "SIM_METRICS_PORT=9464 make": MAKE,
         "SIM_METRICS_PORT=9464 python": "processes of a server, which need Redis",
@@ -252,6 +253,14 @@ def inquiring_form(terminal: Terminal) -> None:
     assert "This mailbox bounces." in requests.get(link, timeout=30).text
 
 
+def mcp(terminal: Terminal) -> None:
+    terminal.run()
+    shown = terminal.type(
+        'cat .mcp.json .*/*.json .codex/config.toml && test -n "$CONNECT_API_KEY"'
+    )
+    assert shown.count(f"{terminal.running.url}/sandbox/mcp") == 5
+
+
 def metrics(terminal: Terminal) -> None:
     port = terminal.running.process.env["SIM_METRICS_PORT"]
     terminal.texts["127.0.0.1:9464"] = f"127.0.0.1:{port}"
@@ -296,6 +305,7 @@ PAGES: dict[str, Callable[[Terminal], None]] = {
     "docs/cli.md": cli,
     "docs/faults.md": faults,
     "docs/inquiring-form.md": inquiring_form,
+    "docs/mcp.md": mcp,
     METRICS: metrics,
     "docs/retention.md": retention,
     "docs/test-without-sleeping.md": without_sleeping,

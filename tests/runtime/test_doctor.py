@@ -233,11 +233,17 @@ def execute(statement: str) -> Callable[[Path], None]:
     return change
 
 
+def overwrite(database: Path) -> None:
+    database.write_bytes(b"not a database " * 1000)
+    # SQLite reads all that is in it from there.
+    database.with_name(f"{database.name}-wal").unlink(missing_ok=True)
+
+
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
         (Path.unlink, "does not exist. Restart the sandbox."),
-        (lambda database: database.write_bytes(b"not a database " * 1000), "manage fresh"),
+        (overwrite, "manage fresh"),
         (execute("DELETE FROM django_migrations WHERE app = 'sandbox'"), "Restart the sandbox."),
         nightly(
             execute("UPDATE django_migrations SET name = '9999_new' WHERE app = 'sandbox'"),

@@ -70,6 +70,14 @@ def test_signal_after_the_end_of_the_program_is_ignored(monkeypatch: pytest.Monk
     assert interruption.number == 0
 
 
+def test_end_of_the_program_is_found_without_its_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if another thread had got it."""
+    monkeypatch.setattr(signal, "pthread_sigmask", lambda how, mask: set())
+    monkeypatch.setattr(foreground, "_LOOK", 0.01)
+    with interrupts.ending(), Guard() as guard, Foreground() as program:
+        assert program.run("/bin/true", ("true",), {}, guard) == 0
+
+
 def test_key_that_has_ended_the_program_is_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on macOS, where a process that has ended has no group."""
 
