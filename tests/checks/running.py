@@ -66,9 +66,9 @@ def run_until_judged(
     is_validator: bool,
     progress: Progress | None = None,
 ) -> Report:
-    """Run checks, and at most twice more those for which the machine was too slow to judge."""
+    """Run checks, and at most five times more those that the machine was too slow to judge."""
     report = run(handler, selected, is_validator=is_validator, progress=progress)
-    for _ in range(2):
+    for _ in range(5):
         if not (again := not_judged(report)):
             break
         repeated = run(handler, again, is_validator=is_validator, progress=progress).results
