@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from sandbox.api import checks as checks_api
-from sandbox.api import docs, observing, products, queue, schema, snapshot_files, status
+from sandbox.api import docs, observing, products, queue, schema, snapshot_files, status, traces
 from sandbox.api import faults as faults_api
 from sandbox.api import world as world_api
 from sandbox.mcp import views as mcp
@@ -44,6 +44,7 @@ api_urlpatterns = [
     *checks_api.urlpatterns,
     *status.urlpatterns,
     *mcp.urlpatterns,
+    *traces.urlpatterns,
     *schema.urlpatterns,
     *docs.urlpatterns,
 ]

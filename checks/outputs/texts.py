@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from checks.outcomes import Exhibit
 from requests_queue.safe_text import visible
 
 LONGEST = 240  # characters of a line of evidence
 MOST = 25  # lines of an exhibit
+# What begins a command of a CI service in a line of a log: `::error::` after any spaces, and
+# `##[error]` or `##vso[…]` anywhere.
+_COMMAND = re.compile(r"^\s*:(?=:)|##\w*(?=\[)")
+
+
+def without_command(line: str) -> str:
+    """Return a line of output that no CI service takes for a command."""
+    return _COMMAND.sub(r"\g<0>\\", line)
 
 
 def one_line(text: str) -> str:

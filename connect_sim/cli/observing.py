@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import click
 
+from checks import timeline_lines
 from checks.client import Client
 from connect_sim.cli import options, output, running
-from requests_queue.time_format import format_span
 from webhooks.states import STATES
 
 # As in sandbox.timeline.timeline, which has the ORM.
@@ -35,7 +34,6 @@ _WAIT, _TIMEOUT, _GATHER = 25, 60, 0.1
 _PAGE = 100  # entries of a call by default
 _FIRST = 10  # entries with which --follow begins
 _LONGEST = 300  # characters of a body that are printed
-_HOLDS = {"taken": "was taken", "released": "was released", "expired": "has expired"}
 
 
 def _filters(function: Any) -> Any:
@@ -106,7 +104,7 @@ def show(id: int, as_json: bool) -> None:
 def _details(row: dict[str, Any]) -> Iterator[str]:
     yield f"Delivery {row['id']}  {row['webhook']}  {row['state']}"
     for event in row["events"]:
-        change = _change(event) if event["object"] else "Trigger now"
+        change = timeline_lines.change(event) if event["object"] else "Trigger now"
         yield f"Event: {output.moment(event['at'])}  {event['object'] or ''} {change}"
     for attempt in row["attempts"]:
         yield from _attempt(attempt)
@@ -127,7 +125,7 @@ def _attempt(attempt: dict[str, Any]) -> Iterator[str]:
     if response:
         yield f"  Response: {response['status']} {_cut(response['body'])}"
     if attempt["faults"]:
-        yield f"  Faults: {', '.join(_fault(each) for each in attempt['faults'])}"
+        yield f"  Faults: {', '.join(timeline_lines.fault(each) for each in attempt['faults'])}"
     for name in ("error", "reason"):
         if attempt[name]:
             yield f"  {name.capitalize()}: {attempt[name]}"
@@ -137,16 +135,10 @@ def _attempt(attempt: dict[str, Any]) -> Iterator[str]:
     for call in activity["calls"]:
         code = f" {call['error_code']}" if call["error_code"] else ""
         link = "" if call["link"] == "certain" else f" ({call['link']})"
-        faults = "".join(f", fault {_fault(each)}" for each in call["faults"])
+        faults = "".join(f", fault {timeline_lines.fault(each)}" for each in call["faults"])
         yield f"    {call['method']} {call['path']} {call['status']}{code}{link}{faults}"
     for note in activity["notes"]:
         yield f"  Note: {note['text']}"
-
-
-def _fault(fired: dict[str, str]) -> str:
-    """Return a fault with its kind, which a name given by the sandbox begins with."""
-    name, kind = fired["name"], fired["kind"]
-    return name if name.startswith(kind) else f"{name} ({kind})"
 
 
 def _cut(text: str | None) -> str:
@@ -187,7 +179,7 @@ def timeline(follow: bool, since: str | None, as_json: bool, **filters: Any) -> 
             f"{earlier:,} earlier entries since the last reset: --limit shows more of them."
         )
     for entry in content["entries"]:
-        output.line(describe(entry))
+        output.line(timeline_lines.describe(entry))
     if not content["entries"]:
         output.line("No entries.")
 
@@ -204,63 +196,10 @@ def _follow(client: Client, since: str | None, as_json: bool, filters: dict[str,
             if as_json:
                 output.print_json(entry, compact=True)
             else:
-                output.line(describe(entry))
+                output.line(timeline_lines.describe(entry))
         query = {**filters, "since": page["cursor"], "wait": _WAIT}
         if 0 < len(page["entries"]) < (limit or _PAGE):
             time.sleep(_GATHER)
-
-
-def describe(entry: dict[str, Any]) -> str:
-    """Return an entry of the timeline as one line."""
-    data = entry["data"]
-    names = " ".join(
-        str(name) for name in (entry["webhook"], entry["object"] or _objects(data)) if name
-    )
-    head = f"{output.moment(entry['at'])}  {entry['kind']:<16}  {names}"
-    return f"{head}  {_text(entry['kind'], entry, data)}".rstrip()
-
-
-def _objects(data: dict[str, Any]) -> str:
-    return ", ".join(data.get("objects") or ())
-
-
-def _text(kind: str, entry: dict[str, Any], data: dict[str, Any]) -> str:
-    if kind in ("change", "event"):
-        return _change(data) if data.get("to") else ""
-    if kind in ("attempt_started", "attempt_finished"):
-        text = f"delivery {entry['delivery']}, attempt {entry['attempt']}"
-        if kind == "attempt_started":
-            return f"{text}: {data['method']} {data['url']}"
-        return f"{text}: {data['status'] or data['error']}, {data['duration']} ms"
-    if kind == "api_call":
-        text = f"{data['method']} {data['path']}"
-        if data["status"] is None:
-            return f"{text}, no response yet"
-        return f"{text} {data['status']}, {data['duration']:.0f} ms"
-    if kind == "fault":
-        where = f"delivery {entry['delivery']}, attempt {entry['attempt']}"
-        if data["side"] == "api":
-            where = f"{data['method']} {data['path']}"
-        return f"{_fault(data)}: {where}"
-    if kind == "clock":
-        if data["action"] == "settle":
-            time = "learned again" if data["ms"] is None else f"{data['ms']:g} ms"
-            return f"The settle time of {data['url']} is {time}."
-        start, end = (datetime.fromisoformat(data[name]) for name in ("from", "to"))
-        span = format_span((end - start).total_seconds())
-        return f"Time was moved {span}, to {output.moment(data['to'])} ({data['action']})."
-    if kind == "hold":
-        note = f": {data['note']}" if data.get("note") else "."
-        return f"Hold {data['id']} {_HOLDS[data['action']]}{note}"
-    if kind == "reset":
-        is_restored = data["action"] == "restored"
-        what = f"restored to snapshot {data['snapshot']}" if is_restored else "reset"
-        return f"The sandbox was {what}."
-    return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))
-
-
-def _change(data: dict[str, Any]) -> str:
-    return f"{data['from'] or 'created'} → {data['to']}"
 
 
 @click.command(cls=options.Command, example="connect-sim forecast WH-338-310-411")

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from checks.client import ApiError
+from checks.timeline_lines import describe
 from connect_sim.cli import options, output, running
-from connect_sim.cli.observing import describe
 
 _TIMED_OUT = 408
 

@@ -1,6 +1,7 @@
 """A stand-in for `connect-sim sandbox`: answers from a JSON file, `{"POST /path": [status, body]}`.
 
-Takes the options that the plugin passes, and appends what it is sent to requests.jsonl.
+A body that is a text is sent as it is, as a file. Takes the options that the plugin passes, and
+appends what it is sent to requests.jsonl.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ ANSWERS: dict[str, Any] = {
     "GET /sandbox/timeline": [200, {"entries": [], "cursor": "0.1"}],
     "GET /sandbox/deliveries": [200, {"deliveries": []}],
     "GET /sandbox/api-calls": [200, {"calls": [], "cursor": "0.1"}],
+    "POST /sandbox/trace-file": [200, "a trace"],
 }
 
 
@@ -34,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         with (FOLDER / "requests.jsonl").open("a") as file:
             file.write(json.dumps({"call": call, "body": body}) + "\n")
         status, content = ANSWERS.get(call, [404, {"error_code": "NFND_000", "errors": [call]}])
-        data = json.dumps(content).encode()
+        data = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 from typing import Any, Callable
 
 import pytest
 
+from pytest_connect_sim import reports
 from tests.conftest import Run
 
 Requests = Callable[[], list[dict[str, Any]]]
@@ -246,23 +247,88 @@ def test_failed_attempt_is_named_first(
 
 
 @pytest.mark.parametrize(
-    ("when", "tests"), [("off", []), ("on-failure", ["bad"]), ("on", ["bad", "good"])]
+    ("when", "tests"),
+    [
+        ("off", []),
+        ("on-failure", ["bad", "other", "set_up"]),
+        ("on", ["bad", "good", "other", "set_up"]),
+    ],
 )
 def test_traces_are_written(
-    pytester: pytest.Pytester, run_with: Run, when: str, tests: list[str]
+    pytester: pytest.Pytester, run_with: Run, requests_made: Requests, when: str, tests: list[str]
 ) -> None:
     pytester.makepyfile(
         test_a="""
+        import pytest
+        @pytest.fixture
+        def broken(connect_sim): raise OSError("no port")
         def test_bad(connect_sim): connect_sim.expect("PR-1").status("approved")
         def test_good(connect_sim): ...
+        def test_other(connect_sim):
+            connect_sim.expect("PR-1", soft=True).status("approved")
+            assert connect_sim.vendor_key + chr(0) == ""
+        def test_set_up(broken): ...
+        def test_without(): assert False
         """
     )
-    run_with(FAILING, "--connect-sim-trace", when, "--connect-sim-trace-dir", "out")
-    folders = sorted(path.name for path in pytester.path.glob("out/*"))
-    assert folders == [f"test_a.py-test_{name}" for name in tests]
-    if tests:
-        folder = pytester.path / "out" / "test_a.py-test_bad"
-        assert json.loads((folder / "timeline.json").read_text()) == [ENTRY]
-        assert "Expected PR-1" in (folder / "failure.txt").read_text()
-        assert "served" in (folder / "sandbox.log").read_text()
-        assert "SU-111" not in "".join(path.read_text() for path in folder.iterdir())
+    run_with(FAILING, "--connect-sim-trace", when, "--connect-sim-trace-dir", "out/traces")
+    files = sorted(pytester.path.glob("out/traces/*"))
+    assert [path.name for path in files] == [
+        f"test_a.py-test_{name}.connect-sim-trace" for name in tests
+    ]
+    for path in files:
+        assert path.read_text() == "a trace" and path.stat().st_mode & 0o777 == 0o600
+    sent = {
+        each["body"]["name"].partition("::test_")[2]: each["body"]
+        for each in requests_made()
+        if each["call"] == "POST /sandbox/trace-file"
+    }
+    assert sorted(sent) == tests
+    if not tests:
+        return
+    bad = sent["bad"]
+    assert (bad["kind"], bad["result"], bad["since"]) == ("test", "failed", "0.1")
+    assert isinstance(bad["seed"], int) and {*bad["versions"]} == {
+        "pytest-connect-sim", "python", "platform",
+    }  # fmt: skip
+    assert "Expected PR-1" in bad["report"] and "served" in bad["log"]
+    [failure] = bad["failures"]
+    assert failure["text"].startswith("Expected PR-1 to be approved within 5 s; it ")
+    assert (failure["object"], failure["webhook"]) == ("PR-1", None)
+    assert failure["near_misses"] == NOT_MET["near_misses"]
+    assert [each["text"].partition(" ")[0] for each in sent["other"]["failures"]] == [
+        "AssertionError:", "Expected",
+    ]  # fmt: skip
+    assert sent["set_up"]["failures"][0]["text"] == "OSError: no port"
+    if "good" in sent:
+        assert (sent["good"]["result"], sent["good"]["failures"]) == ("passed", [])
+    # Neither the keys nor what they end with, which the sandbox can't recognize.
+    assert "assert '(hidden)" in sent["other"]["report"]
+    assert "SU-111-111-111" not in str(sent) and "'vendor'" not in str(sent)
+
+
+def test_trace_that_cannot_be_written_is_said(pytester: pytest.Pytester, run_with: Run) -> None:
+    pytester.makepyfile("def test_it(connect_sim): connect_sim.expect('PR-1').status('approved')")
+    refused = {"error_code": "SYS_503", "errors": ["Not now."]}
+    answers = {**FAILING, "POST /sandbox/trace-file": [503, refused]}
+    result = run_with(answers, "--connect-sim-trace=on")
+    result.stdout.fnmatch_lines(["The trace cannot be written: *503 SYS_503 Not now."])
+    (pytester.path / "file").write_text("")
+    result = run_with(FAILING, "--connect-sim-trace=on", "--connect-sim-trace-dir=file")
+    result.stdout.fnmatch_lines(["The trace cannot be written: *"])
+
+
+def test_names_of_traces_are_safe_and_different() -> None:
+    names = [
+        "a.py::test[x/y]",
+        "a.py::test[x y]",
+        "../../etc::test",
+        "a" * 300,
+        "b" + "a" * 299,
+        "é",
+    ]
+    files = [reports.file_name(name) for name in names]
+    assert len(set(files)) == len(names)
+    for file in files:
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,180}", file)
+    assert reports.file_name("tests/a.py::test_it") == "tests-a.py-test_it.connect-sim-trace"

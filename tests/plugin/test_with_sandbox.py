@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import connect_sim
+from checks.trace_file import SUFFIX
 from portal import starters
-from tests import environments
+from tests import environments, program
 from tests.marks import nightly
 from tests.plugin import docs_project
 from tests.processes import ROOT, Sandbox, environment, sandbox
@@ -113,7 +114,9 @@ def test_first_tests_of_home_pass(running: Sandbox, tmp_path: Path) -> None:
     assert ended.returncode == 0 and "2 passed" in ended.stdout, ended.stdout
 
 
-def test_reports_of_failed_tests_say_why(running: Sandbox, project: Path) -> None:
+def test_reports_of_failed_tests_say_why(
+    running: Sandbox, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(PROJECTS / "broken.py", project / "test_broken.py")
     ended = run(
         NEWEST, project, "test_broken.py", "--connect-sim-trace=on-failure", **shared(running)
@@ -146,11 +149,29 @@ def test_reports_of_failed_tests_say_why(running: Sandbox, project: Path) -> Non
     summary = ended.stdout.rpartition("short test summary info")[2]
     assert "test_handler_that_forgets_a_parameter - Expected PR-" in summary
     assert "test_handler_that_is_called_too_often - Expected a " in summary
-    traces = {path.name for path in (project / "connect-sim-traces").iterdir()}
-    assert traces == {
-        "test_broken.py-test_handler_that_forgets_a_parameter",
-        "test_broken.py-test_handler_that_is_called_too_often",
-    }
+    names = ("forgets_a_parameter", "is_called_too_often")
+    forgetful, repeated = paths = [
+        project / "connect-sim-traces" / f"test_broken.py-test_handler_that_{name}{SUFFIX}"
+        for name in names
+    ]
+    assert sorted((project / "connect-sim-traces").iterdir()) == paths
+    monkeypatch.setenv("COLUMNS", "160")
+    shown = program.run("trace", str(forgetful))
+    for text in (
+        "  Expected PR-",
+        "status: expected approved, was pending",
+        "    Response: 200",
+        "400 VAL_001",
+        "Parameter tenant is required.",
+        " is pending, since ",
+    ):
+        assert text in shown
+    assert len(shown.splitlines()) <= 30
+    content = program.run_json("trace", str(repeated))
+    assert len(content["trace"]["failures"]) == 2
+    assert content["trace"]["moment"]["attempt"] and len(content["deliveries"]) == 1
+    for key in (running.vendor_key, running.provider_key):
+        assert key.partition(":")[2] not in f"{content}{shown}"
     for key in (running.vendor_key, running.provider_key):
         assert key not in ended.stdout
 

@@ -78,6 +78,13 @@ class Client:
         """Return the decoded response of a POST of a form with one file."""
         return self._decoded("POST", path, self._send("POST", path, files={field: (name, content)}))
 
+    def download(self, path: str, body: Any) -> bytes:
+        """Return the file that answers a POST; raises ApiError, Unreachable."""
+        response = self._send("POST", path, json=body)
+        if not response.ok:
+            self._decoded("POST", path, response)
+        return response.content
+
     def call(
         self,
         method: str,

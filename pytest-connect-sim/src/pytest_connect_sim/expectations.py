@@ -29,12 +29,16 @@ _GRACE = 60.0  # seconds that a request may take beyond its timeout
 
 
 class ExpectationError(AssertionError):
-    """An expectation is not met: `sentence`, `details`, and what happened since the test began."""
+    """An expectation is not met: `sentence`, `details`, and what happened since the test began.
+
+    `failure` is the same for a trace.
+    """
 
     # As of pytest's own outcomes: reports show the name without it.
     __module__ = "builtins"
 
-    def __init__(self, sentence: str, details: str, happened: str) -> None:
+    def __init__(self, sentence: str, details: str, happened: str, failure: Json) -> None:
+        self.failure = {**failure, "text": sentence, "evidence": []}
         self.summary = "\n".join(part for part in (sentence, details) if part)
         super().__init__(f"{self.summary}\n\n{happened}")
         self.sentence, self.happened = sentence, happened
@@ -255,8 +259,12 @@ class Expectation:
             if found:
                 details += ["", title, *found]
         happened = [TIMELINE, *self._observer.safely("report")]
-        sentence = f"Expected {text}{limit}{joint}{reasons}."
-        return ExpectationError(" ".join(sentence.split()), "\n".join(details), "\n".join(happened))
+        sentence = " ".join(f"Expected {text}{limit}{joint}{reasons}.".split())
+        failure: Json = {"object": None, "webhook": None}
+        if self._subject:
+            failure[name_of(self._subject)] = self._subject
+        failure |= {name: answer[name] for name in ("reasons", "near_misses")}
+        return ExpectationError(sentence, "\n".join(details), "\n".join(happened), failure)
 
 
 def _place() -> str:

@@ -35,7 +35,7 @@ def add(parser: pytest.Parser) -> None:
         metavar="WHEN",
         choices=TRACES,
         default=None,
-        help="write timeline, deliveries and log of tests into a folder: on-failure, on, off",
+        help="write a trace of each test, for connect-sim trace: on-failure, on, off",
     )
     group.addoption(
         "--connect-sim-trace-dir",

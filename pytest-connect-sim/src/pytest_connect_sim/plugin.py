@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Generator, Iterator
 from typing import Any, Callable
@@ -9,6 +10,7 @@ from typing import Any, Callable
 import pytest
 
 from pytest_connect_sim import faults, finding, options, reports
+from pytest_connect_sim.client import ApiError, Unreachable
 from pytest_connect_sim.expectations import TIMELINE, ExpectationError
 from pytest_connect_sim.lease import Lease
 from pytest_connect_sim.process import Child
@@ -24,6 +26,7 @@ _SIM = pytest.StashKey[ConnectSim]()
 _MARK = pytest.StashKey[reports.Mark]()
 # Of a test that this plugin fails at its end.
 _SENTENCE = pytest.StashKey[str]()
+_FAILURES = pytest.StashKey[list[Any]]()
 
 
 class ConnectSimVersionWarning(UserWarning):
@@ -119,6 +122,8 @@ def _begin(server: Server, item: Any, seed: int | None, product: str) -> Connect
     server.client().post("/sandbox/reset")
     timeout = options.seconds(item.config, "timeout")
     sim = ConnectSim(server, seed=seed, product=product, timeout=timeout)
+    # What an earlier run of the test has left, if another plugin repeats it.
+    item.stash[_SENTENCE], item.stash[_FAILURES] = "", []
     item.stash[_SIM] = sim
     item.stash[_MARK] = reports.Mark(server, server.log_size())
     return sim
@@ -142,6 +147,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     if sim and (failures := sim.soft_failures()):
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         item.stash[_SENTENCE] = f"{failures[0].sentence}{more}"
+        item.stash[_FAILURES] = [each.failure for each in failures]
         pytest.fail(reports.of_soft(failures), pytrace=False)
     if sim and (unused := sim.faults.never_fired()):
         text = faults.void(unused)
@@ -167,13 +173,41 @@ def pytest_runtest_makereport(
         if sentence:
             reports.summarize(report, sentence)
         has_timeline = TIMELINE in report.longreprtext
-        report.sections += reports.sections(sim, mark, with_timeline=not has_timeline)
+        soft = sim.soft_failures()
+        report.sections += reports.sections(sim, mark, soft, with_timeline=not has_timeline)
+        item.stash[_FAILURES] = _failures(item, call) + [each.failure for each in soft]
     when = options.trace(item.config)
-    if call.when == "call" and (when == "on" or (when == "on-failure" and report.failed)):
-        folder = options.trace_dir(item.config) / reports.file_name(item.nodeid)
-        try:
-            text = str(reports.write_trace(folder, sim, mark, report.longreprtext))
-        except OSError as error:
-            text = f"The trace cannot be written: {error}"
-        report.sections.append(("Connect Sim: trace", text))
+    is_wanted = when == "on" and call.when == "call"
+    if is_wanted or (when != "off" and report.failed):
+        report.sections.append(("Connect Sim: trace", _write_trace(item, report, sim, mark)))
     return report
+
+
+def _failures(item: pytest.Item, call: pytest.CallInfo[None]) -> list[Any]:
+    """Return why a test failed, for its trace."""
+    found = item.stash.get(_FAILURES, [])
+    if found or not call.excinfo:
+        return found
+    error = call.excinfo.value
+    if isinstance(error, ExpectationError):
+        return [error.failure]
+    text = item.stash.get(_SENTENCE, "") or call.excinfo.exconly().partition("\n")[0]
+    return [reports.failure(text)]
+
+
+def _write_trace(
+    item: pytest.Item, report: pytest.TestReport, sim: ConnectSim, mark: reports.Mark
+) -> str:
+    """Write the trace of a test, and return what the report says of it."""
+    about = {
+        "name": item.nodeid,
+        "result": "failed" if report.failed else "passed",
+        "failures": item.stash.get(_FAILURES, []),
+        "report": report.longreprtext,
+    }
+    path = options.trace_dir(item.config) / reports.file_name(item.nodeid)
+    try:
+        reports.write_trace(path, sim, mark, about)
+    except (OSError, ApiError, Unreachable) as error:
+        return f"The trace cannot be written: {error}"
+    return f"connect-sim trace {shlex.quote(str(path))}"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import os
+import platform
 import re
+import tempfile
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,12 @@ from pytest_connect_sim.expectations import ExpectationError
 from pytest_connect_sim.server import SandboxError, Server, without_secrets
 from pytest_connect_sim.simulator import ConnectSim
 from pytest_connect_sim.version import VERSION
+
+Json = dict[str, Any]
+
+SUFFIX = ".connect-sim-trace"
+_LONGEST = 64 * 1024  # characters of a report that a trace has
+_SHORT = 6  # characters that a key has at least
 
 
 @dataclass(frozen=True)
@@ -53,14 +63,15 @@ def summarize(report: pytest.TestReport, sentence: str) -> None:
         crash.message = sentence
 
 
-def sections(sim: ConnectSim, mark: Mark, *, with_timeline: bool) -> list[tuple[str, str]]:
-    """Return the sections of a report."""
+def sections(
+    sim: ConnectSim, mark: Mark, soft: list[ExpectationError], *, with_timeline: bool
+) -> list[tuple[str, str]]:
+    """Return the sections of a report; `soft` are failures of one that failed otherwise."""
     version = mark.server.version or "of unknown version"
     about = f"{sim.url}, seed {sim.seed}, plugin {VERSION}, sandbox {version}"
     found = [("Connect Sim", about)]
-    # Of a test that failed otherwise before its end.
-    if failures := sim.soft_failures():
-        found.append(("Connect Sim: soft expectations", of_soft(failures)))
+    if soft:
+        found.append(("Connect Sim: soft expectations", of_soft(soft)))
     if with_timeline:
         timeline = sim._observer.safely("report")
         errors = sim._observer.safely("last_api_error")
@@ -73,32 +84,65 @@ def sections(sim: ConnectSim, mark: Mark, *, with_timeline: bool) -> list[tuple[
 
 
 def file_name(nodeid: str) -> str:
-    """Return a name of a folder for a test."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", nodeid).strip("-.")[-150:] or "test"
+    """Return the name of a test's trace.
+
+    Names that are cut, or differ in other characters only, differ by a checksum.
+    """
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", nodeid).strip("-.")[-150:] or "test"
+    if name != nodeid.replace("::", "-").replace("/", "-"):
+        name = f"{name}-{zlib.crc32(nodeid.encode()):08x}"
+    return f"{name}{SUFFIX}"
 
 
-def write_trace(folder: Path, sim: ConnectSim, mark: Mark, failure: str) -> Path:
-    """Write timeline, deliveries, log and failure of a test into a folder, and return it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    contents = {
-        "timeline.json": _json(sim, "timeline"),
-        "deliveries.json": _json(sim, "deliveries"),
-        "timeline.txt": "\n".join(sim._observer.safely("report")),
-        "sandbox.log": mark.log(),
-        "failure.txt": without_secrets(failure),
+def write_trace(path: Path, sim: ConnectSim, mark: Mark, about: Json) -> None:
+    """Write the sandbox's trace of a test; raises OSError, ApiError, Unreachable.
+
+    `about`: name, result, failures and report.
+    """
+    secrets = [key.rpartition(":")[2] for key in (sim.vendor_key, sim.provider_key)]
+    body = {
+        **about,
+        "kind": "test",
+        "since": sim._observer.since,
+        "seed": sim.seed,
+        "versions": {
+            "pytest-connect-sim": VERSION,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        "failures": [{**each, "text": _hide(each["text"], secrets)} for each in about["failures"]],
+        "report": _hide(about["report"][-_LONGEST:], secrets),
+        "log": _hide(mark.log(), secrets),
     }
-    for name, text in contents.items():
-        path = folder / name
-        if text:
-            path.write_text(f"{text.rstrip()}\n", encoding="utf-8")
-        else:
-            path.unlink(missing_ok=True)
-    return folder
-
-
-def _json(sim: ConnectSim, name: str) -> str:
+    data = mark.server.client().download("/sandbox/trace-file", body)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # mkstemp gives it the mode 0600: a trace has everything that was sent and returned.
+    handle, draft = tempfile.mkstemp(prefix=".", suffix=".draft", dir=path.parent)
     try:
-        content: Any = getattr(sim, name)()
-    except Exception as error:  # the rest of the trace is still of use
-        content = {"error": str(error)}
-    return json.dumps(content, indent=2, ensure_ascii=False)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(draft).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(draft).unlink()
+        raise
+
+
+def failure(sentence: str) -> Json:
+    """Return why a test failed that no expectation tells."""
+    return {
+        "text": sentence,
+        "object": None,
+        "webhook": None,
+        "reasons": [],
+        "near_misses": [],
+        "evidence": [],
+    }
+
+
+def _hide(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        # A short one would be in ordinary words.
+        text = text.replace(secret, "(hidden)") if len(secret) >= _SHORT else text
+    # JSON that a database can store has neither NUL nor half a surrogate pair.
+    return without_secrets(text).replace("\0", "\u2400").encode("utf-8", "replace").decode()

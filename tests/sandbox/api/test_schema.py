@@ -120,6 +120,7 @@ GET webhooks/{hook}/forecast
 POST wait {"until": {"status": {"object": "{order}", "is": "pending"}}}
 GET cursor
 GET timeline?since=0.0
+POST trace-file {"name": "it", "since": "0.0"}
 GET api-calls?since=0.0
 GET deliveries
 GET deliveries/{delivery}

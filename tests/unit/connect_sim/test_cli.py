@@ -170,7 +170,7 @@ def test_sandbox_that_is_not_found_ends_with_3(
     assert failed.value.code == 3 and "\n" not in str(failed.value)
 
 
-NOT_THIN = ("docs", "exec", "init", "manage", "sandbox", "skill")
+NOT_THIN = ("docs", "exec", "init", "manage", "sandbox", "skill", "trace")
 THIN = [
     names
     for names, command in COMMANDS.items()
@@ -423,6 +423,10 @@ def test_thin_command_imports_neither_django_nor_celery(
     server.answer = lambda *request: (500, {"errors": ["x"]})
     assert new_process(command) == []
     assert bool(server.requests) == (not command.endswith("--help"))
+
+
+def test_trace_imports_nothing_of_a_server(new_process: NewProcess) -> None:
+    assert new_process("trace none") == []
 
 
 def test_check_imports_nothing_of_a_server_but_tokens(new_process: NewProcess) -> None:

@@ -1,0 +1,82 @@
+"""`/sandbox/trace-file`: what has happened since a cursor, as the trace of a test or a check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import path
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from checks import trace_file
+from requests_queue.api.fields import Anything, Integer, List, String
+from requests_queue.errors import Invalid
+from sandbox.api.schema import CursorField, Exact, Operation, Operations, Word
+from sandbox.timeline import traces
+
+MEDIA_TYPE = "application/zip"
+_SEED = 2**63 - 1
+
+
+class Failures(List):
+    """Why a test or check failed, as the file has it."""
+
+    def __init__(self) -> None:
+        super().__init__(Anything(), help_text="`failure` in checks/trace.schema.json.")
+
+
+class TraceInput(Exact):
+    """What its maker knows of a test or a check; everything but `since` and `name` is optional."""
+
+    since = CursorField(required=True, help_text="The cursor when it began.")
+    kind = Word(("test", "check"))
+    name = String(required=True)
+    result = Word(("failed", "passed"))
+    seed = Integer(-_SEED, _SEED)
+    versions = Anything(help_text="Versions of programs, by name.")
+    reproduce = String()
+    failures = Failures()
+    report = String()
+    log = String()
+
+
+class TraceFileView(APIView):
+    """`POST /sandbox/trace-file`: a trace as a file."""
+
+    operations: Operations = {
+        "post": Operation(
+            "Timeline",
+            "Make a trace",
+            bytes,
+            body=TraceInput,
+            media_types=(MEDIA_TYPE,),
+        )
+    }
+
+    def post(self, request: Request) -> HttpResponse:
+        """Return what has happened since a cursor as a file, without secrets.
+
+        It has the timeline, deliveries, API calls of all accounts, and how objects were after each
+        entry: at most 2,000 entries, 200 deliveries and 1,000 calls, the latest ones.
+        """
+        values: dict[str, Any] = TraceInput().check(request.data)
+        since = values.pop("since")
+        about = {
+            "kind": "test",
+            "result": "failed",
+            "seed": None,
+            "versions": {},
+            "reproduce": "",
+            "failures": [],
+            "report": "",
+            "log": "",
+            **values,
+        }
+        if problem := trace_file.problem(about, "about"):
+            raise Invalid("", f"{problem}.")
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return HttpResponse(traces.make(since, about), content_type=MEDIA_TYPE, headers=headers)
+
+
+urlpatterns = [path("trace-file", TraceFileView.as_view())]
