@@ -74,6 +74,7 @@ class Result:
 
     `known_until` is the expiry date of a known failure of the baseline, which doesn't count.
     A prerequisite is the control of a group of which other checks were selected; it isn't counted.
+    `trace` is the path of the trace of a failure, if one was written.
     """
 
     check: Check
@@ -82,6 +83,7 @@ class Result:
     reproduce: str
     known_until: date | None = None
     is_prerequisite: bool = False
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Options:
     globs of ids. `invalid` are values that a validator refuses, by parameter. `jobs` is the number
     of throwaway sandboxes. After `max_time` seconds, what is left is inconclusive; 0: no limit.
     `name` is in the names of what a run creates in a running sandbox; a new one if it is empty.
+    `traces` is the folder for the traces of failures; None: none are written.
     """
 
     url: str = ""
@@ -82,6 +83,7 @@ class Options:
     invalid: Mapping[str, str] = field(default_factory=dict)
     jobs: int = 2
     name: str = ""
+    traces: Path | None = None
 
     @property
     def target(self) -> str:

@@ -302,6 +302,10 @@ class Platform:
                 attempts.append(entry)
         return History(tuple(self.calls(since)), tuple(changes), tuple(attempts))
 
+    def trace(self, since: str, about: Json) -> bytes:
+        """Return what happened after a cursor as the file of a trace."""
+        return self.vendor.download("/sandbox/trace-file", {"since": since, **about})
+
     def calls(self, since: str) -> list[Call]:
         """Return the API calls of handlers after a cursor."""
         found: list[Call] = []

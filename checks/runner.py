@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from checks import causes, lanes, starvation, verdicts
+from checks import causes, failure_traces, lanes, starvation, verdicts
 from checks.client import ApiError
 from checks.lab import Lab, secrets_of
 from checks.lanes import CannotRun, Lane
@@ -22,6 +22,7 @@ from checks.outputs.progress import Progress
 from checks.sharing import LeaseLost
 from checks.starvation import Starvation
 from checks.timing import OutOfTime
+from checks.trace_file import BadTrace
 
 # The longest first, so that the lanes end at about the same time; but last for a handler that can't
 # be started again, which the first of them may damage.
@@ -78,7 +79,7 @@ def run(options: Options, progress: Progress) -> Report:
         schedule.results(),
         error=schedule.error,
         output=schedule.output,
-        notes=tuple(lane.note for lane in opened if lane.note),
+        notes=(*(lane.note for lane in opened if lane.note), *schedule.notes),
     )
     return mask_report(report, schedule.secrets)
 
@@ -151,6 +152,8 @@ class Schedule:
         self._changed = threading.Condition()
         self._is_interrupted = self.is_late = False
         self.error = self.version = self.output = ""
+        # Sentences for the report.
+        self.notes: list[str] = []
         # What no result may show.
         self.secrets = set(options.secrets)
 
@@ -214,6 +217,7 @@ class Schedule:
         """Run a check, keep its result, and return the verdict."""
         with self._changed:
             self._progress.started(check)
+        since = lab.mark() if self._options.traces else ""
         began = time.monotonic()
         verdict = self._missing(check, lab) or self._judge(check, lab)
         is_judged = verdict.outcome in (Outcome.PASS, Outcome.SKIPPED)
@@ -223,8 +227,23 @@ class Schedule:
         # The check may have given the handler another secret.
         self.secrets |= secrets_of(lab)
         if not (self._is_interrupted or self.is_late):
-            self._end(check, verdict, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            trace = self._write_trace(check, verdict, lab, since) if since else ""
+            self._end(check, verdict, seconds, trace)
         return verdict
+
+    def _write_trace(self, check: Check, verdict: Verdict, lab: Lab, since: str) -> str:
+        """Write the trace of a failure, and return its path; the verdict is worth more than it."""
+        if verdict.outcome is not Outcome.FAIL or self._options.traces is None:
+            return ""
+        result = mask_result(self._result(check, verdict, 0.0), self.secrets)
+        folder, seed = self._options.traces, self._options.seed
+        try:
+            path = failure_traces.write(folder, result, seed, lab, since, self.secrets)
+        except (OSError, ApiError, BadTrace) as error:
+            self.notes += [f"The trace of {check.id} was not written: {error}"]
+            return ""
+        return str(path)
 
     def _judge(self, check: Check, lab: Lab) -> Verdict:
         """Run a check; an error of the check itself proves nothing about the handler."""
@@ -267,13 +286,13 @@ class Schedule:
             return verdicts.skipped(_NO_DRAFTS)
         return None
 
-    def _end(self, check: Check, verdict: Verdict, seconds: float) -> None:
+    def _end(self, check: Check, verdict: Verdict, seconds: float, trace: str = "") -> None:
         with self._changed:
             if check.is_control:
                 self._controls[check.group] = verdict.outcome
                 # The same for all controls, whatever their orders were.
                 verdict = replace(verdict, cause=_NOT_PROCESSED)
-            result = self._note(check, verdict, seconds)
+            result = self._note(check, verdict, seconds, trace)
             if self._options.fail_fast and mark(result, self._options.strict) is Mark.FAIL:
                 text = f"Not run: {check.id} failed, and --fail-fast ends the run."
                 self._skip(self._left, text)
@@ -294,18 +313,21 @@ class Schedule:
             text = f"Not judged: {failed.id} failed, and this group begins with the same request."
             self._skip([each for each in self._left if each.group in groups], text)
 
-    def _note(self, check: Check, verdict: Verdict, seconds: float) -> Result:
+    def _note(self, check: Check, verdict: Verdict, seconds: float, trace: str = "") -> Result:
         """Keep a result, tell the progress, and return it."""
-        result = Result(
+        result = replace(self._result(check, verdict, seconds), trace=trace)
+        self._results[check.id] = result = mask_result(result, self.secrets)
+        self._progress.ended(result)
+        return result
+
+    def _result(self, check: Check, verdict: Verdict, seconds: float) -> Result:
+        return Result(
             check,
             verdict,
             seconds,
             self._options.reproduce(check.id),
             is_prerequisite=not _is_chosen(check, self._options),
         )
-        self._results[check.id] = result = mask_result(result, self.secrets)
-        self._progress.ended(result)
-        return result
 
     def _skip(self, checks: Iterable[Check], text: str) -> None:
         for check in list(checks):

@@ -68,7 +68,7 @@ _STOP = 5.0  # seconds for which the end of the sandbox waits for a run's thread
 _TRIES = 5  # of writing the end of a run
 
 # What the program would write into, if a CI job has started the sandbox.
-_NOT_INHERITED = ("GITHUB_STEP_SUMMARY",)
+_NOT_INHERITED = ("GITHUB_STEP_SUMMARY", "CONNECT_SIM_TRACES")
 
 
 @dataclass(frozen=True, slots=True)

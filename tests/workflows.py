@@ -103,7 +103,11 @@ class Job:
         script = self.temp / "step.sh"
         script.write_text(scope.evaluate(step["run"]))
         given = {name: scope.evaluate(value) for name, value in step.get("env", {}).items()}
-        places = {"RUNNER_TEMP": str(self.temp), **{n: str(file) for n, file in files.items()}}
+        places = {
+            "RUNNER_TEMP": str(self.temp),
+            "GITHUB_WORKSPACE": str(self.workspace),
+            **{n: str(file) for n, file in files.items()},
+        }
         ended = subprocess.run(
             [*_SHELLS[step.get("shell")], str(script)],
             cwd=self.workspace,

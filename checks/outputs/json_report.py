@@ -75,6 +75,7 @@ def _result(result: Result, strict: bool) -> dict[str, Any]:
         "known_until": result.known_until.isoformat() if result.known_until else None,
         "is_prerequisite": result.is_prerequisite,
         "reproduce": result.reproduce,
+        "trace": result.trace,
     }
 
 
@@ -129,6 +130,7 @@ def _read_result(fields: _Fields) -> Result:
         is_prerequisite=(
             fields.value("is_prerequisite", bool) if fields.has("is_prerequisite") else False
         ),
+        trace=fields.value("trace", str) if fields.has("trace") else "",
     )
 
 

@@ -29,4 +29,5 @@ def mask_result(result: Result, secrets: Collection[str]) -> Result:
         Exhibit(mask(each.title), tuple(map(mask, each.lines))) for each in result.verdict.evidence
     )
     verdict = replace(result.verdict, text=mask(result.verdict.text), evidence=evidence)
-    return replace(result, verdict=verdict, reproduce=mask(result.reproduce))
+    reproduce, trace = mask(result.reproduce), mask(result.trace)
+    return replace(result, verdict=verdict, reproduce=reproduce, trace=trace)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import shlex
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import TextIO
@@ -12,7 +12,7 @@ from checks.model import Report, Result
 from checks.outputs.exit_code import ExitCode, conclude
 from checks.outputs.marks import Finding, Mark, counts_text, findings, groups, mark, marked
 from checks.outputs.terminal_lines import DIM, GREEN, RED, YELLOW, paint
-from checks.outputs.texts import one_line, shortened
+from checks.outputs.texts import one_line, shortened, without_command
 
 _WIDTH = 100
 # Characters of a line of the summary.
@@ -27,9 +27,6 @@ _COLORS = {
 }
 _VERDICT_COLORS = {ExitCode.PASS: GREEN, ExitCode.FAIL: RED, ExitCode.NO_VERDICT: YELLOW}
 _PLAIN = str.maketrans({"…": "...", "•": "*", "→": "->", "×": "x", "–": "-"})
-# What begins a command of a CI service in a line of a log: `::error::` after any spaces, and
-# `##[error]` or `##vso[…]` anywhere.
-_COMMAND = re.compile(r"^\s*:(?=:)|##\w*(?=\[)")
 # A line, and its color.
 Line = tuple[str, str]
 
@@ -47,7 +44,7 @@ def write(report: Report, out: TextIO, environ: Mapping[str, str] = os.environ) 
         plain = text.translate(_PLAIN) if is_plain else text
         # Also where the stream's encoding has most characters, but not this one.
         encodable = plain.encode(encoding, "backslashreplace").decode(encoding)
-        safe = _COMMAND.sub(r"\g<0>\\", encodable)
+        safe = without_command(encodable)
         out.write(f"{paint(safe, color) if is_colored and color else safe}\n")
     out.flush()
 
@@ -128,6 +125,8 @@ def _failure(finding: Finding, shown: Mark, is_plain: bool) -> Iterator[Line]:
         ids = ", ".join(each.check.id for each in finding.others)
         yield from _prose("The same cause: ", f"{finding.text} ({ids})")
     yield f"  Reproduce: {one_line(result.reproduce)}", ""
+    if result.trace:
+        yield f"  Trace: {one_line(f'connect-sim trace {shlex.quote(result.trace)}')}", ""
 
 
 def _summary(report: Report) -> Iterator[Line]:

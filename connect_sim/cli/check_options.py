@@ -15,6 +15,8 @@ SECRET = "CONNECT_SIM_SECRET"
 URL, VENDOR_KEY, PROVIDER_KEY = (
     f"CONNECT_SIM_{name}" for name in ("URL", "VENDOR_KEY", "PROVIDER_KEY")
 )
+# The folder for traces, which the action for GitHub's workflows sets.
+TRACES = "CONNECT_SIM_TRACES"
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -180,6 +182,15 @@ _OPTIONS = (
         "json_file",
         metavar="FILE",
         help="Write JSON; - is standard output, and the report is then printed to standard error.",
+    ),
+    click.option(
+        "--trace",
+        "traces",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar=TRACES,
+        show_envvar=True,
+        metavar="FOLDER",
+        help="Write a trace of each failed check into this folder, for connect-sim trace.",
     ),
     click.option(
         "--sandbox-url",

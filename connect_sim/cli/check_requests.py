@@ -94,6 +94,7 @@ def read(given: dict[str, Any]) -> Request:
         invalid=_pairs("--invalid", given["invalid"], _invalid),
         jobs=given["jobs"],
         name=given["name"],
+        traces=given["traces"],
     )
     checks = runner.select(CHECKS, options)
     if not checks:
@@ -280,6 +281,9 @@ def _check_files(given: dict[str, Any]) -> None:
     files = {f"--{name}": given[name] for name in ("junit", "html") if given[name]}
     if given["json_file"] not in (None, "-"):
         files["--json"] = Path(given["json_file"])
+    if given["traces"] and not given["traces"].exists():
+        # Created with the first trace.
+        files["--trace"] = given["traces"]
     if given["update_baseline"] and given["baseline"]:
         files["--baseline"] = given["baseline"]
     options: dict[Path, str] = {}

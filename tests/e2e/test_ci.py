@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests import doc_blocks, workflows
+from tests import doc_blocks, program, workflows
 from tests.engines import until
 from tests.processes import ROOT, copy_first_data, free_port
 from tests.workflows import Job
@@ -174,6 +174,8 @@ def test_action_exports_url_and_masked_keys_of_a_ready_sandbox(job: Job) -> None
     assert env["CONNECT_SIM_API_URL"] == f"{state['url']}/public/v1"
     assert env["CONNECT_SIM_VENDOR_KEY"] == state["vendor_api_key"] == VENDOR_KEY
     assert env["CONNECT_SIM_PROVIDER_KEY"] == state["provider_api_key"]
+    # Where `connect-sim check` leaves traces, and collect looks for them.
+    assert env["CONNECT_SIM_TRACES"] == str(job.workspace / "connect-sim-traces")
     assert job.masked == {VENDOR_KEY, state["provider_api_key"]}
     for word in (VENDOR_KEY, state["provider_api_key"], "/sign-in/"):
         assert word not in job.shown
@@ -324,7 +326,9 @@ def test_github_job_with_pytest_keeps_report_and_traces_of_a_failure(
     assert used == "actions/upload-artifact@v4"
     report, traces = (project / path for path in given["path"].split())
     assert "to be approved" in report.read_text() and "timeline" in report.read_text().lower()
-    assert [*traces.rglob("*test_order_is_approved*")]
+    [trace] = traces.rglob("*test_order_is_approved*")
+    shown = program.run("trace", str(trace)).splitlines()
+    assert len(shown) <= 30 and shown[1].startswith("  Expected PR-")
 
 
 @pytest.mark.nightly(reason="uvx installs the wheel and its dependencies")

@@ -84,7 +84,7 @@ def with_text(text: str) -> Report:
     """A report with this text wherever a text of another program may be."""
     failed = result(FAIL, reproduce=f"connect-sim check --run {text}")
     evidence = (Exhibit(text, (text, "end")),)
-    failed = replace(failed, verdict=Verdict(FAIL, text, evidence))
+    failed = replace(failed, verdict=Verdict(FAIL, text, evidence), trace=text)
     skipped = replace(result(SKIPPED, check("auth.x")), verdict=Verdict(SKIPPED, text))
     warned = replace(failed, check=check("auth.y", SHOULD))
     return report(failed, skipped, warned, target=text, error=text, output=text, notes=(text,))

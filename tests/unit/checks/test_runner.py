@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from checks import causes, runner, verdicts
+from checks import causes, runner, trace_file, verdicts
 from checks.client import ApiError
 from checks.lab import Lab
 from checks.lanes import CannotRun
@@ -22,6 +23,8 @@ from checks.runner import Schedule, select
 from checks.sharing import LeaseLost
 from checks.starvation import Starvation
 from checks.timing import UNKNOWN, Budget, Timing
+from requests_queue.redaction import MASK
+from tests.unit.checks import traces
 
 GOOD = verdicts.passed("Fine.")
 BAD = verdicts.failed("Broken.")
@@ -73,6 +76,10 @@ class FakeLab:
     other: Any = field(default_factory=lambda: signer("of-the-handler"))
     stranger: Any = field(default_factory=lambda: signer("of-a-stranger"))
     budget: Budget = field(default_factory=Budget)
+    webhook: str = "WH-1"
+
+    def mark(self) -> str:
+        return "0.1"
 
     def measure(self) -> None:
         pass
@@ -538,3 +545,48 @@ def test_check_that_takes_too_long_is_not_judged(slowdown: float, seconds: int):
     assert f"lasts at most {seconds} s" in schedule.results()[1].verdict.text
     # What follows a check has no limit.
     lane.lab.budget.check(needed=3600)
+
+
+def test_trace_of_a_failure_has_no_secret_of_the_run(tmp_path: Path) -> None:
+    sent: list[tuple[str, Any]] = []
+
+    def trace(since: str, about: Any) -> bytes:
+        sent.append((since, about))
+        content = traces.content()
+        content["calls"][0]["response_body"] = "a secret of-a-stranger"
+        return trace_file.pack(content)
+
+    lane = FakeLane()
+    lane.lab.platform.trace = trace
+    # The sandbox refuses NUL.
+    response = Exhibit("Response", ("of-the-handler\0",))
+    bad = verdicts.failed("It has said of-the-handler.", response)
+    checks = (check("auth.control"), check("auth.get", lambda lab: bad))
+    schedule = worked(*checks, lane=lane, traces=tmp_path / "new", seed=3)
+    [path] = (tmp_path / "new").iterdir()
+    passed, failed = schedule.results()
+    assert (passed.trace, failed.trace) == ("", str(path))
+    [(since, about)] = sent
+    assert (since, about["name"], about["kind"], about["seed"]) == ("0.1", "auth.get", "check", 3)
+    [failure] = about["failures"]
+    assert failure["webhook"] == "WH-1" and "of-the-handler" not in str(about)
+    assert failure["evidence"] == [{"title": "Response", "lines": [f"{MASK}␀"]}]
+    assert trace_file.load(path)["calls"][0]["response_body"] == f"a secret {MASK}"
+
+
+@pytest.mark.parametrize(
+    "returned", [ApiError("The sandbox failed."), b"no trace", OSError("No space left")]
+)
+def test_verdict_is_worth_more_than_its_trace(tmp_path: Path, returned: Any) -> None:
+    def trace(since: str, about: Any) -> bytes:
+        if isinstance(returned, Exception):
+            raise returned
+        return cast(bytes, returned)
+
+    lane = FakeLane()
+    lane.lab.platform.trace = trace
+    schedule = worked(check("auth.control", lambda lab: BAD), lane=lane, traces=tmp_path)
+    assert outcomes(schedule) == {"auth.control": "fail"} and not schedule.error
+    [note] = schedule.notes
+    assert note.startswith("The trace of auth.control was not written: ")
+    assert list(tmp_path.iterdir()) == [] and schedule.results()[0].trace == ""
