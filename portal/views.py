@@ -24,7 +24,7 @@ def sign_in_by_link(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     if user is None:
         return pages.render(request, "link_used.html", status=403)
     login(request, user)
-    return pages.see_other(settings.LOGIN_REDIRECT_URL)
+    return pages.see_other(_next(request))
 
 
 @sensitive_post_parameters()

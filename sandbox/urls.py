@@ -9,6 +9,7 @@ from sandbox.api import world as world_api
 from sandbox.mcp import views as mcp
 from sandbox.pages import checks, faults, timeline, world
 from sandbox.pages import snapshots as snapshot_pages
+from sandbox.pages import traces as trace_pages
 
 page_urlpatterns = [
     path("snapshots/", snapshot_pages.snapshot_list, name="snapshots"),
@@ -19,6 +20,7 @@ page_urlpatterns = [
     path("snapshots/<str:name>/diff/", snapshot_pages.compare, name="snapshot-diff"),
     path("timeline/", timeline.page, name="timeline"),
     path("timeline/calls/<int:pk>/", timeline.call, name="api-call"),
+    path("traces/<slug:pk>/", trace_pages.trace, name="trace"),
     path("time/", world.state, name="time"),
     path("time/move/", world.move, name="time-move"),
     path("time/reset/", world.reset, name="time-reset"),

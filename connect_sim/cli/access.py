@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shlex
 import webbrowser
+from pathlib import Path
 
 import click
 
+from checks.client import Part
+from checks.trace_file import SUFFIX
 from connect_sim.cli import django_commands, options, output, processes, running
+from connect_sim.cli.trace import load
 from requests_queue.catalog.modules import MODULES
 from requests_queue.suggestions import did_you_mean
 
@@ -38,22 +42,35 @@ def env(party: str, as_json: bool) -> None:
 
 
 @click.command("open", cls=options.Command, example="connect-sim open vendor")
-@click.argument("user", required=False)
+@click.argument("user", required=False, metavar="[USER|FILE]")
 @click.option("--print", "only_print", is_flag=True, help="Print the link, and start no browser.")
 @options.as_json
 @options.data_dir
 def open_(user: str | None, only_print: bool, as_json: bool) -> None:
     """Open the portal in a browser, signed in as USER; by default the first administrator.
 
+    FILE is the trace of a test or a check, *.connect-sim-trace, which an administrator sees there.
     Without a browser, the link is printed, and with --json it is only printed. It works once.
     """
-    link = _run_management("signin", *([user] if user else [])).strip()
+    page = ""
+    if user and user.endswith(SUFFIX):
+        page, user = f"?next={_send_trace(Path(user))}", None
+    link = _run_management("signin", *([user] if user else [])).strip() + page
     if as_json:
         output.print_json({"url": link})
     elif only_print or not webbrowser.open(link):
         click.echo(link)
     else:
         output.line(f"Opened {link.partition('/sign-in/')[0]} in your browser.")
+
+
+def _send_trace(file: Path) -> str:
+    """Send a trace to the running sandbox, and return the path of its page."""
+    # It says what is wrong with a file.
+    load(file)
+    form = [Part("file", file.read_bytes(), file.name)]
+    shown = running.client().upload("/sandbox/traces", form)
+    return str(shown["path"])
 
 
 def _complete_modules(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

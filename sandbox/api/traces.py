@@ -1,17 +1,27 @@
-"""`/sandbox/trace-file`: what has happened since a cursor, as the trace of a test or a check."""
+"""`/sandbox/trace-file` makes the trace of a test or check, `/sandbox/traces` takes one to show it.
+
+The first is what has happened here since a cursor, the second may be of another sandbox.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.http import HttpResponse
-from django.urls import path
+from django.urls import path, reverse
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from checks import trace_file
+from checks.trace_file import BadTrace
 from requests_queue.api.fields import Anything, Integer, List, String
-from requests_queue.errors import Invalid
+from requests_queue.api.resources import Part
+from requests_queue.api.schema import Form
+from requests_queue.errors import Invalid, Refused
+from requests_queue.queues.usage_file import uploads
+from sandbox import shown_traces
 from sandbox.api.schema import CursorField, Exact, Operation, Operations, Word
 from sandbox.timeline import traces
 
@@ -79,4 +89,40 @@ class TraceFileView(APIView):
         return HttpResponse(traces.make(since, about), content_type=MEDIA_TYPE, headers=headers)
 
 
-urlpatterns = [path("trace-file", TraceFileView.as_view())]
+SHOWN = Part(
+    "ShownTrace", "A trace that the portal shows to administrators.", {"id": str, "path": str}
+)
+
+
+class TracesView(APIView):
+    """`POST /sandbox/traces`, a form: 201 `{"id", "path"}`."""
+
+    parser_classes = (MultiPartParser,)
+    operations: Operations = {
+        "post": Operation(
+            "Timeline",
+            "Show a trace in the portal",
+            SHOWN,
+            201,
+            body=Form("file"),
+            errors=(413, 503),
+        )
+    }
+
+    def post(self, request: Request) -> Response:
+        """Keep a trace, and return the path of its page; the latest ten are kept."""
+        file = uploads.find(request, "file")
+        try:
+            pk = shown_traces.keep(file.read())
+        except BadTrace as error:
+            raise Invalid("file", str(error)) from None
+        except OSError:
+            text = "The trace cannot be written. Is there space in the data folder?"
+            raise Refused("SYS_503", text, status=503) from None
+        return Response({"id": pk, "path": reverse("trace", args=[pk])}, status=201)
+
+
+urlpatterns = [
+    path("trace-file", TraceFileView.as_view()),
+    path("traces", TracesView.as_view()),
+]

@@ -54,6 +54,8 @@ SENTENCES = {
     "deliveries and simulated time of all accounts.",
     "snapshot-import": "A snapshot's file is checked as a whole before it is saved, and nothing "
     "else changes until you restore it.",
+    "trace": "A trace is what happened in another sandbox until a test or a check failed there; "
+    "this sandbox has only its file.",
     "snapshot-diff": "This is what has changed since the snapshot was saved, field by field.",
 }
 _ROOT = Path(__file__).resolve().parents[2]

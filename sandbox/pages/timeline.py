@@ -232,15 +232,16 @@ def shown(call: Call) -> dict[str, Any]:
     """Return an API call as templates have it: its bodies, cut, and the ids of their elements."""
     return {
         "call": call,
-        "request_body": _body(call.request_body),
+        "request_body": read_body(call.request_body),
         "request_id": f"call-{call.row.pk}-request",
-        "response_body": _body(call.response_body),
+        "response_body": read_body(call.response_body),
         "response_id": f"call-{call.row.pk}-response",
     }
 
 
-def _body(text: str) -> Body:
-    body = bodies.read(text.encode(), [], as_sent=False, full=False)
+def read_body(text: str) -> Body:
+    """Return a text as the body of a part of a page."""
+    body = bodies.read(text.encode("utf-8", "replace"), [], as_sent=False, full=False)
     left_out = max(0, len(body.text) - MAX_BODY)
     body.text, body.more = body.text[:MAX_BODY], body.more + left_out
     return body

@@ -56,7 +56,9 @@ def prepare(scenario: Scenario, served: Handler) -> None:
     wrong = [{"id": "contact_email", "value_error": "No mailbox of this name exists."}]
     running.as_vendor("PUT", f"/requests/{orders[10]}", {"asset": {"params": wrong}})
     running.as_vendor("POST", f"/requests/{orders[10]}/inquire", {})
+    since = running.call("GET", "/sandbox/cursor").json()["cursor"]
     acted = _handled(running)
+    trace = _trace(running, since, acted)
     judge = _webhook(running, served, "judge", "Regions", SUITE, type="validator")
     draft = _sample(running, SUITE, draft=True)
     running.as_distributor("POST", f"/requests/{draft}/validate", {})
@@ -77,6 +79,7 @@ def prepare(scenario: Scenario, served: Handler) -> None:
         "off": off,
         "inquired": orders[10],
         "acted": acted,
+        "trace": trace,
         "form": form.removeprefix(running.url),
         "action": link.removeprefix(running.url),
     }
@@ -110,6 +113,36 @@ def _sample(running: Sandbox, product: str, **more: Any) -> str:
     response = running.call("POST", "/sandbox/queue/samples", body)
     assert response.ok, response.text
     return str(response.json()["id"])
+
+
+def _trace(running: Sandbox, since: str, pk: str) -> str:
+    """Send the trace of a failed test to the sandbox, and return its id."""
+    body = {
+        "name": "tests/test_orders.py::test_order_is_approved",
+        "since": since,
+        "seed": 7,
+        "versions": {"pytest-connect-sim": "0.1.0", "python": "3.13.1"},
+        "report": "E  ExpectationError: Expected the order to be approved.",
+        "failures": [
+            {
+                "text": f"Expected {pk} to be approved within 5 s; it is pending.",
+                "object": pk,
+                "webhook": None,
+                "reasons": [],
+                "near_misses": [],
+                "evidence": [{"title": "Response", "lines": ["HTTP 200 after 8 ms", "{}"]}],
+            }
+        ],
+    }
+    made = running.call("POST", "/sandbox/trace-file", body)
+    shown = running.http.post(
+        f"{running.url}/sandbox/traces",
+        files={"file": ("it.connect-sim-trace", made.content)},
+        headers={"Authorization": f"ApiKey {running.vendor_key}"},
+        timeout=30,
+    )
+    assert shown.ok, shown.text
+    return str(shown.json()["id"])
 
 
 def _handled(running: Sandbox) -> str:

@@ -157,6 +157,8 @@ SHOTS = [
     Shot("timeline-narrow", "/timeline/", width=380),
     Shot("timeline-of-api-calls", "/timeline/?kind=api"),
     Shot("timeline-wrong-object", "/timeline/?object=%20%25"),
+    Shot("trace", _of("trace", "/traces/*/")),
+    Shot("trace-narrow", _of("trace", "/traces/*/"), width=380),
     Shot("reset", "/time/reset/"),
     Shot("snapshots", "/snapshots/"),
     Shot("snapshot-restore", "/snapshots/seed/restore/"),

@@ -11,6 +11,7 @@ from django.urls import URLPattern
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
 
+from checks import trace_file
 from sandbox import urls
 from sandbox.api import schema
 from sandbox.models import CheckRun
@@ -23,6 +24,7 @@ from tests.sandbox.calling import CheckedCaller, checked_document, template_of
 from tests.sandbox.pages.conftest import program
 from tests.sandbox.pages.programs import Program, join
 from tests.sandbox.snapshot_files import files
+from tests.unit.checks import traces
 from webhooks.models import Delivery
 
 __all__ = ["program"]
@@ -83,7 +85,7 @@ def test_every_operation_needs_a_key(nobody: Caller) -> None:
             assert response.status == 401, (method, path)
 
 
-# A call of each operation but two: the import sends a file, and a run of checks goes on. Path and
+# A call of each operation but three: two send a file, and a run of checks goes on. Path and
 # body may name the ids of answers before it.
 CALLS = """
 GET version
@@ -148,9 +150,11 @@ def test_answer_of_every_operation_is_as_the_document_says(
     join(CheckRun.objects.get())
     product_workbooks.sent(client, product_workbooks.exported(client, worlds.PLAIN))
     files.imported(client, files.exported(client, "seed"), name="imported")
+    worlds.ok(files.send(client, trace_file.pack(traces.content()), to="traces"))
     called = {
         ("POST", product_workbooks.IMPORT),
         ("POST", "/sandbox/snapshot-files"),
+        ("POST", "/sandbox/traces"),
         ("POST", "/sandbox/checks"),
     }
     for line in CALLS.strip().splitlines():

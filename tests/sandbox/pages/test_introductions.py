@@ -9,9 +9,11 @@ import pytest
 from django.test import Client
 from django.urls import resolve
 
+from checks import trace_file
 from portal import urls as portal_urls
 from portal.introductions import SENTENCES
 from requests_queue.catalog.models import Product, User
+from sandbox import shown_traces
 from sandbox import urls as sandbox_urls
 from sandbox.models import ApiCall, CheckRun
 from sandbox.timeline import call_storage
@@ -21,6 +23,7 @@ from tests.portal.delivery_rows import attempt, delivery
 from tests.portal.queues import PENDING, SUITE
 from tests.sandbox import recorded
 from tests.signed_in import signed_in
+from tests.unit.checks import traces
 from webhooks.models import Webhook
 
 ORDER = f"/queues/fulfillment/{PENDING}/"
@@ -55,6 +58,7 @@ PAGES = {
     "password": "/password/",
     "api-keys": "/keys/",
     "timeline": "/timeline/",
+    "trace": "/traces/{trace}/",
     "api-call": "/timeline/calls/{call}/",
     "checks": "/checks/",
     "checks-webhook": "/checks/{hook}/",
@@ -140,6 +144,7 @@ def paths(root: Client) -> dict[str, str]:
     draft = root.post("/webhooks/new/", {"label": "Orders", "go": "next"})["Location"]
     ids = {"hook": hook.pk, "delivery": sent.pk, "run": run.pk, "draft": draft}
     ids["call"] = ApiCall.objects.latest("pk").pk
+    ids["trace"] = shown_traces.keep(trace_file.pack(traces.content()))
     return {name: path.format(**ids) for name, path in PAGES.items()}
 
 

@@ -26,13 +26,13 @@ def exported(caller: Caller, name: str, query: str = "") -> bytes:
     return bytes(response.content)
 
 
-def send(caller: Caller, content: bytes, **fields: str) -> Response:
-    """Import a file, and return the response."""
+def send(caller: Caller, content: bytes, *, to: str = "snapshot-files", **fields: str) -> Response:
+    """Send a file to an endpoint, by default to import it, and return the response."""
     form = [Part("file", content, "snapshot.jsonl.gz")]
     form += [Part(name, value.encode()) for name, value in fields.items()]
     body = b"".join(part.encoded(_BOUNDARY) for part in form) + f"--{_BOUNDARY}--\r\n".encode()
     kind = f"multipart/form-data; boundary={_BOUNDARY}"
-    return caller.post("/sandbox/snapshot-files", body, **{"Content-Type": kind})
+    return caller.post(f"/sandbox/{to}", body, **{"Content-Type": kind})
 
 
 def imported(caller: Caller, content: bytes, **fields: str) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def serving() -> Iterator[Server]:
 
         def _serve(self) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            body = json.loads(data) if data else None
+            is_json = "json" in (self.headers.get("Content-Type") or "")
+            body = json.loads(data) if data and is_json else data or None
             server.requests.append((self.command, self.path, body))
             server.headers.append(dict(self.headers))
             status, content = server.answer(self.command, self.path, body)

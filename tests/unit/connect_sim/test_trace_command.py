@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from checks import trace_file
+from connect_sim.cli import access
 from tests.program import Failed, run, run_json
 from tests.unit.checks.traces import FAILURE, call, content, entry
+from tests.unit.connect_sim.recording_server import Server
 
 Write = Callable[..., str]
 
@@ -191,3 +193,20 @@ def test_file_that_cannot_be_read_is_one_line(write: Write, tmp_path: Path) -> N
         with pytest.raises(Failed) as failed:
             run("trace", str(file), "--json")
         assert failed.value.code == 2 and json.loads(str(failed.value))["code"] == "invalid_value"
+
+
+def test_open_sends_a_trace_and_signs_in_at_its_page(
+    write: Write, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "_run_management", lambda *arguments: "http://h/sign-in/1/2\n")
+    server.answer = lambda *request: (201, {"id": "a", "path": "/traces/a/"})
+    path = write()
+    assert run("open", path, "--print") == "http://h/sign-in/1/2?next=/traces/a/\n"
+    assert run_json("open", path) == {"url": "http://h/sign-in/1/2?next=/traces/a/"}
+    method, sent_to, form = server.requests[0]
+    assert (method, sent_to) == ("POST", "/sandbox/traces")
+    assert Path(path).read_bytes() in form
+    Path(path).write_bytes(b"damaged")
+    with pytest.raises(Failed, match="It is not a trace") as failed:
+        run("open", path)
+    assert failed.value.code == 2 and len(server.requests) == 2
