@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any
 
-from checks import history, timing
+from checks import history, purchases, timing
 from checks.handler_process import HandlerProcess
 from checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
 from checks.history import Call, Effects, History
@@ -67,6 +67,10 @@ class Lab:
     def webhook(self) -> str:
         """The id of the handler's webhook."""
         return self.signer.webhook_id
+
+    def word(self) -> str:
+        """Draw a word, which depends on the run's seed, the check and the draws before."""
+        return purchases.word(self.platform.random)
 
     # Orders.
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from checks import purchases
@@ -88,6 +89,8 @@ class Platform:
     # What orders of a product are made from, by its id.
     _catalogs: dict[str, Catalog] = field(default_factory=dict, init=False, repr=False)
     budget: Budget = field(default_factory=Budget, init=False, repr=False)
+    # What a check draws: each check begins with the seed of its run and its own id.
+    random: Random = field(default_factory=Random, init=False, repr=False)
 
     @property
     def api_url(self) -> str:
@@ -157,7 +160,7 @@ class Platform:
         """Create a purchase, or a draft, with a value for each parameter; return its id."""
         catalog = self.catalog(product)
         if not draft:
-            return str(self.provider.call("POST", REQUESTS, catalog.purchase())["id"])
+            return str(self.provider.call("POST", REQUESTS, catalog.purchase(self.random))["id"])
         # This refuses a draft of a product that has none; an order would not become one.
         body = {"queue": QUEUE, "type": "purchase", "product": product, "draft": True}
         pk = str(self.provider.call("POST", "/sandbox/queue/samples", body)["id"])
@@ -166,7 +169,7 @@ class Platform:
 
     def order_for(self, product: str, customer: str) -> str:
         """Create a purchase for a customer with a name; return its id."""
-        body = self.catalog(product).purchase(customer)
+        body = self.catalog(product).purchase(self.random, customer)
         return str(self.provider.call("POST", REQUESTS, body)["id"])
 
     def tier_requests(self, order: str) -> list[Json]:

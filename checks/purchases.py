@@ -6,6 +6,7 @@ import secrets
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from requests_queue.catalog import sample_values
@@ -13,8 +14,9 @@ from requests_queue.catalog import sample_values
 Json = dict[str, Any]
 
 _CUSTOMER = "Harbour Cafe"
+_LETTERS = "abcdefghijkmnpqrstuvwxyz"
 _RESELLER, _ABOVE = "Resellers of the checks", "Distribution of the checks"
-_QUANTITY = 3
+_QUANTITIES = range(2, 10)
 # Parameters of these types are texts of the order's form, without a value.
 _TEXTS = ("heading", "content")
 
@@ -46,9 +48,12 @@ class Catalog:
     def _scopes(self) -> set[str]:
         return {row["scope"] for row in self.parameters}
 
-    def purchase(self, customer: str = _CUSTOMER) -> Json:
+    def purchase(self, random: Random, customer: str = _CUSTOMER) -> Json:
         """Return the body of a purchase of all items, for a new customer with this name."""
-        tiers = {"customer": tier(customer), "tier1": tier(_RESELLER, "checks-reseller")}
+        tiers = {
+            "customer": tier(f"{customer} {word(random)}"),
+            "tier1": tier(_RESELLER, "checks-reseller"),
+        }
         if "tier2" in self._scopes:
             tiers["tier2"] = tier(_ABOVE, "checks-distribution")
         return {
@@ -59,7 +64,8 @@ class Catalog:
                 "external_uid": str(uuid.uuid4()),
                 "connection": {"id": self.product["connection"]},
                 "items": [
-                    {"id": row["id"], "quantity": _QUANTITY} for row in self.product["items"]
+                    {"id": row["id"], "quantity": random.choice(_QUANTITIES)}
+                    for row in self.product["items"]
                 ],
                 "params": self.values(),
                 "tiers": tiers,
@@ -73,6 +79,11 @@ class Catalog:
             for row in self.parameters
             if row["scope"] == "asset" and row["type"] not in _TEXTS
         )
+
+
+def word(random: Random) -> str:
+    """Return a word of letters, which is none of any language."""
+    return "".join(random.choices(_LETTERS, k=10))
 
 
 def values(rows: Iterable[Mapping[str, Any]]) -> list[Json]:

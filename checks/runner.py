@@ -247,6 +247,7 @@ class Schedule:
 
     def _judge(self, check: Check, lab: Lab) -> Verdict:
         """Run a check; an error of the check itself proves nothing about the handler."""
+        lab.platform.random.seed(f"{self._options.seed} {check.id}")
         if Need.DEEP not in check.needs:
             lab.budget.begin(lab.timing.check * self._machine.slowdown())
         has_timer = lab.timing.interval > 0 and not check.is_control

@@ -40,7 +40,7 @@ def _forged_none(lab: Lab) -> Verdict:
         lab.genuine(token_headers=[]),
         lab.genuine(token_headers=[], method="GET"),
         forged.in_both(lab, "Bearer garbage"),
-        lab.genuine(token=sign(claims, forged.WRONG_SECRET)),
+        lab.genuine(token=sign(claims, forged.wrong_secret(lab))),
         lab.genuine(token=sign(claims, "", "none")),
         lab.genuine(token=without_signature(lab.signer.token(claims))),
         lab.genuine(token=lab.signer.token(expired)),

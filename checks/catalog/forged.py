@@ -10,9 +10,6 @@ from checks.lab import Lab
 from checks.model import Check, Level, Verdict
 from checks.tokens import sign
 
-# A secret that no webhook has.
-WRONG_SECRET = "JWT-the-secret-of-somebody-else"
-
 _REFUSED = "A status that is not 2xx, no call that changes something, and the order stays pending."
 _WHY_FORGED = (
     "Anybody who knows the handler's URL can send it a request. Only the token's signature tells "
@@ -22,6 +19,11 @@ _VERIFY = (
     "Before doing anything else, verify the token with a JWT library, the webhook's secret and "
     'the fixed list ["HS256"] of allowed algorithms; respond 401 where that fails.'
 )
+
+
+def wrong_secret(lab: Lab) -> str:
+    """Draw a secret that no webhook has."""
+    return f"JWT-{lab.word()}{lab.word()}"
 
 
 def with_headers(lab: Lab, values: Mapping[str, str]) -> SentRequest:
@@ -54,11 +56,11 @@ def empty_header(lab: Lab) -> Verdict:
 
 def garbage(lab: Lab) -> Verdict:
     """Send what is no token."""
-    token = lab.signer.token()
+    token, word = lab.signer.token(), lab.word()
     values = (
-        ("Bearer garbage", "a word in place of a token"),
+        (f"Bearer {word}", "a word in place of a token"),
         ("Bearer ..", "two dots in place of a token"),
-        ("Bearer a.b.c", "three letters in place of a token"),
+        (f"Bearer {'.'.join(word[:3])}", "three letters in place of a token"),
         ("Bearer W10.W10.W10", "a token of empty lists"),
         ("Bearer \N{LATIN SMALL LETTER E WITH ACUTE}.\N{SNOWMAN}.x", "a token that is not ASCII"),
         (f"Bearer {token[: len(token) // 2]}", "half a token"),
@@ -70,13 +72,13 @@ def garbage(lab: Lab) -> Verdict:
 
 def other_secret(lab: Lab) -> Verdict:
     """Send tokens that are signed with other secrets, among them the empty one."""
-    claims = lab.signer.claims()
+    claims, secret = lab.signer.claims(), wrong_secret(lab)
     return experiments.refuses(
         lab,
-        (lab.genuine(token=sign(claims, WRONG_SECRET)), "a token signed with another secret"),
+        (lab.genuine(token=sign(claims, secret)), "a token signed with another secret"),
         (lab.genuine(token=sign(claims, "")), "a token signed with an empty secret"),
         (
-            lab.genuine(token=sign(claims, WRONG_SECRET), method="GET"),
+            lab.genuine(token=sign(claims, secret), method="GET"),
             "a token signed with another secret, by GET",
         ),
     )
@@ -161,7 +163,7 @@ def headers_disagree(lab: Lab) -> Verdict:
     """Send a forged token in `Authentication` and a genuine one in `Authorization`."""
     claims = lab.signer.claims()
     values = {
-        "Authentication": f"Bearer {sign(claims, WRONG_SECRET)}",
+        "Authentication": f"Bearer {sign(claims, wrong_secret(lab))}",
         "Authorization": f"Bearer {lab.signer.token(claims)}",
     }
     what = "a forged token in Authentication beside a genuine one in Authorization"

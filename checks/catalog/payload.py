@@ -30,14 +30,15 @@ def _payload(lab: Lab) -> bytes:
 
 def unicode(lab: Lab) -> Verdict:
     """Send texts in several scripts as the webhook's name and in `data`."""
-    changes = {"webhook_name": _TEXTS, "data": {"ключ": _TEXTS}}
+    text = f"{lab.word()} {_TEXTS}"
+    changes = {"webhook_name": text, "data": {"ключ": text}}
     sent = lab.genuine(method="POST", changes=changes)
     return experiments.accepts(lab, (sent, "a payload with texts in several scripts"))
 
 
 def nested_data(lab: Lab) -> Verdict:
     """Send deeply nested `data` with all types that JSON has."""
-    data: object = [None, True, 1.5, -(2**53), "", [], {}]
+    data: object = [None, True, 1.5, -(2**53), "", lab.word(), [], {}]
     for depth in range(_DEPTH):
         data = {"level": depth, "below": [data]}
     sent = lab.genuine(method="POST", changes={"data": data})
@@ -52,7 +53,7 @@ def empty_data(lab: Lab) -> Verdict:
 
 def unknown_keys(lab: Lab) -> Verdict:
     """Send a payload with keys that Connect doesn't have today."""
-    changes = {"event": {"id": "EV-1", "objects": []}, "environment": "production", "Data": None}
+    changes = {lab.word(): {"id": "EV-1", "objects": []}, lab.word(): "production", "Data": None}
     sent = lab.genuine(method="POST", changes=changes)
     return experiments.accepts(lab, (sent, "a payload with further keys"))
 

@@ -156,7 +156,7 @@ _OPTIONS = (
         type=click.IntRange(0, 2**31 - 1),
         default=0,
         show_default=True,
-        help="Only named in the report: checks make no random choices.",
+        help="What the checks draw: words, names, quantities, secrets of forged tokens.",
     ),
     click.option("--deep", is_flag=True, help="Also run the checks that take minutes."),
     click.option(

@@ -192,7 +192,7 @@ class Once(Refusing):
 
     product, method = "PRD-2", "POST"
     signer = other = stranger = SIGNER
-    genuine = Lab.genuine
+    genuine, word = Lab.genuine, lambda self: "word"
 
     def __init__(self) -> None:
         super().__init__({})

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from checks.lab import Lab
 from checks.lanes import CannotRun
 from checks.model import Check, Exhibit, Level, Need, Outcome, Report, Result, Verdict
 from checks.options import Options, RunningSandbox
+from checks.purchases import word
 from checks.runner import Schedule, select
 from checks.sharing import LeaseLost
 from checks.starvation import Starvation
@@ -67,7 +69,9 @@ def signer(secret: str) -> SimpleNamespace:
 class FakeLab:
     """What the runner itself uses of a lab; the checks of these tests use nothing of it."""
 
-    platform: Any = field(default_factory=lambda: SimpleNamespace(version=lambda: "1.0"))
+    platform: Any = field(
+        default_factory=lambda: SimpleNamespace(version=lambda: "1.0", random=Random())
+    )
     process: Any = None
     timing: Timing = UNKNOWN
     is_deep: bool = False
@@ -423,6 +427,20 @@ def test_few_checks_use_few_lanes(monkeypatch: pytest.MonkeyPatch, count: int, u
     assert len(report.results) == count
     assert report.notes == (FakeLane.note,) * used
     assert [lane.closed for lane in created] == [True] * used + [False] * (3 - used)
+
+
+def test_seed_decides_what_each_check_draws() -> None:
+    """Also where others run before it, or none."""
+    drawn: list[str] = []
+
+    def draw(lab: Lab) -> Verdict:
+        drawn.append(word(lab.platform.random))
+        return GOOD
+
+    first, second = check("auth.control", draw), check("token.control", draw)
+    for checks, seed in (([first, second], 7), ([second], 7), ([second, first], 8)):
+        worked(*checks, seed=seed)
+    assert drawn[1] == drawn[2] and len({*drawn}) == 4
 
 
 def test_results_show_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
