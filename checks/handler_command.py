@@ -133,8 +133,7 @@ def environment(
 ) -> dict[str, str]:
     """Return the environment of a handler: the inherited one without what is ours, and its own."""
     values = {**asdict(connection), "port": str(port), "host": HOST}
-    result = {name: text for name, text in inherited.items() if not name.startswith(_OURS)}
-    result |= paths(inherited)
+    result = without_ours(inherited)
     # Otherwise a Python that is killed would take the end of its output with it.
     result.setdefault("PYTHONUNBUFFERED", "1")
     result |= {name: values[template] for name, template in VARIABLES.items()}
@@ -143,6 +142,12 @@ def environment(
         for name, template in command.variables
     }
     return {**result, MARK: mark}
+
+
+def without_ours(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment that a program of the user's gets."""
+    result = {name: text for name, text in inherited.items() if not name.startswith(_OURS)}
+    return result | paths(inherited)
 
 
 def paths(inherited: Mapping[str, str]) -> dict[str, str]:

@@ -98,7 +98,11 @@ class Options:
 
     def reproduce(self, check: str) -> str:
         """Return the command line that runs one check again; secrets are named, not shown."""
-        words = ["connect-sim", "check"]
+        return shlex.join([*self.words(), "--select", check, "--seed", str(self.seed)])
+
+    def words(self, *command: str) -> list[str]:
+        """Return the words of a command line that checks this handler."""
+        words = ["connect-sim", "check", *command]
         if self.run:
             words += ["--run", self.run]
         elif self.webhook:
@@ -121,4 +125,4 @@ class Options:
             words += ["--invalid", f"{name}={value}"]
         if self.deep:
             words.append("--deep")
-        return shlex.join([*words, "--select", check, "--seed", str(self.seed)])
+        return words

@@ -21,10 +21,10 @@ _ICONS = {ExitCode.PASS: "✅", ExitCode.FAIL: "❌", ExitCode.NO_VERDICT: "⚠�
 _SPECIAL = re.compile(r"[&<>\\`*_~\[\]|$]")
 
 
-def append(report: Report, path: Path) -> None:
-    """Append the summary to the file that GITHUB_STEP_SUMMARY names; raises OSError."""
+def append(text: str, path: Path) -> None:
+    """Append a summary to the file that GITHUB_STEP_SUMMARY names; raises OSError."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(render(report))
+        file.write(text)
 
 
 def render(report: Report) -> str:
@@ -33,16 +33,16 @@ def render(report: Report) -> str:
     lines = [
         f"## {_ICONS[conclusion.code]} connect-sim check: {conclusion.code.word}",
         "",
-        f"Handler: {_text(report.target)}  ",
-        f"Verdict: {_text(conclusion.text)}  ",
+        f"Handler: {escaped(report.target)}  ",
+        f"Verdict: {escaped(conclusion.text)}  ",
         f"Results: {counts_text(report)}",
         "",
     ]
-    lines += [f"- Note: {_text(note)}" for note in report.notes]
+    lines += [f"- Note: {escaped(note)}" for note in report.notes]
     if failures := findings(report):
         lines += ["", "| Check | Level | Found |", "|---|---|---|"]
         lines += [_row(each) for each in failures]
-        lines += ["", *_all_details(failures)]
+        lines += ["", *all_details([each.first for each in failures])]
     return "\n".join(lines).rstrip("\n") + "\n\n"
 
 
@@ -50,14 +50,14 @@ def _row(finding: Finding) -> str:
     results = (finding.first, *finding.others)
     ids = ", ".join(each.check.id for each in results)
     levels = ", ".join(sorted({each.check.level.value for each in results}))
-    return f"| {_text(ids)} | {levels} | {_text(finding.text)} |"
+    return f"| {escaped(ids)} | {levels} | {escaped(finding.text)} |"
 
 
-def _all_details(failures: list[Finding]) -> Iterator[str]:
+def all_details(failures: list[Result]) -> Iterator[str]:
     """Yield the details of failures, as many as there is room for."""
     left = LONGEST
-    for number, finding in enumerate(failures):
-        details = "\n".join(_details(finding.first))
+    for number, failure in enumerate(failures):
+        details = "\n".join(_details(failure))
         left -= len(details)
         if left < 0:
             yield f"Details of {len(failures) - number} more failures are left out."
@@ -80,7 +80,7 @@ def _details(result: Result) -> Iterator[str]:
     yield from ("</pre>", "", "</details>", "")
 
 
-def _text(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text for a paragraph or a cell; what Markdown would read becomes an entity."""
     return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", one_line(text))
 

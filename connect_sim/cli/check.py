@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from connect_sim.cli import check_options, interrupts, options, running
+from connect_sim.cli import check_options, check_prove, errors, interrupts, options, running
 
 
-@click.command(cls=options.Command, example='connect-sim check --run "python handler.py"')
+class _Check(options.Group):
+    """A command with commands: what is none of their names is its own."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **more: Any,
+    ) -> click.Context:
+        """Return the context of the command that is meant."""
+        if args and (command := self.commands.get(args[0])):
+            name = f"{info_name} {command.name}"
+            return command.make_context(name, args[1:], parent, **more)
+        return super().make_context(info_name, args, parent, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; its errors of usage name it."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+
+@click.group(
+    cls=_Check,
+    example='connect-sim check --run "python handler.py"',
+    invoke_without_command=True,
+    subcommand_metavar="",
+    context_settings={"allow_interspersed_args": True},
+)
 @click.argument("url", required=False)
 @check_options.with_options
 @options.data_dir
@@ -26,24 +55,17 @@ def check(**given: Any) -> int:
     """
     from connect_sim.cli import check_output, check_requests
 
-    with _errors():
+    with errors.as_usage():
         running.refuse_server()
         if given["is_list"] or given["explain"]:
             return check_output.print_catalog(check_requests.described(given))
         request = check_requests.read(given)
     from checks import runner
 
-    with interrupts.ending() as interruption, _errors():
+    with interrupts.ending() as interruption, errors.as_usage():
         report = runner.run(request.options, check_output.progress(request))
         code = check_output.write(report, request)
     return interruption.exit_code if interruption.number else code
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Give all errors the exit code of wrong usage: 1 is that of a handler that fails."""
-    try:
-        yield
-    except click.ClickException as error:
-        error.exit_code = 2  # type: ignore[misc]
-        raise
+check.add_command(check_prove.prove)

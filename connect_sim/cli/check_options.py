@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -17,10 +17,11 @@ URL, VENDOR_KEY, PROVIDER_KEY = (
 )
 # The folder for traces, which the action for GitHub's workflows sets.
 TRACES = "CONNECT_SIM_TRACES"
-_FILE = click.Path(path_type=Path, dir_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+Decorator = Callable[[Callable[..., int]], Callable[..., int]]
 
 
-def _complete_check(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def complete_check(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Return groups and ids; the last one of several that commas separate."""
     from checks.catalog import CHECKS
 
@@ -29,25 +30,14 @@ def _complete_check(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [f"{done}{comma}{name}" for name in names if name.startswith(begun)]
 
 
-_OPTIONS = (
+# Of all commands that check the handler of --run.
+_SHARED = (
     click.option(
         "--run",
         metavar="COMMAND",
         help="Start a sandbox of its own, and the handler by "
         "this command; {port} and {host} are replaced, and PORT, JWT_SECRET, WEBHOOK_ID, "
         "PRODUCT_ID, CONNECT_API_URL and CONNECT_API_KEY are in its environment.",
-    ),
-    click.option(
-        "--webhook",
-        metavar="ID",
-        help="Check the handler of this webhook of the running sandbox, with its secret.",
-    ),
-    click.option(
-        "--secret",
-        envvar=SECRET,
-        show_envvar=True,
-        metavar="SECRET",
-        help="The webhook's JWT secret; needed for a URL.",
     ),
     click.option(
         "--type",
@@ -76,13 +66,6 @@ _OPTIONS = (
         metavar="NAME=VALUE",
         help="With --run: one more variable, for example KEY={api_key}; templates are "
         "{api_key}, {api_url}, {jwt_secret}, {webhook_id}, {product_id}, {port}, {host}.",
-    ),
-    click.option(
-        "--cwd",
-        type=click.Path(path_type=Path, exists=True, file_okay=False),
-        metavar="FOLDER",
-        help="With --run: the folder in which all handlers start; "
-        "default: each in one of its own, with copies of the current folder's files.",
     ),
     click.option(
         "--path",
@@ -114,6 +97,47 @@ _OPTIONS = (
         show_default=True,
         help="With --run: how many sandboxes and handlers run beside each other.",
     ),
+    click.option(
+        "--ignore",
+        multiple=True,
+        shell_complete=complete_check,
+        metavar="CHECKS",
+        help="Don't run these.",
+    ),
+    click.option("--deep", is_flag=True, help="Also run the checks that take minutes."),
+    click.option(
+        "--invalid",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="A value of a parameter that the validator refuses; may be repeated.",
+    ),
+)
+_OPTIONS = (
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Failures of SHOULD count too, and a MUST that "
+        "could not be judged ends the run without a verdict.",
+    ),
+    click.option(
+        "--webhook",
+        metavar="ID",
+        help="Check the handler of this webhook of the running sandbox, with its secret.",
+    ),
+    click.option(
+        "--secret",
+        envvar=SECRET,
+        show_envvar=True,
+        metavar="SECRET",
+        help="The webhook's JWT secret; needed for a URL.",
+    ),
+    click.option(
+        "--cwd",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="FOLDER",
+        help="With --run: the folder in which all handlers start; "
+        "default: each in one of its own, with copies of the current folder's files.",
+    ),
     click.option("--list", "is_list", is_flag=True, help="List the checks, and run none."),
     click.option(
         "--explain",
@@ -123,16 +147,9 @@ _OPTIONS = (
     click.option(
         "--select",
         multiple=True,
-        shell_complete=_complete_check,
+        shell_complete=complete_check,
         metavar="CHECKS",
         help="Run these only: ids, groups or globs (auth.*), separated by commas; may be repeated.",
-    ),
-    click.option(
-        "--ignore",
-        multiple=True,
-        shell_complete=_complete_check,
-        metavar="CHECKS",
-        help="Don't run these.",
     ),
     click.option(
         "--last-failed",
@@ -146,37 +163,24 @@ _OPTIONS = (
         help="End the run after this time, such as 10m: what is left is inconclusive.",
     ),
     click.option(
-        "--strict",
-        is_flag=True,
-        help="Failures of SHOULD count too, and a MUST that "
-        "could not be judged ends the run without a verdict.",
-    ),
-    click.option(
         "--seed",
         type=click.IntRange(0, 2**31 - 1),
         default=0,
         show_default=True,
         help="What the checks draw: words, names, quantities, secrets of forged tokens.",
     ),
-    click.option("--deep", is_flag=True, help="Also run the checks that take minutes."),
-    click.option(
-        "--invalid",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="A value of a parameter that the validator refuses; may be repeated.",
-    ),
     click.option(
         "--keep", is_flag=True, help="Leave in the running sandbox what the checks have done."
     ),
     click.option(
         "--baseline",
-        type=_FILE,
+        type=FILE,
         metavar="FILE",
         help="Known failures with dates, which don't count until then (TOML).",
     ),
     click.option("--update-baseline", is_flag=True, help="Write the failures into that file."),
-    click.option("--junit", type=_FILE, metavar="FILE", help="Write JUnit XML."),
-    click.option("--html", type=_FILE, metavar="FILE", help="Write one HTML file."),
+    click.option("--junit", type=FILE, metavar="FILE", help="Write JUnit XML."),
+    click.option("--html", type=FILE, metavar="FILE", help="Write one HTML file."),
     click.option(
         "--json",
         "json_file",
@@ -218,8 +222,17 @@ _OPTIONS = (
 )
 
 
+def shared(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options of how a handler is started and checked to a command."""
+    return _with(function, _SHARED)
+
+
 def with_options(function: Callable[..., int]) -> Callable[..., int]:
-    """Add the options to a command."""
-    for option in reversed(_OPTIONS):
+    """Add all options of `check`."""
+    return shared(_with(function, _OPTIONS))
+
+
+def _with(function: Callable[..., int], added: Iterable[Decorator]) -> Callable[..., int]:
+    for option in reversed([*added]):
         function = option(function)
     return function

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from checks.catalog import CHECKS
-from checks.model import Check, Report
+from checks.model import Check, Outcome, Report
 from checks.outputs import (
     baseline,
     catalog_texts,
@@ -24,9 +24,13 @@ from checks.outputs import (
     json_report,
     junit,
     last_failed,
+    proof_markdown,
+    receipt,
     terminal,
 )
 from checks.outputs import progress as bars
+from checks.outputs.proof import Proof
+from connect_sim.cli import output
 from connect_sim.cli.errors import CliError, Code
 
 if TYPE_CHECKING:
@@ -72,8 +76,36 @@ def write(report: Report, request: Request) -> int:
     if request.html:
         _write(request.html, html.render(report))
     if summary := os.environ.get(_SUMMARY):
-        _summarize(report, Path(summary))
+        _append(github.render(report), Path(summary))
     return exit_code.exit_code(report)
+
+
+def write_proof(proof: Proof, file: Path | None, summary: Path | None, as_json: bool) -> int:
+    """Print the proof, write its files, and return the exit code; raises CliError."""
+    if as_json:
+        click.echo(receipt.render(proof), nl=False)
+    else:
+        _print_proof(proof)
+    if file:
+        _write(file, receipt.render(proof))
+    if summary:
+        _write(summary, proof_markdown.render(proof))
+    if path := os.environ.get(_SUMMARY):
+        _append(proof_markdown.render(proof), Path(path))
+    return proof.decision.exit_code
+
+
+def _print_proof(proof: Proof) -> None:
+    for name, tree in zip(("Before", "Now"), proof.trees, strict=True):
+        output.line(f"{name}: {proof_markdown.describe(tree)}")
+    output.line(f"Checks of {proof.now.target}, seed {proof.now.seed}")
+    for first, second in proof.changed:
+        outcomes = f"{first.verdict.outcome} → {second.verdict.outcome}"
+        output.line(f"{second.check.id} ({second.check.level}): {outcomes}", indent=2)
+        if second.verdict.outcome is not Outcome.PASS:
+            output.line(second.verdict.text, indent=4)
+            output.line(f"Reproduce: {second.reproduce}", indent=4)
+    output.line(f"{proof.decision.word}: {proof.decision.reason}")
 
 
 def _with_baseline(report: Report, request: Request) -> Report:
@@ -103,9 +135,9 @@ def _note_failures(report: Report) -> None:
         click.echo(f"Warning: {_cannot_write(last_failed.FILE, error).message}", err=True)
 
 
-def _summarize(report: Report, path: Path) -> None:
+def _append(text: str, path: Path) -> None:
     try:
-        github.append(report, path)
+        github.append(text, path)
     except OSError as error:
         # CI has set it: the verdict is worth more.
         click.echo(f"Warning: {_cannot_write(path, error).message}", err=True)

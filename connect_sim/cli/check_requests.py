@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -58,7 +58,7 @@ def described(given: dict[str, Any]) -> list[Check] | Check:
             return catalog_texts.find(CHECKS, given["explain"])
         except UnknownCheck as error:
             raise click.BadParameter(str(error), param_hint="--explain") from None
-    selected, ignored = _globs("--select", given["select"]), _globs("--ignore", given["ignore"])
+    selected, ignored = globs("--select", given["select"]), globs("--ignore", given["ignore"])
     return [
         check
         for check in CHECKS
@@ -69,37 +69,55 @@ def described(given: dict[str, Any]) -> list[Check] | Check:
 def read(given: dict[str, Any]) -> Request:
     """Return the request; raises ClickException with one sentence."""
     _require_one_handler(given)
-    options = Options(
+    options = replace(
+        handler_options(given),
         url=_url(given["url"]) if given["url"] else "",
-        run=_runnable(given) if given["run"] else "",
         secret=_secret(given),
         webhook=given["webhook"] or "",
         sandbox=None if given["run"] else _sandbox(given["sandbox_url"]),
-        type=given["type"],
-        method=given["method"].upper(),
-        product=given["product"],
-        environment=_pairs("--env", given["environment"], handler_command.parse_variable),
         cwd=given["cwd"],
-        path=_path(given["path"]),
-        ready_url=_ready_url(given["ready_url"]),
-        start_timeout=given["start_timeout"],
         selected=_selected(given),
-        ignored=_globs("--ignore", given["ignore"]),
-        strict=given["strict"],
         fail_fast=given["fail_fast"],
         max_time=_max_time(given["max_time"]) if given["max_time"] else 0.0,
-        deep=given["deep"],
         keep=given["keep"],
-        seed=given["seed"],
-        invalid=_pairs("--invalid", given["invalid"], _invalid),
-        jobs=given["jobs"],
         name=given["name"],
         traces=given["traces"],
     )
+    if options.run:
+        require_program(options)
     checks = runner.select(CHECKS, options)
     if not checks:
         raise click.UsageError(f"No selected check is one of --type {options.type}.")
     return _with_outputs(given, options, checks)
+
+
+def handler_options(given: dict[str, Any]) -> Options:
+    """Return the options that all runs have; raises ClickException. --run may be without a value.
+
+    Whether its program exists is another question: see `require_program`.
+    """
+    if given["run"]:
+        try:
+            handler_process.refuse_windows()
+            handler_command.split(given["run"])
+        except (BadCommand, HandlerError) as error:
+            raise click.BadParameter(str(error), param_hint="--run") from None
+    return Options(
+        run=given["run"] or "",
+        type=given["type"],
+        method=given["method"].upper(),
+        product=given["product"],
+        environment=_pairs("--env", given["environment"], handler_command.parse_variable),
+        path=_path(given["path"]),
+        ready_url=_ready_url(given["ready_url"]),
+        start_timeout=given["start_timeout"],
+        ignored=globs("--ignore", given["ignore"]),
+        strict=given["strict"],
+        deep=given["deep"],
+        seed=given["seed"],
+        invalid=_pairs("--invalid", given["invalid"], _invalid),
+        jobs=given["jobs"],
+    )
 
 
 def _with_outputs(given: dict[str, Any], options: Options, checks: Sequence[Check]) -> Request:
@@ -170,26 +188,20 @@ def _ready_url(text: str) -> str:
     return text
 
 
-def _runnable(given: dict[str, Any]) -> str:
-    """Return the command line, if its program and its script exist."""
-    try:
-        handler_process.refuse_windows()
-        arguments = handler_command.split(given["run"])
-    except (BadCommand, HandlerError) as error:
-        raise click.BadParameter(str(error), param_hint="--run") from None
-    program, folder = arguments[0], given["cwd"] or Path()
-    names = [text.partition("=")[0] for text in given["environment"]]
-    path = os.environ.get("PATH", os.defpath)
+def require_program(options: Options) -> None:
+    """Raise BadParameter unless the program and the script of --run exist."""
+    arguments = handler_command.split(options.run)
+    folder = options.cwd or Path()
+    program, path = arguments[0], os.environ.get("PATH", os.defpath)
     if os.sep in program:
         is_found = (folder / program).is_file()
     else:
-        is_found = "PATH" in names or shutil.which(program, path=path) is not None
+        is_found = "PATH" in options.environment or shutil.which(program, path=path) is not None
     if not is_found:
         raise click.BadParameter(f"there is no program {program!r}.", param_hint="--run")
     script = handler_command.script(arguments)
     if script and not (folder / script).is_file():
         raise click.BadParameter(f"there is no script {script!r}.", param_hint="--run")
-    return str(given["run"])
 
 
 def _sandbox(url: str | None) -> RunningSandbox:
@@ -209,7 +221,7 @@ def _sandbox(url: str | None) -> RunningSandbox:
     return RunningSandbox(found.address, found.vendor_api_key, found.provider_api_key)
 
 
-def _globs(option: str, values: Iterable[str]) -> tuple[str, ...]:
+def globs(option: str, values: Iterable[str]) -> tuple[str, ...]:
     """Return ids and globs; raises UsageError for unknown ones."""
     try:
         return selection.globs(values)
@@ -220,7 +232,7 @@ def _globs(option: str, values: Iterable[str]) -> tuple[str, ...]:
 def _selected(given: dict[str, Any]) -> tuple[str, ...]:
     """Return the globs of --select, or those of what failed last."""
     if not given["last_failed"]:
-        return _globs("--select", given["select"])
+        return globs("--select", given["select"])
     if given["select"]:
         raise click.UsageError("--select and --last-failed exclude each other.")
     try:
@@ -286,6 +298,11 @@ def _check_files(given: dict[str, Any]) -> None:
         files["--trace"] = given["traces"]
     if given["update_baseline"] and given["baseline"]:
         files["--baseline"] = given["baseline"]
+    require_writable(files)
+
+
+def require_writable(files: Mapping[str, Path]) -> None:
+    """Raise UsageError unless each file, by its option, can be written and is another one."""
     options: dict[Path, str] = {}
     for option, path in files.items():
         if reason := _why_not_writable(path):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -177,6 +178,16 @@ _BY_CLASS: tuple[tuple[type[BaseException], Code], ...] = (
     (Unreachable, Code.UNREACHABLE),
     (StartError, Code.CANNOT_START),
 )
+
+
+@contextmanager
+def as_usage() -> Iterator[None]:
+    """Give all errors the exit code of wrong usage, where 1 is that of a handler that fails."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.exit_code = USAGE  # type: ignore[misc]
+        raise
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

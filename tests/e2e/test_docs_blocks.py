@@ -40,6 +40,9 @@ LEFT_OUT = {
         "make bench": MAKE,
         ".venv/bin/python -m benchmarks report": "needs the results of a run of an hour",
     },
+    "docs/checks.md": {
+        "prove": "all checks of two handlers, in a repository: tests/checks/test_prove.py",
+    },
     "docs/cli.md": {
         "connect-sim sandbox --port 0": "for a program: tests/runtime/test_start_options.py",
         "./connect-sim exec": "runs tests of a project: tests/runtime/test_exec.py",

@@ -48,8 +48,8 @@ def test_summary_of_a_pass_has_no_table() -> None:
 def test_summary_is_appended(tmp_path: Path) -> None:
     path = tmp_path / "summary.md"
     path.write_text("Before.\n\n", encoding="utf-8")
-    github.append(mixed(), path)
-    github.append(report(result(PASS)), path)
+    github.append(github.render(mixed()), path)
+    github.append(github.render(report(result(PASS))), path)
     page = shown(path.read_text(encoding="utf-8"))
     assert len(page.all("h2")) == 2 and page.all("p")[0].text == "Before."
 

@@ -73,6 +73,9 @@ def test_commands_are_valid() -> None:
             # A group without a command has a default.
             has_command = bool(words) and not words[0].startswith("-")
             name = words.pop(0) if has_command else command.default  # type: ignore[attr-defined]
+            if not name:
+                # `check` has commands, and is one.
+                break
             found = command.get_command(context, name)
             assert found is not None, line
             command = found

@@ -1,0 +1,323 @@
+"""States of a project's files, each in a temporary folder: from Git, or copied.
+
+Nothing of the user's repository is written: no work tree, index, object or reference.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from checks.guard import Guard
+from checks.processes import ProcessTree
+
+_MARK = "CONNECT_SIM_TREES"
+# By these a hook of Git, or a script, names a repository, which may be another one: those of
+# `git rev-parse --local-env-vars`, without configuration, which says, for example, that the
+# repository of another user is safe.
+REPOSITORY_VARIABLES = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+# No lock, hook or background process of the user's repository, and no files of Git LFS there, for
+# which it may ask a server.
+_SETTINGS = (
+    "core.fsmonitor=false",
+    "core.safecrlf=false",
+    f"core.hooksPath={os.devnull}",
+    *(f"filter.lfs.{name}=" for name in ("clean", "smudge", "process")),
+    "filter.lfs.required=false",
+)
+_GIT = ("git", "--no-optional-locks", *(word for each in _SETTINGS for word in ("-c", each)))
+_GITLINK = "160000"  # the mode of a submodule
+_LINES = 20  # of the output of a command that fails
+
+
+class TreeError(Exception):
+    """A tree cannot be made; the text is one sentence."""
+
+
+class NoTree(TreeError):
+    """There is neither such a commit nor such a folder."""
+
+
+class CommandError(TreeError):
+    """A command has failed in a tree; `output` are the last lines that it printed."""
+
+    def __init__(self, text: str, output: tuple[str, ...]) -> None:
+        super().__init__(text)
+        self.output = output
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Files of a project; `folder` is where its commands run, the same subfolder in each tree.
+
+    `name` is what the user calls it. `id` is Git's of the tree, without Git `sha256:` and a hash of
+    all files. `has_changes` says whether it differs from `commit`; without Git, it is None and
+    `commit` is empty. `notes` are sentences about what is missing.
+    """
+
+    name: str
+    folder: Path
+    id: str
+    commit: str = ""
+    has_changes: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Workshop:
+    """Temporary folders with trees, and commands in them; a context manager that removes them all.
+
+    Also if this program is killed, on Linux with all processes that they have started.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard, name = guard, secrets.token_hex(8)
+        self._mark = f"{_MARK}={name}"
+        self._folder = Path(tempfile.gettempdir(), f"connect-sim-{name}")
+        self._environment = {**os.environ, _MARK: name}
+        guard.add_folder(self._folder)
+        guard.add_mark(self._mark)
+        self._folder.mkdir(mode=0o700)
+
+    def __enter__(self) -> Workshop:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        ProcessTree(0, self._mark).kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._guard.remove_mark(self._mark)
+        self._guard.remove_folder(self._folder)
+
+    def trees(self, before: str) -> tuple[Tree, Tree]:
+        """Return the tree of a commit, or of a folder, and the present one; raises TreeError."""
+        found = self._find_repository()
+        earlier = self._folder / "before"
+        first = found.extract(before, earlier) if found else None
+        if first is None:
+            if not before or not Path(before).is_dir():
+                where = "here; fetch it first" if found else "and the current one is not in Git"
+                raise NoTree(f"there is no commit and no folder {before!r} {where}.")
+            first = self._copy(before, Path(before), earlier)
+        now = self._folder / "now"
+        second = found.extract_present(now) if found else self._copy("now", Path.cwd(), now)
+        for tree in (first, second):
+            if not tree.folder.is_dir():
+                raise TreeError(f"{tree.name} has no folder {found.subfolder if found else ''!r}.")
+        return first, second
+
+    def run(self, command: tuple[str, ...], tree: Tree, environment: Mapping[str, str]) -> None:
+        """Run a command in a tree to its end, and end what it leaves; raises CommandError."""
+        log = self._folder / "log"
+        group = ProcessTree(0, self._mark)
+        try:
+            with log.open("wb") as file:
+                process = subprocess.Popen(
+                    command,
+                    cwd=tree.folder,
+                    env={**environment, _MARK: self._environment[_MARK]},
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+                group.group = process.pid
+                self._guard.add_group(process.pid)
+                code = process.wait()
+        except OSError as error:
+            raise CommandError(f"it cannot be started: {error.strerror}", ()) from None
+        finally:
+            group.kill()
+            self._guard.remove_group(group.group)
+        if code:
+            with log.open(errors="replace") as file:
+                raise CommandError(f"exit code {code}", tuple(deque(file, _LINES)))
+
+    def _find_repository(self) -> _Repository | None:
+        """Return the repository of the current folder, None without one; raises TreeError."""
+        git = _Git(Path.cwd(), {**self._environment, "LC_ALL": "C"})
+        try:
+            top, subfolder = git.lines("rev-parse", "--show-toplevel", "--show-prefix")
+        except FileNotFoundError:
+            return None
+        except TreeError as error:
+            if "not a git repository" in str(error):
+                return None
+            raise
+        scratch = self._folder / "git"
+        (scratch / "objects").mkdir(parents=True)
+        return _Repository(_Git(Path(top), git.environment), subfolder, scratch)
+
+    def _copy(self, name: str, source: Path, target: Path) -> Tree:
+        """Copy a folder without its repository, if it has one; raises TreeError."""
+        ignored = shutil.ignore_patterns(".git", self._folder.name)
+        try:
+            shutil.copytree(source, target, symlinks=True, ignore=ignored)
+        except OSError as error:
+            raise TreeError(f"{source} cannot be copied: {_reason(error)}.") from None
+        return Tree(name, target, f"sha256:{_hash(target)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Git:
+    """Git in a folder; its messages are in English."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def lines(self, *arguments: str) -> list[str]:
+        """Return the lines that Git prints; raises TreeError with its message."""
+        ended = subprocess.run(
+            [*_GIT, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+        )
+        if ended.returncode:
+            raise TreeError(_git_says(ended.stderr))
+        return ended.stdout.decode(errors="surrogateescape").removesuffix("\n").split("\n")
+
+    def archive(self, tree: str, target: Path) -> None:
+        """Extract a tree into a new folder; raises TreeError."""
+        target.mkdir()
+        with subprocess.Popen(
+            [*_GIT, "archive", "--format=tar", tree],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            try:
+                with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                    # Links may lead anywhere, as in a checkout, but no file is written outside.
+                    archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+                    archive.extractall(target)
+            except (OSError, tarfile.TarError) as error:
+                process.kill()
+                if said := process.stderr.read():
+                    raise TreeError(_git_says(said)) from None
+                raise TreeError(f"{tree} cannot be extracted: {_reason(error)}.") from None
+            said = process.stderr.read()
+        if process.returncode:
+            raise TreeError(_git_says(said))
+
+
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A repository that is only read; `subfolder` is where in it the program was started."""
+
+    git: _Git
+    subfolder: str
+    scratch: Path
+
+    def extract(self, name: str, target: Path) -> Tree | None:
+        """Return the tree of a commit, None if there is no such commit; raises TreeError."""
+        commit = self._commit(name)
+        return self._tree(self.git, name, target, commit) if commit else None
+
+    def extract_present(self, target: Path) -> Tree:
+        """Return the tree of the files as they are, ignored ones left out; raises TreeError.
+
+        It is the one that a commit of all of them would have, which Git makes in a copy of the
+        index, and with a folder of its own for new objects.
+        """
+        index, objects = self.git.lines(
+            *("rev-parse", "--path-format=absolute", "--git-path", "index"),
+            *("--git-path", "objects"),
+        )
+        own = {
+            **self.git.environment,
+            "GIT_INDEX_FILE": str(self.scratch / "index"),
+            "GIT_OBJECT_DIRECTORY": str(self.scratch / "objects"),
+        }
+        if Path(index).exists():
+            shutil.copy2(index, self.scratch / "index")
+        # Without the existing objects, whose times Git would renew.
+        git = _Git(self.git.folder, own)
+        git.lines("add", "--all")
+        [tree] = git.lines("write-tree", "--missing-ok")
+        head = self._commit("HEAD")
+        if head and self.git.lines("rev-parse", f"{head}^{{tree}}") == [tree]:
+            return self._tree(self.git, "HEAD", target, head)
+        git = _Git(self.git.folder, {**own, "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects})
+        return self._tree(git, "the work tree", target, head, tree)
+
+    def _commit(self, name: str) -> str:
+        """Return the id of a commit, empty if there is none."""
+        try:
+            arguments = ("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+            return self.git.lines(*arguments)[-1] if name else ""
+        except TreeError:
+            return ""
+
+    def _tree(self, git: _Git, name: str, target: Path, commit: str, changed: str = "") -> Tree:
+        """Extract a commit, or the tree that it has become."""
+        git.archive(changed or commit, target)
+        [tree] = git.lines("rev-parse", f"{changed or commit}^{{tree}}")
+        entries = "\n".join(git.lines("ls-tree", "-r", "-z", tree)).split("\0")
+        links = [entry.partition("\t")[2] for entry in entries if entry.startswith(_GITLINK)]
+        notes = []
+        if links:
+            notes.append(f"Submodules are not supported: {', '.join(links)} is empty in {name}.")
+        if any("filter=lfs" in text for text in _texts(target, ".gitattributes")):
+            notes.append(f"Git LFS is not supported: {name} may have pointers in place of files.")
+        return Tree(name, target / self.subfolder, tree, commit, bool(changed), tuple(notes))
+
+
+def _texts(folder: Path, name: str) -> Iterator[str]:
+    return (path.read_text(errors="replace") for path in folder.rglob(name) if path.is_file())
+
+
+def _hash(folder: Path) -> str:
+    """Return a hash of names, contents, links and which files are executable."""
+    result = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            kind, content = b"link", os.fsencode(path.readlink())
+        elif path.is_file():
+            kind = b"program" if os.access(path, os.X_OK) else b"file"
+            content = path.read_bytes()
+        else:
+            continue
+        digest = hashlib.sha256(content).hexdigest().encode()
+        result.update(b"%b %b %b\0" % (kind, digest, os.fsencode(path.relative_to(folder))))
+    return result.hexdigest()
+
+
+def _git_says(text: bytes) -> str:
+    lines = text.decode(errors="replace").strip().splitlines() or ["no message"]
+    marked = [line for line in lines if line.startswith(("error: ", "fatal: "))] or lines[-1:]
+    return f"Git: {'; '.join(re.sub('^(error|fatal): ', '', line) for line in marked).rstrip('.')}."
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, shutil.Error):
+        return str(error.args[0][0][2]).rstrip(".")
+    return getattr(error, "strerror", None) or str(error).rstrip(".")
