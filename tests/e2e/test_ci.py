@@ -18,6 +18,7 @@ import requests
 
 from tests import doc_blocks, program, workflows
 from tests.engines import until
+from tests.git_repository import Repository
 from tests.processes import ROOT, copy_first_data, free_port
 from tests.workflows import Job
 
@@ -283,6 +284,66 @@ def test_data_folder_is_exported_as_an_absolute_path_also_if_the_start_fails(
     assert (Path(upload["path"]) / "sandbox.log").read_text() == "started\n"
 
 
+def proving(programs: Path, tmp_path: Path, **inputs: str) -> tuple[Job, list[str]]:
+    """Run the step of the action that proves; return the words that the program got."""
+    script = "#!/bin/sh\nprintf '%s\\n' \"$@\" > words; echo proof >> $GITHUB_STEP_SUMMARY\n"
+    workflows.write_programs(programs, {"recorder": script})
+    job = Job(tmp_path, tmp_path / "temp", workflows.environment(programs), ACTIONS)
+    job.env["GITHUB_STEP_SUMMARY"] = str(tmp_path / "summary.md")
+    action = workflows.load((ROOT / "action" / "action.yml").read_text())
+    given = {name: str(each["default"]) for name, each in action["inputs"].items()} | inputs
+    job.run(action["runs"]["steps"][-1:], workflows.Scope(given))
+    words = tmp_path / "words"
+    return job, words.read_text().splitlines() if words.exists() else []
+
+
+def test_action_proves_a_change_by_the_program_of_its_command(
+    programs: Path, tmp_path: Path
+) -> None:
+    step = next(step for step in steps_of("github-prove") if step.get("uses") == START)
+    given = {**step["with"], "command": "recorder sandbox\n", "prove-before": "a $(touch b) 'c'"}
+    job, words = proving(programs, tmp_path, **given)
+    assert not job.failed, job.printed
+    assert words == [
+        *("check", "prove", "--before", "a $(touch b) 'c'", "--run", "python handler.py"),
+        *("--select", "auth.no_header", "--receipt", "receipt.json"),
+    ]
+    assert (tmp_path / "summary.md").read_text() == "proof\n"
+
+
+def test_action_proves_nothing_unless_it_is_asked(programs: Path, tmp_path: Path) -> None:
+    job, words = proving(programs, tmp_path, command="recorder sandbox")
+    assert not job.failed and words == []
+    job, words = proving(programs, tmp_path, command="recorder", **{"prove-before": "main"})
+    assert job.failed and words == [] and "::error title=Connect Sim::" in job.printed
+
+
+@pytest.mark.nightly(reason="checks of two handlers; a recorder tests the step")
+def test_job_with_the_action_proves_a_change(programs: Path, tmp_path: Path) -> None:
+    repository = Repository(write_project(tmp_path / "work", TESTS))
+    source = "import os, sys\nsys.path.insert(0, {!r})\nfrom tests.checks.handlers import lookups\n"
+    for name in ("accepts_calls_without_token", "reference"):
+        text = f"{source.format(str(ROOT))}lookups.find({name!r})(os.environ).serve()\n"
+        repository.commit(handler_py=text)
+    repository.git("update-ref", "refs/remotes/origin/main", "HEAD~1")
+    workflows.write_programs(programs, {"python": f'#!/bin/sh\nexec {sys.executable} "$@"\n'})
+    env = {**workflows.environment(programs), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    job = Job(repository.folder, tmp_path / "temp", env, ACTIONS)
+    steps = [
+        {**step, "with": {**step["with"], "prove-options": "--ignore '[!a]*'"}}
+        if step.get("uses") == START
+        else step
+        for step in steps_of("github-prove")
+    ]
+    try:
+        job.run(steps)
+        assert not job.failed, job.printed
+        assert "Proven: auth.no_header failed before" in job.printed
+        assert "check prove: Proven" in (tmp_path / "summary.md").read_text()
+    finally:
+        stop(job.temp / "connect-sim")
+
+
 @pytest.mark.nightly(reason="the steps of the action are tested with the checkout")
 def test_job_of_this_project_with_the_action(programs: Path, tmp_path: Path) -> None:
     """It starts the installed package, which is the action's default."""
@@ -303,6 +364,7 @@ def test_job_of_this_project_with_the_action(programs: Path, tmp_path: Path) -> 
 def test_each_block_of_the_page_is_run_or_left_out() -> None:
     run = {
         "github-action",
+        "github-prove",
         "github-pytest",
         "github-old-python",
         "gitlab-pytest",
