@@ -68,6 +68,9 @@ LEFT_OUT = {
         "install": "installs packages: tests/packaging/test_install_page.py",
     },
     "docs/testing.md": {"test": MAKE, "postgres": MAKE, "hypothesis": MAKE},
+    "docs/traces.md": {
+        "connect-sim trace": "needs a failed test: tests/unit/connect_sim/test_trace_command.py",
+    },
 }
 METER = "PRD-590-284-731"
 METRICS = "docs/metrics.md"
