@@ -106,7 +106,7 @@ class Client:
         content_type = f"multipart/form-data; boundary={boundary}"
         return self._decoded("POST", path, data, timeout, content_type)
 
-    def download(self, path: str, body: Any = None, timeout: float = 120) -> bytes:
+    def download(self, path: str, timeout: float = 120, *, body: Any = None) -> bytes:
         """Return the file at a path, or that answers a POST of a body; raises ApiError."""
         data = None if body is None else json.dumps(body).encode()
         return self._request("POST" if data else "GET", path, data, timeout, _JSON)

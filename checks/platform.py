@@ -307,7 +307,7 @@ class Platform:
 
     def trace(self, since: str, about: Json) -> bytes:
         """Return what happened after a cursor as the file of a trace."""
-        return self.vendor.download("/sandbox/trace-file", {"since": since, **about})
+        return self.vendor.download("/sandbox/trace-file", body={"since": since, **about})
 
     def calls(self, since: str) -> list[Call]:
         """Return the API calls of handlers after a cursor."""

@@ -115,6 +115,7 @@ ELSEWHERE = {
     "time/reset/": "tests/sandbox/pages/test_clock_bar.py",
     "timeline/": "tests/sandbox/pages/test_timeline_page.py",
     "timeline/calls/{}/": "tests/sandbox/pages/test_timeline_page.py",
+    "traces/{}/": "for administrators: tests/sandbox/pages/test_traces_page.py",
     "snapshots/": "tests/sandbox/pages/test_snapshots_page.py",
     "snapshots/{}/restore/": "tests/sandbox/pages/test_snapshots_page.py",
     "snapshots/{}/delete/": "tests/sandbox/pages/test_snapshots_page.py",
