@@ -13,8 +13,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +52,7 @@ _SETTINGS = (
 )
 _GIT = ("git", "--no-optional-locks", *(word for each in _SETTINGS for word in ("-c", each)))
 _GITLINK = "160000"  # the mode of a submodule
-_LINES = 20  # of the output of a command that fails
+_LINES, _TAIL = 20, 16 * 1024  # last lines, and bytes, of the output of a command that fails
 
 
 class TreeError(Exception):
@@ -115,19 +114,21 @@ class Workshop:
 
     def trees(self, before: str) -> tuple[Tree, Tree]:
         """Return the tree of a commit, or of a folder, and the present one; raises TreeError."""
-        found = self._find_repository()
-        earlier = self._folder / "before"
-        first = found.extract(before, earlier) if found else None
-        if first is None:
+        repository, target = self._find_repository(), self._folder / "before"
+        first = repository.extract(before, target) if repository else None
+        if first is None or repository is None:
             if not before or not Path(before).is_dir():
-                where = "here; fetch it first" if found else "and the current one is not in Git"
+                where = (
+                    "here; fetch it first" if repository else "and the current one is not in Git"
+                )
                 raise NoTree(f"there is no commit and no folder {before!r} {where}.")
-            first = self._copy(before, Path(before), earlier)
-        now = self._folder / "now"
-        second = found.extract_present(now) if found else self._copy("now", Path.cwd(), now)
+            # Both in the same way, or they would differ in what Git ignores.
+            now = self._copy("the current folder", Path.cwd(), self._folder / "now")
+            return self._copy(before, Path(before), target), now
+        second = repository.extract_present(self._folder / "now")
         for tree in (first, second):
             if not tree.folder.is_dir():
-                raise TreeError(f"{tree.name} has no folder {found.subfolder if found else ''!r}.")
+                raise TreeError(f"{tree.name} has no folder {repository.subfolder!r}.")
         return first, second
 
     def run(self, command: tuple[str, ...], tree: Tree, environment: Mapping[str, str]) -> None:
@@ -154,8 +155,10 @@ class Workshop:
             group.kill()
             self._guard.remove_group(group.group)
         if code:
-            with log.open(errors="replace") as file:
-                raise CommandError(f"exit code {code}", tuple(deque(file, _LINES)))
+            with log.open("rb") as file:
+                file.seek(max(0, log.stat().st_size - _TAIL))
+                lines = file.read().decode(errors="replace").splitlines()[-_LINES:]
+            raise CommandError(f"exit code {code if code > 0 else 128 - code}", tuple(lines))
 
     def _find_repository(self) -> _Repository | None:
         """Return the repository of the current folder, None without one; raises TreeError."""
@@ -174,7 +177,16 @@ class Workshop:
 
     def _copy(self, name: str, source: Path, target: Path) -> Tree:
         """Copy a folder without its repository, if it has one; raises TreeError."""
-        ignored = shutil.ignore_patterns(".git", self._folder.name)
+
+        def ignored(folder: str, names: list[str]) -> set[str]:
+            # Sockets and pipes, for example, can't be copied; Git leaves them out, too.
+            paths = {name: Path(folder, name) for name in names}
+            return {".git", self._folder.name} | {
+                name
+                for name, path in paths.items()
+                if not (path.is_symlink() or path.is_file() or path.is_dir())
+            }
+
         try:
             shutil.copytree(source, target, symlinks=True, ignore=ignored)
         except OSError as error:
@@ -202,31 +214,38 @@ class _Git:
             raise TreeError(_git_says(ended.stderr))
         return ended.stdout.decode(errors="surrogateescape").removesuffix("\n").split("\n")
 
+    def attributes(self, tree: str) -> str:
+        """Return all files `.gitattributes` of a tree; raises TreeError."""
+        names = "\n".join(self.lines("ls-tree", "-r", "-z", "--name-only", tree)).split("\0")
+        chosen = [name for name in names if name.rpartition("/")[2] == ".gitattributes"]
+        return "\n".join(line for name in chosen for line in self.lines("show", f"{tree}:{name}"))
+
     def archive(self, tree: str, target: Path) -> None:
         """Extract a tree into a new folder; raises TreeError."""
         target.mkdir()
-        with subprocess.Popen(
-            [*_GIT, "archive", "--format=tar", tree],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            assert process.stdout is not None and process.stderr is not None
-            try:
-                with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-                    # Links may lead anywhere, as in a checkout, but no file is written outside.
-                    archive.extraction_filter = getattr(tarfile, "tar_filter", None)
-                    archive.extractall(target)
-            except (OSError, tarfile.TarError) as error:
-                process.kill()
-                if said := process.stderr.read():
-                    raise TreeError(_git_says(said)) from None
-                raise TreeError(f"{tree} cannot be extracted: {_reason(error)}.") from None
-            said = process.stderr.read()
-        if process.returncode:
-            raise TreeError(_git_says(said))
+        problem = ""
+        # A file: a pipe that is full, of what a filter prints for example, would stop Git.
+        with tempfile.TemporaryFile() as errors:
+            with subprocess.Popen(
+                [*_GIT, "archive", "--format=tar", tree],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            ) as process:
+                try:
+                    with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                        # Links may lead anywhere, as in a checkout, but no file is written outside.
+                        archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+                        archive.extractall(target)
+                except (OSError, tarfile.TarError) as error:
+                    process.kill()
+                    problem = f"{tree} cannot be extracted: {_reason(error)}."
+            if problem or process.returncode:
+                errors.seek(0)
+                messages = errors.read()
+                raise TreeError(_git_says(messages) if messages or not problem else problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +305,12 @@ class _Repository:
         notes = []
         if links:
             notes.append(f"Submodules are not supported: {', '.join(links)} is empty in {name}.")
-        if any("filter=lfs" in text for text in _texts(target, ".gitattributes")):
+        attributes = git.attributes(tree)
+        if "filter=lfs" in attributes:
             notes.append(f"Git LFS is not supported: {name} may have pointers in place of files.")
+        if "export-ignore" in attributes or "export-subst" in attributes:
+            notes.append(f"Attributes of export in .gitattributes may change files of {name}.")
         return Tree(name, target / self.subfolder, tree, commit, bool(changed), tuple(notes))
-
-
-def _texts(folder: Path, name: str) -> Iterator[str]:
-    return (path.read_text(errors="replace") for path in folder.rglob(name) if path.is_file())
 
 
 def _hash(folder: Path) -> str:
@@ -300,14 +318,16 @@ def _hash(folder: Path) -> str:
     result = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_symlink():
-            kind, content = b"link", os.fsencode(path.readlink())
+            kind, digest = b"link", hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
         elif path.is_file():
             kind = b"program" if os.access(path, os.X_OK) else b"file"
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         else:
             continue
-        digest = hashlib.sha256(content).hexdigest().encode()
-        result.update(b"%b %b %b\0" % (kind, digest, os.fsencode(path.relative_to(folder))))
+        result.update(
+            b"%b %b %b\0" % (kind, digest.encode(), os.fsencode(path.relative_to(folder)))
+        )
     return result.hexdigest()
 
 

@@ -129,18 +129,22 @@ def test_commit_comes_before_a_folder_of_its_name(
     assert workshop.trees("main")[0].commit
 
 
-def test_folder_is_compared_with_a_repository_without_commits(
+def test_folder_is_compared_with_all_files_of_a_repository(
     tmp_path: Path, workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The ignored ones too, which the folder has as well."""
     repository = Repository(tmp_path / "project")
+    repository.commit(_gitignore="*.log\n")
     repository.write(a_py="2", b_log="")
+    os.mkfifo(repository.folder / "pipe")
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "a.py").write_text("1")
     monkeypatch.chdir(repository.folder)
     before, now = workshop.trees("../old")
-    assert (contents(before), contents(now)) == ({"a.py": "1"}, {"a.py": "2", "b.log": ""})
-    assert (before.commit, before.has_changes) == ("", None)
-    assert (now.commit, now.has_changes) == ("", True)
+    assert contents(before) == {"a.py": "1"}
+    assert contents(now) == {".gitignore": "*.log\n", "a.py": "2", "b.log": ""}
+    for tree in (before, now):
+        assert (tree.commit, tree.has_changes) == ("", None)
 
 
 @pytest.mark.parametrize("is_installed", [True, False])
@@ -218,14 +222,25 @@ def test_files_that_git_cannot_read_are_an_error(
 def test_what_is_not_supported_is_noted(repository: Repository, workshop: Workshop) -> None:
     inner = Repository(repository.folder / "inner")
     inner.commit(b_py="1")
-    repository.commit(_gitattributes="*.bin filter=lfs\n")
+    repository.commit(_gitattributes="*.bin filter=lfs\n.gitattributes export-ignore\n")
     repository.write(a_py="3")
     before, now = workshop.trees("HEAD")
     assert before.notes == (
         "Submodules are not supported: inner is empty in HEAD.",
         "Git LFS is not supported: HEAD may have pointers in place of files.",
+        "Attributes of export in .gitattributes may change files of HEAD.",
     )
-    assert len(now.notes) == 2 and not any((now.folder / "inner").iterdir())
+    assert len(now.notes) == 3 and not any((now.folder / "inner").iterdir())
+
+
+def test_filter_may_print_more_than_a_pipe_holds(
+    repository: Repository, workshop: Workshop
+) -> None:
+    script = "sh -c 'head -c 200000 /dev/zero | tr \\\\0 x >&2; cat'"
+    repository.git("config", "filter.noisy.smudge", script)
+    repository.commit(_gitattributes="*.py filter=noisy\n", a_py="3")
+    before, _ = workshop.trees("HEAD")
+    assert contents(before)["a.py"] == "3"
 
 
 def test_variables_that_name_a_repository_are_those_of_git(repository: Repository) -> None:
@@ -256,7 +271,7 @@ def test_command_that_fails_says_what_it_printed_last(
     script = "import sys; [print(i, flush=True) for i in range(99)]; sys.exit('end')"
     with pytest.raises(CommandError, match=r"^exit code 1$") as failed:
         workshop.run((sys.executable, "-c", script), tree, os.environ)
-    assert failed.value.output[-2:] == ("98\n", "end\n") and len(failed.value.output) == 20
+    assert failed.value.output[-2:] == ("98", "end") and len(failed.value.output) == 20
     with pytest.raises(CommandError, match="it cannot be started: No such file") as failed:
         workshop.run(("./no-such-program",), tree, os.environ)
     assert failed.value.output == ()
