@@ -26,7 +26,7 @@ def write(
         "text": visible(verdict.text),
         "object": None,
         "webhook": lab.webhook,
-        "reasons": [verdict.cause] if verdict.cause else [],
+        "reasons": [],
         "near_misses": [],
         "evidence": [
             {"title": visible(each.title), "lines": list(map(visible, each.lines))}

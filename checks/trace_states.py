@@ -112,7 +112,7 @@ def _about(failures: Sequence[Json]) -> Json:
     return about
 
 
-def at(moments: Sequence[Json], place: int, order: Mapping[str, int]) -> Json | None:
+def state_after(moments: Sequence[Json], place: int, order: Mapping[str, int]) -> Json | None:
     """Return how an object was after the entry at a place; None: nothing is known of it.
 
     `order` has the places of all entries by their cursors.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from requests_queue.api import json_diff
 from requests_queue.api.json_diff import NOTHING, format_value
 
 Json = dict[str, Any]
+_ROWS = 10_000  # differences of an object
 
 
 class BadMoment(ValueError):
@@ -23,9 +24,9 @@ def _order(content: Json) -> dict[str, int]:
 
 
 def place(content: Json, moment: str | None) -> int:
-    """Return the place of the last entry at a cursor or a platform time, -1 before the first one.
+    """Return the place of the entry of a cursor, or of the last one at a platform time.
 
-    None is the end. Raises BadMoment.
+    It is -1 before the first entry, and the number of entries for None. Raises BadMoment.
     """
     order = _order(content)
     if moment is None:
@@ -46,10 +47,11 @@ def place(content: Json, moment: str | None) -> int:
 def states(content: Json, until: int) -> dict[str, Json]:
     """Return how each object was after the entry at a place, if anything is known of it."""
     order = _order(content)
-    found = {
-        each["object"]: trace_states.at(each["moments"], until, order) for each in content["state"]
+    by_object = {
+        each["object"]: trace_states.state_after(each["moments"], until, order)
+        for each in content["state"]
     }
-    return {pk: state for pk, state in found.items() if state}
+    return {pk: state for pk, state in by_object.items() if state}
 
 
 def changes(content: Json, since: int | None, until: int) -> list[Json]:
@@ -57,37 +59,53 @@ def changes(content: Json, since: int | None, until: int) -> list[Json]:
 
     Without `since`, from where each object was first shown.
     """
-    order, found = _order(content), states(content, until)
+    order = _order(content)
     rows = []
     for each in content["state"]:
         pk, moments = each["object"], each["moments"]
-        if pk not in found:
+        new = trace_states.state_after(moments, until, order)
+        if new is None:
             continue
-        if since is None:
-            # The status alone, of a change, would compare with nothing.
-            old = next((state for state in moments if state["values"]), moments[0])
-        else:
-            old = trace_states.at(moments, since, order) or {"status": None, "values": None}
-        diff = json_diff.compare(_comparable(old), _comparable(found[pk]))
+        old = (
+            _first_seen(moments, until, order)
+            if since is None
+            else trace_states.state_after(moments, since, order)
+        )
+        diff = json_diff.compare(*_comparable(old, new), with_removed=True, limit=_ROWS)
         rows += [
-            {
-                "object": pk,
-                "path": row.path,
-                "from": None if row.sent is NOTHING else row.sent,
-                "to": row.received,
-            }
+            {"object": pk, "path": row.path, "from": _value(row.sent), "to": _value(row.received)}
             for row in diff.rows
         ]
     return rows
 
 
-def _comparable(state: Mapping[str, Any]) -> Json:
-    return state["values"] or {"status": state["status"]}
+def _first_seen(moments: Sequence[Json], until: int, order: Mapping[str, int]) -> Json:
+    """Return the first status of an object, with the first values that a response has shown."""
+    earlier = [each for each in moments if order.get(each["cursor"], 0) <= until]
+    values = next((each["values"] for each in earlier if each["values"]), None)
+    status = earlier[0]["status"]
+    return {"status": status, "values": values and {**values, "status": status}}
+
+
+def _comparable(old: Json | None, new: Json) -> tuple[Json, Json]:
+    """Return what both states have: their values, or only the status."""
+    if old is None or (old["values"] and new["values"]):
+        return (old or {}).get("values") or {}, new["values"] or {"status": new["status"]}
+    return {"status": old["status"]}, {"status": new["status"]}
+
+
+def _value(value: Any) -> Any:
+    return None if value is NOTHING else value
 
 
 def change_text(row: Json) -> str:
     """Return a change as a line."""
-    return f"{row['path']}: {format_value(row['from'])} → {format_value(row['to'])}"
+    return f"{row['path']}: {values_text(row)}"
+
+
+def values_text(row: Json) -> str:
+    """Return the values of a change: `"pending" → "approved"`."""
+    return f"{format_value(row['from'])} → {format_value(row['to'])}"
 
 
 def miss_texts(failure: Json) -> list[str]:

@@ -68,12 +68,14 @@ class Redaction:
     def including(self, secrets: Iterable[str]) -> Redaction:
         """Return one that also replaces these secrets."""
         more = [s for s in secrets if s not in self._starts and len(s) >= MIN_LENGTH]
-        if not more:
-            return self
-        combined = Redaction(more)
-        combined._starts |= self._starts
-        combined._different |= self._different
-        return combined
+        return self | Redaction(more) if more else self
+
+    def __or__(self, other: Redaction) -> Redaction:
+        """Return one that replaces the secrets of both."""
+        both = Redaction()
+        both._starts = {**self._starts, **other._starts}
+        both._different = self._different | other._different
+        return both
 
     def text(self, text: str, *, is_cut: bool = False) -> str:
         """Return the text without secrets; `is_cut`: its end may be a part of a secret."""

@@ -67,18 +67,22 @@ class JsonDiff:
     # How many more differences there are, and how many parts the response leaves out.
     more: int = 0
     left_out: int = 0
+    limit: int = ROWS
 
     def add(self, row: DiffRow) -> None:
-        """Add a difference; beyond ROWS it is only counted."""
-        if len(self.rows) < ROWS:
+        """Add a difference; beyond the limit it is only counted."""
+        if len(self.rows) < self.limit:
             self.rows.append(row)
         else:
             self.more += 1
 
 
-def compare(sent: Any, received: Any) -> JsonDiff:
-    """Return how `received` differs from `sent`, both as `json.loads` returns them."""
-    diff = JsonDiff()
+def compare(sent: Any, received: Any, *, with_removed: bool = False, limit: int = ROWS) -> JsonDiff:
+    """Return how `received` differs from `sent`, both as `json.loads` returns them.
+
+    `with_removed`: what the second value leaves out is a difference, too.
+    """
+    diff = JsonDiff(limit=limit)
     # A stack rather than recursion: JSON may be nested deeper than Python's recursion limit.
     todo: list[tuple[_Path, Any, Any]] = [(None, sent, received)]
     while todo:
@@ -90,8 +94,12 @@ def compare(sent: Any, received: Any) -> JsonDiff:
             continue
         olds, news = parts
         diff.left_out += sum(step not in news for step in olds)
-        both = [step for step in olds if step in news] + [s for s in news if s not in olds]
-        todo += [((path, s), olds.get(s, NOTHING), news[s]) for s in reversed(both)]
+        steps = [step for step in olds if with_removed or step in news]
+        steps += [step for step in news if step not in olds]
+        todo += [
+            ((path, step), olds.get(step, NOTHING), news.get(step, NOTHING))
+            for step in reversed(steps)
+        ]
     return diff
 
 

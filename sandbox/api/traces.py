@@ -19,21 +19,14 @@ from checks.trace_file import BadTrace
 from requests_queue.api.fields import Anything, Integer, List, String
 from requests_queue.api.resources import Part
 from requests_queue.api.schema import Form
+from requests_queue.catalog.spreadsheets import limits
 from requests_queue.errors import Invalid, Refused
 from requests_queue.queues.usage_file import uploads
-from sandbox import shown_traces
 from sandbox.api.schema import CursorField, Exact, Operation, Operations, Word
-from sandbox.timeline import traces
+from sandbox.timeline import trace_storage, traces
 
 MEDIA_TYPE = "application/zip"
 _SEED = 2**63 - 1
-
-
-class Failures(List):
-    """Why a test or check failed, as the file has it."""
-
-    def __init__(self) -> None:
-        super().__init__(Anything(), help_text="`failure` in checks/trace.schema.json.")
 
 
 class TraceInput(Exact):
@@ -46,7 +39,7 @@ class TraceInput(Exact):
     seed = Integer(-_SEED, _SEED)
     versions = Anything(help_text="Versions of programs, by name.")
     reproduce = String()
-    failures = Failures()
+    failures = List(Anything(), help_text="`failure` in checks/trace.schema.json.")
     report = String()
     log = String()
 
@@ -89,7 +82,7 @@ class TraceFileView(APIView):
         return HttpResponse(traces.make(since, about), content_type=MEDIA_TYPE, headers=headers)
 
 
-SHOWN = Part(
+SHOWN_TRACE = Part(
     "ShownTrace", "A trace that the portal shows to administrators.", {"id": str, "path": str}
 )
 
@@ -102,7 +95,7 @@ class TracesView(APIView):
         "post": Operation(
             "Timeline",
             "Show a trace in the portal",
-            SHOWN,
+            SHOWN_TRACE,
             201,
             body=Form("file"),
             errors=(413, 503),
@@ -112,8 +105,10 @@ class TracesView(APIView):
     def post(self, request: Request) -> Response:
         """Keep a trace, and return the path of its page; the latest ten are kept."""
         file = uploads.find(request, "file")
+        if (file.size or 0) > trace_file.MAX_FILE:
+            raise limits.too_large("file", trace_file.MAX_FILE)
         try:
-            pk = shown_traces.keep(file.read())
+            pk = trace_storage.save(file.read())
         except BadTrace as error:
             raise Invalid("file", str(error)) from None
         except OSError:

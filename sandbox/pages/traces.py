@@ -6,17 +6,17 @@ It has entries of all accounts of another sandbox, so it is for administrators o
 from __future__ import annotations
 
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from checks import trace_views
-from checks.trace_file import BadTrace
 from portal import layout
 from portal.identity import Viewer
 from requests_queue.errors import Missing
-from sandbox import shown_traces
 from sandbox.pages.timeline import read_body
+from sandbox.timeline import trace_storage
 
 # The latest ones are shown; `connect-sim trace` has all.
 ENTRIES, ATTEMPTS, CALLS, CHANGES = 100, 10, 30, 100
@@ -29,12 +29,9 @@ def trace(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     """Show a trace: why it failed, the timeline, requests, API calls and objects."""
     if not viewer.user.is_superuser:
         raise Missing(pk)
-    content = shown_traces.find(pk)
+    content = trace_storage.load(pk)
     end, about = len(content["timeline"]), content["trace"]
-    try:
-        lines = list(map(trace_views.entry_text, content["timeline"][-ENTRIES:]))
-    except BadTrace:
-        raise Missing(pk) from None
+    lines = list(map(trace_views.entry_text, content["timeline"][-ENTRIES:]))
     changes = trace_views.changes(content, None, end)
     context = {
         "trace": about,
@@ -62,23 +59,30 @@ def _failure(failure: Json) -> Json:
 
 
 def _attempts(content: Json) -> list[Json]:
-    """Return the latest attempts, the newest first; that of the failure is open."""
-    found = trace_views.attempt(content)
+    """Return the latest attempts, the newest first; before them that of the failure, open."""
+    failing = trace_views.attempt(content)
     rows = [
         {
-            "delivery": row,
+            "delivery": delivery,
             "attempt": each,
             "at": datetime.fromisoformat(each["started_at"]),
-            "is_open": found is not None and each is found[1],
-            "request": read_body(each["request"]["body"] or ""),
-            "request_id": f"attempt-{row['id']}-{each['number']}-request",
-            "response": read_body((each["response"] or {}).get("body") or ""),
-            "response_id": f"attempt-{row['id']}-{each['number']}-response",
+            "is_open": failing is not None and each is failing[1],
         }
-        for row in content["deliveries"]
-        for each in reversed(row["attempts"])
+        for delivery in content["deliveries"]
+        for each in delivery["attempts"]
     ]
-    return sorted(rows, key=lambda row: not row["is_open"])[:ATTEMPTS]
+    rows.sort(key=itemgetter("is_open", "at"), reverse=True)
+    return [{**row, **_bodies(row["delivery"], row["attempt"])} for row in rows[:ATTEMPTS]]
+
+
+def _bodies(delivery: Json, attempt: Json) -> Json:
+    prefix = f"attempt-{delivery['id']}-{attempt['number']}"
+    return {
+        "request": read_body(attempt["request"]["body"] or ""),
+        "request_id": f"{prefix}-request",
+        "response": read_body((attempt["response"] or {}).get("body") or ""),
+        "response_id": f"{prefix}-response",
+    }
 
 
 def _call(call: Json) -> Json:
@@ -93,5 +97,4 @@ def _call(call: Json) -> Json:
 
 
 def _change(row: Json) -> Json:
-    field, _, values = trace_views.change_text(row).partition(": ")
-    return {"object": row["object"], "field": field, "values": values}
+    return {**row, "values": trace_views.values_text(row)}

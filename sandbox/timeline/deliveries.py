@@ -54,10 +54,11 @@ def rows(
     object_id: str | None = None,
     state: str | None = None,
     since: Cursor | None = None,
+    until: Cursor | None = None,
 ) -> QuerySet[Delivery]:
     """Return the deliveries of all accounts, the newest first.
 
-    With `since`, those with an event or attempt after that cursor.
+    With `since`, those with an event or attempt after that cursor, up to `until` or now.
     """
     found = Delivery.objects.filter(webhook__deleted_at=None).order_by("-pk")
     found = found.select_related("webhook")
@@ -70,7 +71,7 @@ def rows(
     if state:
         found = found.filter(state=state)
     if since is not None:
-        entries = timeline.between(since, timeline.now()).filter(delivery_id__isnull=False)
+        entries = timeline.between(since, until or timeline.now()).filter(delivery_id__isnull=False)
         found = found.filter(pk__in=entries.order_by().values("delivery_id"))
     return found
 
@@ -80,16 +81,20 @@ def represent(
     now: datetime,
     *,
     is_whole: bool = False,
+    latest: int = MAX_ATTEMPTS,
     attempt: int | None = None,
 ) -> list[Json]:
-    """Return the deliveries as JSON; `is_whole`: with all attempts or one, and whole bodies."""
+    """Return the deliveries as JSON.
+
+    `is_whole`: with whole bodies, and their `latest` attempts or one, in place of a few.
+    """
     shown = list(deliveries)
     ids = [each.pk for each in shown]
     events: dict[int, list[Event]] = defaultdict(list)
     for event in Event.objects.filter(delivery__in=ids).order_by("pk"):
         if len(events[event.delivery_id]) < MAX_EVENTS:
             events[event.delivery_id].append(event)
-    found = _attempts(ids, is_whole=is_whole)
+    found = _attempts(ids, latest if is_whole else None)
     rows = list(found if attempt is None else found.filter(number=attempt))
     keys = [(row.delivery_id, row.number) for row in rows]
     activities = handler_activity.for_attempts(keys, with_bodies=is_whole)
@@ -103,10 +108,11 @@ def represent(
     ]
 
 
-def _attempts(ids: Sequence[int], *, is_whole: bool) -> QuerySet[Attempt]:
+def _attempts(ids: Sequence[int], latest: int | None) -> QuerySet[Attempt]:
+    """Return the latest attempts; without a number those of a list, whose bodies are small."""
     found = Attempt.objects.filter(delivery__in=ids).order_by("delivery", "number")
-    if is_whole:
-        return found.filter(number__gt=F("delivery__attempts") - MAX_ATTEMPTS)
+    if latest is not None:
+        return found.filter(number__gt=F("delivery__attempts") - latest)
     # Large bodies are not read from the database.
     bodies: Json = {
         f"listed_{name}": Case(

@@ -6,12 +6,13 @@ read here, without the secrets of any webhook, wherever they are repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from checks import trace_file, trace_states
 from requests_queue import clock
@@ -21,7 +22,7 @@ from sandbox.timeline import api_calls, deliveries, handler_activity, timeline
 from sandbox.timeline.handler_activity import CALL
 from sandbox.timeline.timeline import Cursor, format_time
 from webhooks import account_secrets
-from webhooks.models import Delivery, Webhook
+from webhooks.models import Webhook
 
 ENTRIES, DELIVERIES, CALLS, ATTEMPTS = 2000, 200, 1000, 20  # latest ones that a file has
 _BATCH = 10  # deliveries that are read at once, with their bodies
@@ -33,7 +34,11 @@ def make(since: Cursor, about: Mapping[str, Any]) -> bytes:
     """Return the file of what has happened after a cursor; `about` is what its maker knows."""
     api_calls.flush()
     now, until = clock.now(), timeline.now()
-    content, left_out = _read(since, until, now)
+    # Everybody's entries are in it.
+    owners = set(Webhook.with_deleted.order_by().values_list("account_id", flat=True))
+    redaction = reduce(operator.or_, account_secrets.redactions(owners).values(), Redaction())
+    content, left_out = _read(since, until, now, redaction)
+    about = redaction.value(about)
     moment = trace_states.moment(about["failures"], content["timeline"], format_time(now) or "")
     content["trace"] = {
         "format": trace_file.FORMAT,
@@ -44,47 +49,53 @@ def make(since: Cursor, about: Mapping[str, Any]) -> bytes:
         "moment": moment,
         "left_out": left_out,
     }
-    # Everybody's entries are in it.
-    owners = set(Webhook.with_deleted.order_by().values_list("account_id", flat=True))
-    for redaction in (Redaction(), *account_secrets.redactions(owners).values()):
-        content = redaction.value(content)
     return trace_file.pack(content)
 
 
-def _read(since: Cursor, until: Cursor, now: datetime) -> tuple[Json, dict[str, int]]:
+def _read(
+    since: Cursor, until: Cursor, now: datetime, redaction: Redaction
+) -> tuple[Json, dict[str, int]]:
     """Return all parts but `trace`, and how many older rows each lacks."""
+
+    def newest(rows: Iterable[Json]) -> list[Json]:
+        # Redacted first: a text that is cut may end with a part of a secret.
+        return trace_file.newest(map(redaction.value, rows))
+
     rows = timeline.newest(since, until)
-    entries = trace_file.newest(map(timeline.represent, rows[:ENTRIES]))[::-1]
-    ids = [entry["data"].get("id") for entry in entries if entry["kind"] == timeline.API_CALL]
+    entries = newest(map(timeline.represent, rows[:ENTRIES]))[::-1]
+    api_calls_of = [each["data"]["id"] for each in entries if each["kind"] == timeline.API_CALL]
     # Without a response a call is not stored yet.
-    found = ApiCall.objects.filter(pk__in=[pk for pk in ids if pk][-CALLS:]).order_by("-pk")
-    calls = trace_file.newest(map(CALL.represent, handler_activity.load(found)))[::-1]
-    owed = deliveries.rows(since=since)
-    sent = trace_file.newest(_deliveries(owed, now))
-    known = list(trace_states.states(entries, calls))
-    shown = trace_file.newest(reversed(known))[::-1]
+    ids = [pk for pk in api_calls_of if pk]
+    stored = ApiCall.objects.filter(pk__in=ids[-CALLS:]).order_by("-pk")
+    calls = newest(map(CALL.represent, handler_activity.load(stored)))[::-1]
+    keys = list(deliveries.rows(since=since, until=until).values_list("pk", flat=True))
+    sections = newest(_deliveries(keys[:DELIVERIES], now))
+    states = list(trace_states.states(entries, calls))
+    latest = trace_file.newest(reversed(states))[::-1]
     moments: dict[str, list[Json]] = {}
-    for pk, state in shown:
+    for pk, state in latest:
         moments.setdefault(pk, []).append(state)
     content = {
         "timeline": entries,
-        "deliveries": sent,
+        "deliveries": sections,
         "calls": calls,
         "state": [{"object": pk, "moments": each} for pk, each in moments.items()],
     }
+    open_calls = len(api_calls_of) - len(ids)
     left_out = {
         "entries": rows.count() - len(entries),
-        "deliveries": owed.count() - len(sent),
-        "calls": len(ids) - len(calls),
-        "moments": len(known) - len(shown),
+        "deliveries": len(keys) - len(sections),
+        "calls": rows.filter(kind=timeline.API_CALL).count() - open_calls - len(calls),
+        "moments": len(states) - len(latest),
     }
     return content, left_out
 
 
-def _deliveries(rows: QuerySet[Delivery], now: datetime) -> Iterator[Json]:
+def _deliveries(ids: Sequence[int], now: datetime) -> Iterator[Json]:
     """Yield deliveries with their latest attempts, whose API calls are another part."""
-    for start in range(0, DELIVERIES, _BATCH):
-        for shown in deliveries.represent(rows[start : start + _BATCH], now, is_whole=True):
-            for attempt in shown["attempts"]:
+    for start in range(0, len(ids), _BATCH):
+        rows = deliveries.rows().filter(pk__in=ids[start : start + _BATCH])
+        for row in deliveries.represent(rows, now, is_whole=True, latest=ATTEMPTS):
+            for attempt in row["attempts"]:
                 attempt["handler_activity"].pop("calls")
-            yield {**shown, "attempts": shown["attempts"][-ATTEMPTS:]}
+            yield row

@@ -13,10 +13,9 @@ from checks import trace_file
 from portal import urls as portal_urls
 from portal.introductions import SENTENCES
 from requests_queue.catalog.models import Product, User
-from sandbox import shown_traces
 from sandbox import urls as sandbox_urls
 from sandbox.models import ApiCall, CheckRun
-from sandbox.timeline import call_storage
+from sandbox.timeline import call_storage, trace_storage
 from tests import html
 from tests.api import VENDOR
 from tests.portal.delivery_rows import attempt, delivery
@@ -144,7 +143,7 @@ def paths(root: Client) -> dict[str, str]:
     draft = root.post("/webhooks/new/", {"label": "Orders", "go": "next"})["Location"]
     ids = {"hook": hook.pk, "delivery": sent.pk, "run": run.pk, "draft": draft}
     ids["call"] = ApiCall.objects.latest("pk").pk
-    ids["trace"] = shown_traces.keep(trace_file.pack(traces.content()))
+    ids["trace"] = trace_storage.save(trace_file.pack(traces.content()))
     return {name: path.format(**ids) for name, path in PAGES.items()}
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 
 from checks import trace_file
 from requests_queue.catalog.models import User
-from sandbox import shown_traces
+from sandbox.timeline import trace_storage
 from tests import html
 from tests.api import Caller, Response, caller
 from tests.sandbox.calling import catalog
@@ -81,7 +81,7 @@ def test_texts_of_others_are_escaped(root: Client) -> None:
     changed["calls"][0] |= {"path": nasty, "query": nasty, "response_body": nasty}
     changed["state"][0]["moments"][2]["values"][nasty] = nasty
     changed["timeline"][0]["data"]["to"] = nasty
-    pk = shown_traces.keep(trace_file.pack(changed))
+    pk = trace_storage.save(trace_file.pack(changed))
     text = root.get(f"/traces/{pk}/").content.decode()
     assert "<script>alert" not in text and not set(text) & {"\x1b", "\u202e"}
     assert text.count("&lt;script&gt;alert") >= 12
@@ -95,13 +95,13 @@ def test_there_is_no_other_trace(root: Client, pk: str) -> None:
 def test_latest_traces_are_kept(root: Client, data_dir: Path) -> None:
     data = trace_file.pack(content())
     kept = []
-    for moment in range(shown_traces.KEPT + 2):
-        kept.append(shown_traces.keep(data))
+    for moment in range(trace_storage.MAX_TRACES + 2):
+        kept.append(trace_storage.save(data))
         file = data_dir / "traces" / f"{kept[-1]}{trace_file.SUFFIX}"
         assert file.stat().st_mode & 0o777 == 0o600
         os.utime(file, (moment, moment))
     statuses = [root.get(f"/traces/{pk}/").status_code for pk in kept]
-    assert statuses == [404, 404, *[200] * shown_traces.KEPT]
+    assert statuses == [404, 404, *[200] * trace_storage.MAX_TRACES]
     file.write_bytes(b"damaged")
     assert root.get(f"/traces/{kept[-1]}/").status_code == 404
 

@@ -194,8 +194,8 @@ def test_state_follows_from_changes_and_responses_of_one_account() -> None:
     assert moments[3]["values"] == {"id": "PR-1", "status": "approved", "note": "x"}
     assert moments[3]["account"] == "VA-1"
     order = {each["cursor"]: place for place, each in enumerate(entries)}
-    assert trace_states.at(moments, 3, order) == moments[1]
-    assert trace_states.at(moments, -1, order) is None
+    assert trace_states.state_after(moments, 3, order) == moments[1]
+    assert trace_states.state_after(moments, -1, order) is None
 
 
 @pytest.mark.parametrize(
