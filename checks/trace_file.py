@@ -32,7 +32,7 @@ MAX_UNPACKED = 24 * 1024 * 1024  # bytes of all parts
 MAX_ROWS = 3 * 1024 * 1024
 MAX_DEPTH = 200  # the sandbox stores at most 60 levels of JSON, which are parts of others
 _LARGEST = 2**63
-_LONGEST = 32 * 1024  # characters of a text in them
+LONGEST = 32 * 1024  # characters of a text
 
 Json = dict[str, Any]
 _TYPES = {
@@ -81,8 +81,8 @@ def _cut(value: Any) -> Any:
         return {name: _cut(each) for name, each in value.items()}
     if isinstance(value, list):
         return list(map(_cut, value))
-    if isinstance(value, str) and len(value) > _LONGEST:
-        return f"{value[:_LONGEST]}… ({len(value)} characters)"
+    if isinstance(value, str) and len(value) > LONGEST:
+        return f"{value[:LONGEST]}… ({len(value)} characters)"
     return value
 
 

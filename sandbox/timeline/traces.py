@@ -38,14 +38,17 @@ def make(since: Cursor, about: Mapping[str, Any]) -> bytes:
     owners = set(Webhook.with_deleted.order_by().values_list("account_id", flat=True))
     redaction = reduce(operator.or_, account_secrets.redactions(owners).values(), Redaction())
     content, left_out = _read(since, until, now, redaction)
-    about = redaction.value(about)
-    moment = trace_states.moment(about["failures"], content["timeline"], format_time(now) or "")
+    known: Json = redaction.value(dict(about))
+    known["failures"] = trace_file.newest(known["failures"])
+    # Of what was printed, the end says most.
+    known |= {name: known[name][-trace_file.LONGEST :] for name in ("report", "log")}
+    moment = trace_states.moment(known["failures"], content["timeline"], format_time(now) or "")
     content["trace"] = {
         "format": trace_file.FORMAT,
-        **about,
+        **known,
         "created_at": format_time(datetime.now(UTC)),
         "now": format_time(now),
-        "versions": {"connect-sim": settings.VERSION, **about["versions"]},
+        "versions": {"connect-sim": settings.VERSION, **known["versions"]},
         "moment": moment,
         "left_out": left_out,
     }

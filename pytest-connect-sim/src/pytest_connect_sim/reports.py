@@ -23,7 +23,7 @@ from pytest_connect_sim.version import VERSION
 Json = dict[str, Any]
 
 SUFFIX = ".connect-sim-trace"
-_LONGEST = 64 * 1024  # characters of a report that a trace has
+_LONGEST = 32 * 1024  # characters of a report and of a log that a trace has
 _SHORT = 6  # characters that a key has at least
 
 
@@ -112,7 +112,7 @@ def write_trace(path: Path, sim: ConnectSim, mark: Mark, about: Json) -> None:
         },
         "failures": [{**each, "text": _hide(each["text"], secrets)} for each in about["failures"]],
         "report": _hide(about["report"][-_LONGEST:], secrets),
-        "log": _hide(mark.log(), secrets),
+        "log": _hide(mark.log()[-_LONGEST:], secrets),
     }
     data = mark.server.client().download("/sandbox/trace-file", body)
     path.parent.mkdir(parents=True, exist_ok=True)

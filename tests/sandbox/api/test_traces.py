@@ -119,6 +119,25 @@ def test_trace_has_the_latest_rows_within_its_limits(
     assert trace_file.unpack(trace(client))["calls"] == []
 
 
+def test_secrets_are_replaced_before_texts_are_cut(
+    catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one account's secret begins as another one does."""
+    client = caller(catalog.vendor)
+    secrets = {catalog.vendor: SECRET, catalog.provider: f"{SECRET}-and-more"}
+    for number, (owner, secret) in enumerate(secrets.items(), 1):
+        hook = make.webhook(catalog, n=number, jwt_secret=secret)
+        Webhook.objects.filter(pk=hook.pk).update(account=owner)
+    text = "Expected 200."
+    evidence = [{"title": "Reply", "lines": [f"{'x' * 20}{SECRET}-and-more", "y" * 60]}]
+    monkeypatch.setattr(trace_file, "LONGEST", 40)
+    failures = [{**EMPTY, "text": text, "evidence": evidence}]
+    content = trace_file.unpack(trace(client, failures=failures, log="a" * 50 + "end"))["trace"]
+    [shown] = content["failures"][0]["evidence"]
+    assert shown["lines"] == [f"{'x' * 20}{MASK}", f"{'y' * 40}… (60 characters)"]
+    assert content["log"] == "a" * 37 + "end"
+
+
 @pytest.mark.parametrize(
     ("about", "said"),
     [

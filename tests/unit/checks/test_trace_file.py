@@ -144,15 +144,16 @@ def test_any_damage_is_a_sentence() -> None:
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         try:
             trace_file.unpack(bytes(damaged))
-        except BadTrace:
-            pass
+        except BadTrace as error:
+            text = str(error)
+            assert "\n" not in text and text.endswith(".")
 
 
 def test_rows_are_kept_from_the_newest_on_and_long_texts_are_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trace_file, "MAX_ROWS", 100)
-    monkeypatch.setattr(trace_file, "_LONGEST", 20)
+    monkeypatch.setattr(trace_file, "LONGEST", 20)
     rows = [{"body": ["x" * 200]}, {"body": "y"}, {"body": "z" * 60}, {"body": ""}]
     cut = {"body": [f"{'x' * 20}… (200 characters)"]}
     assert trace_file.newest(rows) == [cut, {"body": "y"}]

@@ -129,6 +129,19 @@ def test_other_views(write: Write) -> None:
     }  # fmt: skip
 
 
+def test_diff_has_changes_before_the_first_values_and_what_was_removed(write: Write) -> None:
+    def change(changed: Any) -> None:
+        shown, last = changed["state"][0]["moments"][1:]
+        shown |= {"status": "approved", "values": {"id": "PR-1", "status": "approved", "note": ""}}
+        last["values"] = {"id": "PR-1", "status": "approved"}
+
+    path = write(change)
+    rows = {row["path"]: (row["from"], row["to"]) for row in
+            run_json("trace", path, "diff")["changes"]}  # fmt: skip
+    assert rows == {"status": ("pending", "approved"), "note": ("", None)}
+    assert run_json("trace", path, "diff", "--at", "0.1")["changes"] == []
+
+
 @pytest.mark.parametrize(
     ("at", "status"),
     [
