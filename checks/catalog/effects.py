@@ -39,7 +39,7 @@ def _forged_none(lab: Lab) -> Verdict:
     sent = [
         lab.genuine(token_headers=[]),
         lab.genuine(token_headers=[], method="GET"),
-        forged.in_both(lab, "Bearer garbage"),
+        forged.in_both(lab, f"Bearer {lab.word()}"),
         lab.genuine(token=sign(claims, forged.wrong_secret(lab))),
         lab.genuine(token=sign(claims, "", "none")),
         lab.genuine(token=without_signature(lab.signer.token(claims))),

@@ -53,7 +53,8 @@ def empty_data(lab: Lab) -> Verdict:
 
 def unknown_keys(lab: Lab) -> Verdict:
     """Send a payload with keys that Connect doesn't have today."""
-    changes = {lab.word(): {"id": "EV-1", "objects": []}, lab.word(): "production", "Data": None}
+    known = {"event": {"id": "EV-1", "objects": []}, "environment": "production", "Data": None}
+    changes = {**known, lab.word(): lab.word()}
     sent = lab.genuine(method="POST", changes=changes)
     return experiments.accepts(lab, (sent, "a payload with further keys"))
 

@@ -39,9 +39,14 @@ def _refuses_exp(lab: Lab, *values: tuple[Any, str]) -> Verdict:
     )
 
 
-def _past(lab: Lab, seconds: int) -> int:
-    """Draw an `exp` that is longer ago than so many seconds, by at most a sixth."""
-    return seconds_from_now(-seconds - lab.platform.random.randrange(seconds // 6))
+def _refuses_older(lab: Lab, seconds: int, what: str) -> Verdict:
+    """Send a token that expired so many seconds ago, and one that did up to a sixth earlier."""
+    earlier = seconds + lab.platform.random.randrange(1, seconds // 6)
+    return _refuses_exp(
+        lab,
+        (seconds_from_now(-seconds), f"a token that expired {what} ago"),
+        (seconds_from_now(-earlier), f"a token that expired {earlier} seconds ago"),
+    )
 
 
 def expired_second(lab: Lab) -> Verdict:
@@ -51,12 +56,12 @@ def expired_second(lab: Lab) -> Verdict:
 
 def expired_six_minutes(lab: Lab) -> Verdict:
     """Send a token that has expired longer ago than clocks may differ."""
-    return _refuses_exp(lab, (_past(lab, _SIX_MINUTES), "a token that expired six minutes ago"))
+    return _refuses_older(lab, _SIX_MINUTES, "six minutes")
 
 
 def expired_hour(lab: Lab) -> Verdict:
     """Send a token that has expired long ago."""
-    return _refuses_exp(lab, (_past(lab, _HOUR), "a token that expired an hour ago"))
+    return _refuses_older(lab, _HOUR, "an hour")
 
 
 def expired_meanwhile(lab: Lab) -> Verdict:
@@ -111,7 +116,7 @@ def far_exp(lab: Lab) -> Verdict:
 
 def unknown_claims(lab: Lab) -> Verdict:
     """Send a token with claims that Connect doesn't have today."""
-    more = {lab.word(): lab.word(), lab.word(): 17, lab.word(): {"list": [1, None, {}]}}
+    more = {"environment": "production", "trace_id": 17, lab.word(): {"list": [1, None, {}]}}
     token = lab.signer.token(lab.signer.claims(**more))
     return experiments.accepts(lab, (lab.genuine(token=token), "a token with further claims"))
 
@@ -213,8 +218,8 @@ CHECKS = (
         "token.expired_six_minutes",
         Level.MUST,
         "A token that expired six minutes ago is refused",
-        "A genuine token whose `exp` was six minutes ago or a little longer by real time, while an "
-        "order is pending.",
+        "Genuine tokens whose `exp` was six minutes ago, and a little longer, by real time, while "
+        "an order is pending.",
         _REFUSED,
         "A tolerance of up to five minutes makes up for clocks that differ. A longer one makes "
         "tokens valid that are not.",
@@ -225,7 +230,7 @@ CHECKS = (
         "token.expired_hour",
         Level.MUST,
         "A token that expired an hour ago is refused",
-        "A genuine token whose `exp` was an hour ago or a little longer by real time, while an "
+        "Genuine tokens whose `exp` was an hour ago, and a little longer, by real time, while an "
         "order is pending.",
         _REFUSED,
         "A handler that accepts expired tokens can be called with any token that was ever in a "
