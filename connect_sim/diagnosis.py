@@ -152,7 +152,7 @@ def _problem(policy: AddressPolicy, address: str) -> str:
     """Return why a handler cannot be called, in sentences; empty if it accepts connections."""
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-    problem = "It accepts no connections. Start it."
+    problem = "It accepts no connections. Start it, or correct the URL."
     try:
         places = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         for *_, place in places:
@@ -161,7 +161,7 @@ def _problem(policy: AddressPolicy, address: str) -> str:
     except AddressRefused as error:
         return str(error)
     except (OSError, UnicodeError):
-        return problem
+        return f"The name {host} cannot be resolved. Correct the URL."
     for *_, place in places:
         with suppress(OSError):
             socket.create_connection((str(place[0]), port), _CONNECTING).close()
@@ -171,5 +171,5 @@ def _problem(policy: AddressPolicy, address: str) -> str:
 
 def _refused(address: str, webhooks: list[str], problem: str) -> str:
     named = ", ".join(webhooks[:_NAMED]) + (", …" if len(webhooks) > _NAMED else "")
-    text = f"{address} of {named}: {problem} Or correct the URL, or disable the webhook: "
+    text = f"{address} of {named}: {problem} Otherwise disable the webhook: "
     return f"{text}`{settings.PROGRAM} webhook disable {webhooks[0]}`."

@@ -154,7 +154,19 @@ def test_handlers_that_refuse_connections_are_named_by_address(
         [found] = examine(server.url)["Handlers"]
     assert found.state == "bad" and "secret" not in found.text
     named = ", ".join(each.pk for each in hooks[1:])
-    assert found.text.startswith(f"{down} of {named}: It accepts no connections. Start it. Or")
+    assert found.text.startswith(f"{down} of {named}: It accepts no connections. Start it, or")
+
+
+@pytest.mark.django_db
+def test_handler_whose_name_cannot_be_resolved_is_found(
+    server: Server, catalog: make.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **more: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    make.webhook(catalog, external_url="https://handlre.example/")
+    monkeypatch.setattr("connect_sim.diagnosis.socket.getaddrinfo", fail)
+    assert "The name handlre.example cannot be resolved." in not_good(server.url)["Handlers"][1]
 
 
 @pytest.mark.django_db
