@@ -14,6 +14,15 @@ from requests_queue.safe_text import visible
 _OUTPUT = 16 * 1024  # characters of what the handler has printed
 
 
+def remove(folder: Path, check: str) -> None:
+    """Remove the trace that an earlier run of a check has left; raises OSError."""
+    _path(folder, check).unlink(missing_ok=True)
+
+
+def _path(folder: Path, check: str) -> Path:
+    return folder / f"{check}{trace_file.SUFFIX}"
+
+
 def write(
     folder: Path, result: Result, seed: int, lab: Lab, since: str, secrets: Collection[str]
 ) -> Path:
@@ -42,7 +51,7 @@ def write(
         "failures": [failure],
         "log": visible(lab.process.output()[-_OUTPUT:]) if lab.process else "",
     }
-    path = folder / f"{result.check.id}{trace_file.SUFFIX}"
+    path = _path(folder, result.check.id)
     # Also what the sandbox doesn't know, such as the secret that a check has replaced.
     data = trace_file.without_secrets(lab.platform.trace(since, about), secrets)
     trace_file.save(data, path)

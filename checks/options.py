@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 EVENT, VALIDATOR, ALL = "event", "validator", "all"
+START, JOBS = 30.0, 2  # defaults: seconds until a handler is ready, and throwaway sandboxes
 
 
 def new_name() -> str:
@@ -71,7 +72,7 @@ class Options:
     cwd: Path | None = None
     path: str = "/"
     ready_url: str = ""
-    start_timeout: float = 30.0
+    start_timeout: float = START
     selected: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     strict: bool = False
@@ -81,7 +82,7 @@ class Options:
     keep: bool = False
     seed: int = 0
     invalid: Mapping[str, str] = field(default_factory=dict)
-    jobs: int = 2
+    jobs: int = JOBS
     name: str = ""
     traces: Path | None = None
 
@@ -116,6 +117,8 @@ class Options:
             ("--cwd", str(self.cwd or "")),
             ("--path", self.path if self.path != "/" else ""),
             ("--ready-url", self.ready_url),
+            ("--start-timeout", f"{self.start_timeout:g}" if self.start_timeout != START else ""),
+            ("--jobs", str(self.jobs) if self.jobs != JOBS else ""),
         ):
             if value:
                 words += [name, value]

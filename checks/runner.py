@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -217,7 +218,11 @@ class Schedule:
         """Run a check, keep its result, and return the verdict."""
         with self._changed:
             self._progress.started(check)
-        since = lab.mark() if self._options.traces else ""
+        since = ""
+        if folder := self._options.traces:
+            since = lab.mark()
+            with suppress(OSError):
+                failure_traces.remove(folder, check.id)
         began = time.monotonic()
         verdict = self._missing(check, lab) or self._judge(check, lab)
         is_judged = verdict.outcome in (Outcome.PASS, Outcome.SKIPPED)
@@ -233,7 +238,7 @@ class Schedule:
         return verdict
 
     def _write_trace(self, check: Check, verdict: Verdict, lab: Lab, since: str) -> str:
-        """Write the trace of a failure, and return its path; the verdict is worth more than it."""
+        """Write the trace of a failure, and return its path; an error doesn't end the run."""
         if verdict.outcome is not Outcome.FAIL or self._options.traces is None:
             return ""
         result = mask_result(self._result(check, verdict, 0.0), self.secrets)

@@ -110,10 +110,18 @@ def without_secrets(data: bytes, secrets: Collection[str]) -> bytes:
     return pack(Redaction(secrets).value(unpack(data)))
 
 
+def read(path: Path) -> bytes:
+    """Return the content of a file, which is a trace; raises BadTrace, OSError."""
+    with path.open("rb") as file:
+        # It may be a device, which has no size.
+        data = file.read(MAX_FILE + 1)
+    unpack(data)
+    return data
+
+
 def load(path: Path) -> Json:
     """Return all parts of a file by name; raises BadTrace, OSError."""
     with path.open("rb") as file:
-        # It may be a device, which has no size.
         return unpack(file.read(MAX_FILE + 1))
 
 

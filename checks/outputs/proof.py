@@ -67,7 +67,8 @@ def decide(before: Report, now: Report, globs: Sequence[str] = ()) -> Decision:
     """Decide about two reports of the same checks.
 
     `globs` select what the change was to repair: each check that is named by its id, and what a
-    glob matches and failed before. Without them it is what failed before, and counts.
+    glob matches and failed before, at least one check of each. Without them it is what failed
+    before, and counts.
     """
     first, second = by_id(before), by_id(now)
     named = [glob for glob in globs if glob in first]
@@ -93,8 +94,11 @@ def decide(before: Report, now: Report, globs: Sequence[str] = ()) -> Decision:
         "did not fail before, but {was} not judged": ids(named, unjudged, every),
     }
     problems = [f"{_names(each)} {_fill(text, each)}" for text, each in found.items() if each]
-    if not selected:
-        problems.append(f"No {'selected check' if globs else 'check that counts'} failed before")
+    for glob in globs:
+        if glob not in named and not any(check.matches([glob]) for check in failed):
+            problems.append(f"No check of {glob} failed before")
+    if not globs and not selected:
+        problems.append("No check that counts failed before")
     if problems:
         return Decision(False, f"{'; '.join(problems)}.", tuple(selected))
     verb = "passes" if len(selected) == 1 else "pass"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from checks import trace_file
 from checks.client import Part
-from checks.trace_file import SUFFIX
 from connect_sim.cli import django_commands, options, output, processes, running
-from connect_sim.cli.trace import load
+from connect_sim.cli.trace import as_usage
 from requests_queue.catalog.modules import MODULES
 from requests_queue.suggestions import did_you_mean
 
@@ -53,7 +53,7 @@ def open_(user: str | None, only_print: bool, as_json: bool) -> None:
     Without a browser, the link is printed, and with --json it is only printed. It works once.
     """
     page = ""
-    if user and user.endswith(SUFFIX):
+    if user and user.endswith(trace_file.SUFFIX):
         page, user = f"?next={_send_trace(Path(user))}", None
     link = _run_management("signin", *([user] if user else [])).strip() + page
     if as_json:
@@ -66,9 +66,9 @@ def open_(user: str | None, only_print: bool, as_json: bool) -> None:
 
 def _send_trace(file: Path) -> str:
     """Send a trace to the running sandbox, and return the path of its page."""
-    # It says what is wrong with a file.
-    load(file)
-    form = [Part("file", file.read_bytes(), file.name)]
+    with as_usage(file):
+        data = trace_file.read(file)
+    form = [Part("file", data, file.name)]
     shown = running.client().upload("/sandbox/traces", form)
     return str(shown["path"])
 

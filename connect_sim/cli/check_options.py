@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from checks.options import ALL, EVENT, VALIDATOR
+from checks.options import ALL, EVENT, JOBS, START, VALIDATOR
 from connect_sim.cli import options
 
 # The secret of the handler's webhook, which other users of the machine would see as an argument.
@@ -85,7 +85,7 @@ _SHARED = (
     click.option(
         "--start-timeout",
         type=options.Seconds(600, least=0.001),
-        default=30,
+        default=START,
         show_default=True,
         metavar="SECONDS",
         help="With --run: how long the handler may take to be ready.",
@@ -93,7 +93,7 @@ _SHARED = (
     click.option(
         "--jobs",
         type=click.IntRange(1, 16),
-        default=2,
+        default=JOBS,
         show_default=True,
         help="With --run: how many sandboxes and handlers run beside each other.",
     ),

@@ -104,7 +104,8 @@ def _print_proof(proof: Proof) -> None:
         output.line(f"{second.check.id} ({second.check.level}): {outcomes}", indent=2)
         if second.verdict.outcome is not Outcome.PASS:
             output.line(second.verdict.text, indent=4)
-            output.line(f"Reproduce: {second.reproduce}", indent=4)
+    if not proof.decision.is_proven:
+        output.line(f"Reproduce: {proof.command}")
     output.line(f"{proof.decision.word}: {proof.decision.reason}")
 
 

@@ -93,7 +93,7 @@ def prove(**given: Any) -> int:
                 return interruption.exit_code
             raise
         except OSError as error:
-            raise CliError(Code.CANNOT_WRITE, f"The trees cannot be written: {error}.") from None
+            raise CliError(Code.CANNOT_WRITE, f"The proof could not be made: {error}.") from None
         decision = proof.decide(before, now, selected)
         command = _command(given, asked)
         found = proof.Proof(pair, before, now, decision, command)

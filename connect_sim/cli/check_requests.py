@@ -293,9 +293,12 @@ def _check_files(given: dict[str, Any]) -> None:
     files = {f"--{name}": given[name] for name in ("junit", "html") if given[name]}
     if given["json_file"] not in (None, "-"):
         files["--json"] = Path(given["json_file"])
-    if given["traces"] and not given["traces"].exists():
-        # Created with the first trace.
-        files["--trace"] = given["traces"]
+    if folder := given["traces"]:
+        # Created with the first trace, its parents too.
+        existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
+            text = f"{folder} cannot be written: {existing} is no folder that can."
+            raise click.BadParameter(text, param_hint="--trace")
     if given["update_baseline"] and given["baseline"]:
         files["--baseline"] = given["baseline"]
     require_writable(files)

@@ -6,6 +6,7 @@ import json
 import shutil
 import textwrap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,9 @@ def trace(file: Path, view: str | None, at: str | None, since: str | None, as_js
     """
     if (at and view not in (STATE, DIFF)) or (since and view != DIFF):
         raise click.UsageError(f"{'--at' if at else '--from'} has no meaning for this view.")
+    with as_usage(file):
+        content = trace_file.load(file)
     try:
-        content = load(file)
         start = None if since is None else _place(content, since, "--from")
         end = _place(content, at, "--at")
         if as_json:
@@ -79,10 +81,11 @@ def _width() -> int:
     return max(_NARROW, shutil.get_terminal_size((_WIDTH, 0)).columns)
 
 
-def load(file: Path) -> Json:
-    """Return the content of a trace; raises BadParameter."""
+@contextmanager
+def as_usage(file: Path) -> Iterator[None]:
+    """Make errors of a file a BadParameter."""
     try:
-        return trace_file.load(file)
+        yield
     except BadTrace as error:
         raise _bad(file, str(error)) from None
     except OSError as error:

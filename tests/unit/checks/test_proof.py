@@ -87,7 +87,8 @@ NOT_PROVEN = [
     ("pfp", "ppp", ("auth.b",), "auth.b did not fail before, but passed."),
     ("pfp", "ppp", ("auth.a", "auth.b"), "auth.b did not fail before, but passed."),
     ("ppf", "ppp", ("auth.a", "auth.b"), "auth.a did not fail before, but passed."),
-    ("pfpp", "pppp", ("race.*",), "No selected check failed before."),
+    ("pfpp", "pppp", ("race.*",), "No check of race.* failed before."),
+    ("pfpp", "pppp", ("auth.*", "race.*"), "No check of race.* failed before."),
     # What could not be judged.
     ("pfp", "pip", (), "auth.a failed before and was not judged now."),
     ("pfp", "psp", (), "auth.a failed before and was not judged now."),

@@ -580,6 +580,9 @@ def test_trace_of_a_failure_has_no_secret_of_the_run(tmp_path: Path) -> None:
     response = Exhibit("Response", ("of-the-handler\0",))
     bad = verdicts.failed("It has said of-the-handler.", response)
     checks = (check("auth.control"), check("auth.get", lambda lab: bad))
+    # Of an earlier run, in which a check failed that passes now.
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / f"auth.control{trace_file.SUFFIX}").touch()
     schedule = worked(*checks, lane=lane, traces=tmp_path / "new", seed=3)
     [path] = (tmp_path / "new").iterdir()
     passed, failed = schedule.results()

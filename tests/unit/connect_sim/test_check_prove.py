@@ -248,7 +248,7 @@ def test_temporary_folder_that_cannot_be_written_is_an_error(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-        assert "The trees cannot be written: [Errno 2]" in refused(*PROVE)
+        assert "The proof could not be made: [Errno 2]" in refused(*PROVE)
 
 
 def test_repository_of_a_hook_is_not_used(
