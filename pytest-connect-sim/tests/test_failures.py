@@ -268,6 +268,9 @@ def test_traces_are_written(
             connect_sim.expect("PR-1", soft=True).status("approved")
             assert connect_sim.vendor_key + chr(0) == ""
         def test_set_up(broken): ...
+        def test_skipped(connect_sim): pytest.skip("not today")
+        @pytest.mark.xfail
+        def test_expected(connect_sim): assert False
         def test_without(): assert False
         """
     )
@@ -322,6 +325,8 @@ def test_names_of_traces_are_safe_and_different() -> None:
     names = [
         "a.py::test[x/y]",
         "a.py::test[x y]",
+        "a/b.py::test",
+        "a-b.py::test",
         "../../etc::test",
         "a" * 300,
         "b" + "a" * 299,

@@ -177,7 +177,7 @@ def pytest_runtest_makereport(
         report.sections += reports.sections(sim, mark, soft, with_timeline=not has_timeline)
         item.stash[_FAILURES] = _failures(item, call) + [each.failure for each in soft]
     when = options.trace(item.config)
-    is_wanted = when == "on" and call.when == "call"
+    is_wanted = when == "on" and call.when == "call" and report.passed
     if is_wanted or (when != "off" and report.failed):
         report.sections.append(("Connect Sim: trace", _write_trace(item, report, sim, mark)))
     return report

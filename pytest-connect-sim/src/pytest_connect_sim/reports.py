@@ -89,7 +89,7 @@ def file_name(nodeid: str) -> str:
     Names that are cut, or differ in other characters only, differ by a checksum.
     """
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", nodeid).strip("-.")[-150:] or "test"
-    if name != nodeid.replace("::", "-").replace("/", "-"):
+    if "-" in nodeid or name != nodeid.replace("::", "-").replace("/", "-"):
         name = f"{name}-{zlib.crc32(nodeid.encode()):08x}"
     return f"{name}{SUFFIX}"
 
