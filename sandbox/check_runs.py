@@ -1,4 +1,4 @@
-"""Runs of checks that the portal starts: their rows, and the process of each.
+"""Runs of checks that this sandbox starts: their rows, and the process of each.
 
 At most one row is running; each change of state is a filtered UPDATE. A row has the progress of its
 run, which follows from its events:

@@ -279,7 +279,7 @@ class HeldResponse(models.Model):
 
 
 class CheckRun(models.Model):
-    """A run of checks that the portal has started (ours); one at a time.
+    """A run of checks that this sandbox has started (ours); one at a time.
 
     `name` is in the names of its snapshots. Times are real; after `expires`, Unix time by the
     database's clock, its process is gone. `report` is the JSON of `connect-sim check`.

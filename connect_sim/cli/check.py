@@ -9,8 +9,8 @@ import click
 from connect_sim.cli import check_options, check_prove, errors, interrupts, options, running
 
 
-class _Check(options.Group):
-    """A command with commands: what is none of their names is its own."""
+class _Check(options.NamedInErrors, options.Group):
+    """A command that has subcommands: any other first argument is its own argument."""
 
     def make_context(
         self,
@@ -24,14 +24,6 @@ class _Check(options.Group):
             name = f"{info_name} {command.name}"
             return command.make_context(name, args[1:], parent, **more)
         return super().make_context(info_name, args, parent, **more)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run it; its errors of usage name it."""
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            error.ctx = error.ctx or ctx
-            raise
 
 
 @click.group(

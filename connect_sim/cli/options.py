@@ -16,7 +16,19 @@ _DATA_DIR = "connect_sim.data_dir"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Command(click.Command):
+class NamedInErrors(click.Command):
+    """A command that its errors of usage name."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+
+class Command(NamedInErrors):
     """A command whose help ends with an example."""
 
     def __init__(self, *args: Any, example: str = "", **attributes: Any) -> None:
@@ -26,14 +38,6 @@ class Command(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example."""
         _write_example(self.example, formatter)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; its errors of usage name it."""
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            error.ctx = error.ctx or ctx
-            raise
 
 
 class Group(click.Group):

@@ -52,9 +52,10 @@ def sandbox(
         os.environ["SIM_DATA_DIR"] = str(given_dir.absolute())
     if port is not None:
         _use_port(port)
+    if allow_changes:
+        os.environ["SIM_ALLOW_CHANGES"] = "true"
     given = {
         "--no-seed": no_seed,
-        "--allow-changes": allow_changes,
         "--exit-with-parent": exit_with_parent,
         f"--port-file={port_file}": port_file is not None,
     }

@@ -334,11 +334,13 @@ class SendAgainView(APIView):
         """Send what an attempt sent once more, at once, as a new delivery with a new token."""
         values = SendAgainInput().check(request.data)
         rows = Attempt.objects.filter(delivery=_number(id)).order_by("-number")
-        if "attempt" in values:
-            rows = rows.filter(number=values["attempt"])
-        attempt = rows.select_related("webhook").first()
+        number = values.get("attempt")
+        chosen = rows if number is None else rows.filter(number=number)
+        attempt = chosen.select_related("webhook").first()
         if attempt is None:
-            raise Missing(id)
+            if number is None or not rows.exists():
+                raise Missing(id)
+            raise Invalid("attempt", f"Delivery {id} has no attempt {number}.")
         return Response({"delivery": resend.create_resend(attempt).pk}, status=201)
 
 

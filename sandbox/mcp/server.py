@@ -27,7 +27,7 @@ from mcp_types import Tool as ListedTool
 from requests_queue.api.json_diff import shorten
 from requests_queue.api.schema import UNTRUSTED, Json
 from sandbox.error_codes import advice
-from sandbox.mcp.tools import ACTION, CHANGING, LONGEST, READING, TEXT, Call, Tool
+from sandbox.mcp.tools import ACTION, CHANGING, LONGEST, READING, SHORTEST, TEXT, Call, Tool
 
 Send = Callable[[str, str, bytes], Awaitable[tuple[int, bytes]]]
 Message = MutableMapping[str, Any]
@@ -41,7 +41,7 @@ INSTRUCTIONS = (
 # Bytes of a message: its arguments are checked in the event loop.
 MAX_MESSAGE = 64 * 1024
 MOST = 100_000  # characters of a result
-_SHORTER = (1024, 256, 64)  # characters of one text, if there is more
+_SHORTER = (1024, 256, SHORTEST)  # characters of one text, if there is more
 # Errors of arguments that are compared, and characters of the one that is shown.
 _ERRORS, _MESSAGE = 10, 300
 

@@ -17,8 +17,9 @@ from sandbox.api.schema import document
 
 MAX_WAIT = 30  # seconds
 DELIVERIES = 10  # of a search by default: with bodies, more would fill a model's context
-# Characters of one text in a result, by default and at most.
-LONGEST, MAX_LONGEST = 4096, 50_000
+# Characters of one text in a result: at least, so that ids and times are whole, by default and at
+# most.
+SHORTEST, LONGEST, MAX_LONGEST = 64, 4096, 50_000
 # Arguments that are not the operation's: which one it is, and how long texts may be.
 ACTION, TEXT = "action", "longest_text"
 _COMPONENTS, _DEFINITIONS = "#/components/schemas/", "#/$defs/"
@@ -115,8 +116,9 @@ class Tool:
         found: Json = {ACTION: {"type": "string", "enum": list(self.calls)}}
         for action, call in self.calls.items():
             for name, schema in call.input_schema["properties"].items():
-                of = f"Of {action}. {schema.get('description', '')}".strip()
-                found[name] = {**schema, "description": of}
+                assert name not in found, f"{name} is an argument of two actions"
+                description = f"Of {action}. {schema.get('description', '')}".strip()
+                found[name] = {**schema, "description": description}
         return {
             "type": "object",
             "properties": found,
@@ -215,7 +217,7 @@ _LIMIT = {
 }
 _TEXT = {
     "type": "integer",
-    "minimum": 1,
+    "minimum": SHORTEST,
     "maximum": MAX_LONGEST,
     "description": f"Characters of one text: {LONGEST:,} by default, at most {MAX_LONGEST:,}.",
 }

@@ -59,9 +59,11 @@ NIGHTLY = {
             ("refuses_all_after_a_lost_approval", "gives_up_on_resets"),
             ("rejects_get", "answers_garbage"),
             ("returns_nothing", "finds_no_errors"),
-            ("takes_filled_orders_as_done", "asks_before_approving"),
         )
     },
+    "takes_filled_orders_as_done": (
+        "asks_before_approving and processes_purchases_only fail the same checks"
+    ),
 }
 # Checks that no variant fails in CI: each that would runs a shorter check, or is NIGHTLY.
 # speed.pending_5000 needs `--deep`, too.

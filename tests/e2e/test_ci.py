@@ -286,7 +286,7 @@ def test_data_folder_is_exported_as_an_absolute_path_also_if_the_start_fails(
 
 def proving(programs: Path, tmp_path: Path, **inputs: str) -> tuple[Job, list[str]]:
     """Run the step of the action that proves; return the words that the program got."""
-    script = "#!/bin/sh\nprintf '%s\\n' \"$@\" > words; echo proof >> $GITHUB_STEP_SUMMARY\n"
+    script = "#!/bin/sh\nprintf '%s\\n' \"$@\" > words\n"
     workflows.write_programs(programs, {"recorder": script})
     job = Job(tmp_path, tmp_path / "temp", workflows.environment(programs), ACTIONS)
     job.env["GITHUB_STEP_SUMMARY"] = str(tmp_path / "summary.md")
@@ -308,7 +308,6 @@ def test_action_proves_a_change_by_the_program_of_its_command(
         *("check", "prove", "--before", "a $(touch b) 'c'", "--run", "python handler.py"),
         *("--select", "auth.no_header", "--receipt", "receipt.json"),
     ]
-    assert (tmp_path / "summary.md").read_text() == "proof\n"
 
 
 def test_action_proves_nothing_unless_it_is_asked(programs: Path, tmp_path: Path) -> None:

@@ -52,9 +52,6 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the command's options."""
         parser.add_argument("--no-seed", action="store_true", help="start without demo data")
-        parser.add_argument(
-            "--allow-changes", action="store_true", help="let agents change the sandbox by MCP"
-        )
         parser.add_argument("--port-file", type=Path, help="write the port to this file")
         parser.add_argument(
             "--exit-with-parent", action="store_true", help="stop when standard input ends"
@@ -65,7 +62,6 @@ class Command(BaseCommand):
         port_path: Path | None = options["port_file"]
         with_parent = options["exit_with_parent"]
         _check(with_parent=with_parent)
-        settings.SIM_ALLOW_CHANGES = settings.SIM_ALLOW_CHANGES or options["allow_changes"]
         data_lock.hold(exclusive=True)
         if port_path:
             port_file.remove(port_path)

@@ -167,6 +167,8 @@ def test_clock_is_moved_and_requests_are_sent_again(
     sent = changing.call("change", action="send_again", delivery=found["id"])["sent"]
     engines.until(lambda: len(served.received) == 4, "it is sent again")
     assert sent["delivery"] > found["id"]
+    error = changing.error("change", action="send_again", delivery=found["id"], attempt=99)
+    assert f"Delivery {found['id']} has no attempt 99." in error
     again = changing.call("change", action="send_again", delivery=found["id"], attempt=1)["sent"]
     engines.until(lambda: len(served.received) == 5, "its first attempt is sent again")
     assert again["delivery"] > sent["delivery"]

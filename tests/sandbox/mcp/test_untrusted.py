@@ -191,7 +191,7 @@ def shown(texts: Texts) -> set[str]:
     return {piece for text in texts.marked for piece in found(text)} & WORDS
 
 
-def test_there_are_forty() -> None:
+def test_canaries_are_found_in_each_encoding_and_in_pieces() -> None:
     assert len(WORDS) >= 40
     for place, encodings in PLACES.items():
         for each in encodings:

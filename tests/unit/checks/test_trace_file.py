@@ -247,7 +247,7 @@ MISS = {"object": "PR-1", "webhook": None, "delivery": 7, "attempt": 1, "differs
             ("PR-1", "WH-1", 7, 1),
         ),
     ],
-)  # fmt: skip
+)
 def test_moment_names_what_the_failure_is_about(
     failures: list[Any], entries: list[Any], found: tuple[Any, ...]
 ) -> None:

@@ -314,11 +314,13 @@ def test_program_without_command_starts_the_sandbox(
     ]
 
 
-def test_start_options_are_passed_on(started: list[list[str]]) -> None:
+def test_start_options_are_passed_on(
+    started: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIM_ALLOW_CHANGES", "false")
     run("--port-file", "the port", "--exit-with-parent", "--allow-changes")
-    assert started == [
-        ["connect-sim", "sandbox", "--allow-changes", "--exit-with-parent", "--port-file=the port"]
-    ]
+    assert os.environ["SIM_ALLOW_CHANGES"] == "true"
+    assert started == [["connect-sim", "sandbox", "--exit-with-parent", "--port-file=the port"]]
 
 
 def test_port_replaces_those_of_sim_bind(

@@ -61,7 +61,7 @@ def test_failing_moment_is_shown(write: Write) -> None:
         '  note: "" → "x"',
         "Seed: 7. Versions: connect-sim 0.1.0, python 3.11.7.",
         f"More: connect-sim trace {path} attempts|calls|state|diff",
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("width", [1, 80, 200])
