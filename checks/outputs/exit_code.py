@@ -56,8 +56,9 @@ def conclude(report: Report) -> Conclusion:
     not_said = f"{len(open_ids)} {musts} not judged: {', '.join(open_ids)}" if open_ids else ""
     if not_said and report.strict:
         return Conclusion(ExitCode.NO_VERDICT, f"{not_said}.")
+    skipped = [Mark.SKIPPED.counted(number[Mark.SKIPPED])] if number[Mark.SKIPPED] else []
     uncounted = [each.counted(number[each]) for each in (Mark.WARNING, Mark.KNOWN) if number[each]]
-    parts = [f"{number[Mark.PASS]} of {total} {checks} passed"]
+    parts = [", ".join([f"{number[Mark.PASS]} of {total} {checks} passed", *skipped])]
     parts += [f"not counted: {', '.join(uncounted)}"] if uncounted else []
     parts += [not_said] if not_said else []
     end = "." if len(parts) > 1 else ", none failed."

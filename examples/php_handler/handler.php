@@ -40,7 +40,7 @@ function approve_pending(Api $api, string $product): void
     }
 }
 
-// Your work goes here. The order's `type` says which: a purchase, a change, a suspension and so on.
+// Your work goes here. The order's `type` says which: a purchase, a change and so on.
 function approve(Api $api, string $id, ?string $template): void
 {
     $path = "/requests/$id";

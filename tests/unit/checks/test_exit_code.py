@@ -71,7 +71,7 @@ def test_run_that_ended_early_has_no_verdict() -> None:
     ("results", "text"),
     [
         ([result(FAIL)], "1 of 1 check failed."),
-        ([result(PASS), result(SKIPPED)], "1 of 2 checks passed, none failed."),
+        ([result(PASS), result(SKIPPED)], "1 of 2 checks passed, 1 skipped, none failed."),
         (
             [result(PASS), should(), result(FAIL, known_until=KNOWN_UNTIL)],
             "1 of 3 checks passed; not counted: 1 warning, 1 known failure.",

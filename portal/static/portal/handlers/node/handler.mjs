@@ -38,7 +38,7 @@ async function approvePending(api, product) {
   if (refused) throw refused;
 }
 
-// Your work goes here. The order's `type` says which: a purchase, a change, a suspension and so on.
+// Your work goes here. The order's `type` says which: a purchase, a change and so on.
 async function approve(api, id, template) {
   const path = `/requests/${id}`;
   const { status, asset } = await api.call('GET', path);

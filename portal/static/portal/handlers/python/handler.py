@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Lock, Thread
 from urllib.error import HTTPError
 from urllib.parse import quote
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 API_KEY, JWT_SECRET = os.environ.get("CONNECT_API_KEY"), os.environ.get("JWT_SECRET")
 if not (API_KEY and JWT_SECRET):
@@ -46,7 +46,7 @@ def approve_pending(api, product_id):
 
 
 def approve(api, order_id, template):
-    # Your work goes here. The order's "type" says which: a purchase, a change, a suspension and so on.
+    # Your work goes here. The order's "type" says which: a purchase, a change and so on.
     path = f"/requests/{order_id}"
     order = api.call("GET", path)
     if order["status"] != "pending":
@@ -119,9 +119,15 @@ class ApiError(Exception):
         self.is_refusal = 400 <= status < 500 and status != 429
 
 
+class NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *_):
+        """Follow none, which would send the key to another address: it is a failure."""
+
+
 class Api:
     def __init__(self, url):
         self.url = url
+        self.open = build_opener(NoRedirects).open
 
     def call(self, method, path, body=None):
         """Call the API, and return its response; raises ApiError."""
@@ -130,7 +136,7 @@ class Api:
         url = self.url + quote(path, safe="/?&=(),")
         try:
             request = Request(url, data, headers, method=method)
-            with urlopen(request, timeout=API_TIMEOUT) as response:
+            with self.open(request, timeout=API_TIMEOUT) as response:
                 return json.load(response)
         except HTTPError as error:
             text = f"{method} {path}: {error.code} {error.read(1000).decode(errors='replace')}"
