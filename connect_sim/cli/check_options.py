@@ -15,6 +15,7 @@ SECRET = "CONNECT_SIM_SECRET"
 URL, VENDOR_KEY, PROVIDER_KEY = (
     f"CONNECT_SIM_{name}" for name in ("URL", "VENDOR_KEY", "PROVIDER_KEY")
 )
+TRACES_FOLDER = Path("connect-sim-traces")  # in the working folder, made with the first trace
 # The folder for traces, which the action for GitHub's workflows sets.
 TRACES = "CONNECT_SIM_TRACES"
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -194,8 +195,10 @@ _OPTIONS = (
         envvar=TRACES,
         show_envvar=True,
         metavar="FOLDER",
-        help="Write a trace of each failed check into this folder, for connect-sim trace.",
+        help="The folder for a trace of each failed check, for connect-sim trace; "
+        f"default: {TRACES_FOLDER}.",
     ),
+    click.option("--no-trace", is_flag=True, help="Write no traces."),
     click.option(
         "--sandbox-url",
         envvar=URL,

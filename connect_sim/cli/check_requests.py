@@ -25,7 +25,7 @@ from checks.outputs.catalog_texts import UnknownCheck
 from checks.outputs.last_failed import NoFailures
 from checks.sandbox_file import NoSandbox
 from connect_sim.cli import running
-from connect_sim.cli.check_options import PROVIDER_KEY, SECRET, URL, VENDOR_KEY
+from connect_sim.cli.check_options import PROVIDER_KEY, SECRET, TRACES_FOLDER, URL, VENDOR_KEY
 from connect_sim.cli.errors import CliError, Code
 from requests_queue import time_format
 
@@ -81,7 +81,7 @@ def read(given: dict[str, Any]) -> Request:
         max_time=_max_time(given["max_time"]) if given["max_time"] else 0.0,
         keep=given["keep"],
         name=given["name"],
-        traces=given["traces"],
+        traces=None if given["no_trace"] else given["traces"] or TRACES_FOLDER,
     )
     if options.run:
         require_program(options)

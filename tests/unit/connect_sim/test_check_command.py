@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from checks.catalog import CHECKS
 from checks.model import Report
 from checks.options import Options, RunningSandbox
 from connect_sim.cli import program
+from connect_sim.cli.check_options import TRACES_FOLDER
 from tests.program import Failed, run
 from tests.unit.checks.reports import FAIL, PASS, report, result
 
@@ -151,14 +153,14 @@ def test_damaged_baseline_and_protected_file_are_found_before(
 def test_url_is_checked_with_the_running_sandbox(ran: list[Options]) -> None:
     assert "Pass: 1 of 1 check passed" in run(*URL)
     sandbox = RunningSandbox("http://sim", "SU-1:v", "SU-2:p")
-    assert ran == [Options(url=URL[1], secret="s3cret", sandbox=sandbox)]
+    assert ran == [Options(url=URL[1], secret="s3cret", sandbox=sandbox, traces=TRACES_FOLDER)]
 
 
 def test_all_options_are_passed_on(ran: list[Options]) -> None:
     words = (
         "--type all --method get --product PRD-1 --select auth,auth.g* --select auth.control "
         "--ignore auth.get --strict --deep --keep --seed 7 --invalid region=a=b "
-        "--fail-fast --max-time 1m30s "
+        "--fail-fast --max-time 1m30s --trace here/traces "
         "--sandbox-url http://other/public/v1/"
     )
     run(*URL, *words.split())
@@ -179,6 +181,7 @@ def test_all_options_are_passed_on(ran: list[Options]) -> None:
             max_time=90,
             invalid={"region": "a=b"},
             sandbox=RunningSandbox("http://other", "SU-1:v", "SU-2:p"),
+            traces=Path("here/traces"),
         )
     ]
 
@@ -205,6 +208,7 @@ def test_command_is_checked_with_a_sandbox_of_its_own(
         "2.5",
         "--jobs",
         "1",
+        "--no-trace",
     )
     assert ran == [
         Options(
@@ -244,10 +248,8 @@ def test_secret_and_sandbox_may_be_variables(
     run("check", "http://h/")
     run("check", "--webhook", "WH-1")
     sandbox = RunningSandbox("http://container:8000", "SU-3:v", "SU-4:p")
-    assert ran == [
-        Options(url="http://h/", secret="of-a-variable", sandbox=sandbox),
-        Options(webhook="WH-1", secret="of-a-variable", sandbox=sandbox),
-    ]
+    common = Options(secret="of-a-variable", sandbox=sandbox, traces=TRACES_FOLDER)
+    assert ran == [replace(common, url="http://h/"), replace(common, webhook="WH-1")]
 
 
 def test_checks_are_listed_and_explained(ran: list[Options]) -> None:
