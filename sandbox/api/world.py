@@ -72,6 +72,19 @@ class PatienceInput(Input):
     patience = SecondsField(0, MAX_WAIT)
 
 
+class ReplaceInput(PatienceInput):
+    """The same, and a settle time for all handlers."""
+
+    settle = NumberField(0, settle_times.MAX_FIXED * 1000, "milliseconds")
+
+    def in_seconds(self, data: Any) -> dict[str, Any]:
+        """Return the values of a body, the settle time in seconds; raises Invalid."""
+        values: dict[str, Any] = self.check(data)
+        if values.get("settle") is not None:
+            values["settle"] /= 1000
+        return values
+
+
 class SnapshotInput(PatienceInput):
     """The name of a new snapshot, and whether it may replace another one."""
 
@@ -80,17 +93,18 @@ class SnapshotInput(PatienceInput):
 
 
 class ResetView(APIView):
-    """`POST /sandbox/reset {"patience"?}`: 200, 503 if something does not end."""
+    """`POST /sandbox/reset {"patience"?, "settle"?}`: 200, 503 if something does not end."""
 
     operations: Operations = {
         "post": Operation(
-            "Reset", "Go back to the demo data", REPLACED, body=PatienceInput, errors=(503,)
+            "Reset", "Go back to the demo data", REPLACED, body=ReplaceInput, errors=(503,)
         )
     }
 
     def post(self, request: Request) -> Response:
         """Go back to the demo data: `{"now", "took_ms", "unsettled"}`."""
-        return Response(REPLACED.represent(snapshots.reset(_patience(request))))
+        arguments = ReplaceInput().in_seconds(request.data or {})
+        return Response(REPLACED.represent(snapshots.reset(**arguments)))
 
 
 class SnapshotsView(APIView):
@@ -115,11 +129,7 @@ class SnapshotsView(APIView):
     def post(self, request: Request) -> Response:
         """Save the present: 201, 409 if the name exists, unless `replace` is true."""
         values = SnapshotInput().check(request.data)
-        saved = snapshots.save(
-            values["name"],
-            replace=values.get("replace", False),
-            patience=values.get("patience", gate.PATIENCE),
-        )
+        saved = snapshots.save(values.pop("name"), **values)
         return Response(SNAPSHOT.represent(saved), status=201)
 
 
@@ -137,21 +147,22 @@ class SnapshotView(APIView):
 
 
 class RestoreView(APIView):
-    """`POST /sandbox/snapshots/{name}/restore {"patience"?}`: 200, 409 if it is unusable."""
+    """`POST …/{name}/restore {"patience"?, "settle"?}`: 200, 409 if it is unusable."""
 
     operations: Operations = {
         "post": Operation(
             "Snapshots",
             "Go back to a snapshot",
             REPLACED,
-            body=PatienceInput,
+            body=ReplaceInput,
             errors=(404, 409, 503),
         )
     }
 
     def post(self, request: Request, name: str) -> Response:
         """Go back to a snapshot: `{"now", "took_ms", "unsettled"}`."""
-        return Response(REPLACED.represent(snapshots.restore(name, _patience(request))))
+        arguments = ReplaceInput().in_seconds(request.data or {})
+        return Response(REPLACED.represent(snapshots.restore(name, **arguments)))
 
 
 class DiffView(APIView):
@@ -164,11 +175,6 @@ class DiffView(APIView):
     def get(self, request: Request, a: str, b: str) -> Response:
         """Return the objects that were added, removed and changed, by field."""
         return Response(DIFF.represent(snapshots.compare(a, b)))
-
-
-def _patience(request: Request) -> float:
-    patience: float = PatienceInput().check(request.data or {}).get("patience", gate.PATIENCE)
-    return patience
 
 
 LEASE_STATE = Part(
@@ -277,21 +283,15 @@ CLOCK = Part(
 )
 
 
-class MoveInput(Input):
+class MoveInput(ReplaceInput):
     """What every move takes: real seconds to wait at each stop, and a settle time for all."""
 
     patience = SecondsField(0, MAX_PATIENCE)
-    settle = NumberField(0, settle_times.MAX_FIXED * 1000, "milliseconds")
 
     def options(self, data: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the values of a body, and the arguments of a move; raises Invalid."""
-        values = self.check(data)
-        settle = values.pop("settle", None)
-        arguments = {
-            "patience": values.pop("patience", None),
-            "settle": None if settle is None else settle / 1000,
-        }
-        return values, arguments
+        values = self.in_seconds(data)
+        return values, {name: values.pop(name, None) for name in ("patience", "settle")}
 
 
 class AdvanceInput(MoveInput):

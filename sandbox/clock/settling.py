@@ -181,10 +181,13 @@ def _parts(
     yield [_hold(hold) for hold in holds()]
 
 
-def of_handlers() -> list[Unsettled]:
-    """Return API calls of handlers, and handlers whose settle time has not passed; reads only."""
+def of_handlers(settle: float | None = None) -> list[Unsettled]:
+    """Return API calls of handlers, and handlers whose settle time has not passed; reads only.
+
+    `settle` replaces all settle times (seconds).
+    """
     began = time.monotonic()
-    return [*_api_calls(frozenset()), *_settling(began, None)]
+    return [*_api_calls(frozenset()), *_settling(began, settle)]
 
 
 def _work(label: str) -> Unsettled:

@@ -180,10 +180,11 @@ _turn = threading.Lock()
 
 
 @contextmanager
-def closed(patience: float = PATIENCE) -> Iterator[list[str]]:
+def closed(patience: float = PATIENCE, settle: float | None = None) -> Iterator[list[str]]:
     """Keep everything out of the world; yield what had not ended after `patience` seconds.
 
-    Raises Busy if another replacement, or a job, does not end.
+    `settle` replaces the settle times of all handlers (seconds). Raises Busy if another
+    replacement, or a job, does not end.
     """
     deadline = time.monotonic() + patience
     if not _turn.acquire(timeout=TURN):
@@ -191,7 +192,7 @@ def closed(patience: float = PATIENCE) -> Iterator[list[str]]:
     try:
         # A held response would be inside the gate until it is released.
         with pausing.draining(), delays_suspended():
-            left = [each.text for each in _wait_for_handlers(deadline)]
+            left = [each.text for each in _wait_for_handlers(deadline, settle)]
             with requests.closed(max(0.0, deadline - time.monotonic())) as inside:
                 if inside:
                     left.append(f"{inside} requests of the API or the portal are running.")
@@ -204,19 +205,19 @@ def closed(patience: float = PATIENCE) -> Iterator[list[str]]:
         _turn.release()
 
 
-def _wait_for_handlers(deadline: float) -> list[Unsettled]:
+def _wait_for_handlers(deadline: float, settle: float | None) -> list[Unsettled]:
     """Wait until handlers have probably ended their work; return what has not at the deadline."""
     left: list[Unsettled] = []
 
     def look() -> float | None:
-        left[:] = _unsettled()
+        left[:] = _unsettled(settle)
         return min((each.seconds for each in left), default=None)
 
     look_until(look, deadline)
     return left
 
 
-def _unsettled() -> list[Unsettled]:
+def _unsettled(settle: float | None) -> list[Unsettled]:
     """Return requests in flight, usage files in processing, and handlers that may still work.
 
     Due deliveries and holds are dropped instead. Only reads: `jobs.busy` would wait for locks.
@@ -230,8 +231,9 @@ def _unsettled() -> list[Unsettled]:
         Unsettled(settling.PROCESSING, f"{pk} is being processed.", frozenset({pk}), _AGAIN)
         for pk in usage_leases.in_progress()
     ]
-    for each in settling.of_handlers():
-        spare = _spare(each.keys) if each.kind == settling.SETTLE_TIME else 0.0
+    for each in settling.of_handlers(settle):
+        is_learned = settle is None and each.kind == settling.SETTLE_TIME
+        spare = _spare(each.keys) if is_learned else 0.0
         if each.seconds > spare:
             result.append(replace(each, seconds=each.seconds - spare))
     return result

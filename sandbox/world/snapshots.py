@@ -59,18 +59,19 @@ class Replacement:
     unsettled: list[str]
 
 
-def reset(patience: float = gate.PATIENCE) -> Replacement:
+def reset(patience: float = gate.PATIENCE, settle: float | None = None) -> Replacement:
     """Go back to the demo data; wait for handlers for at most `patience` seconds.
 
-    Raises gate.Busy, or DatabaseError; the world is unchanged then.
+    `settle` replaces their settle times (seconds). Raises gate.Busy, or DatabaseError; the world is
+    unchanged then.
     """
-    return tables.in_own_thread(partial(_replace, SEED, RESET, patience))
+    return tables.in_own_thread(partial(_replace, SEED, RESET, patience, settle))
 
 
-def restore(name: str, patience: float = gate.PATIENCE) -> Replacement:
+def restore(name: str, patience: float = gate.PATIENCE, settle: float | None = None) -> Replacement:
     """Go back to a snapshot; raises Missing, Conflict (unusable), and what `reset` raises."""
     check_name(name)
-    return tables.in_own_thread(partial(_replace, name, RESTORED, patience))
+    return tables.in_own_thread(partial(_replace, name, RESTORED, patience, settle))
 
 
 def save(name: str, *, replace: bool = False, patience: float = gate.PATIENCE) -> Snapshot:
@@ -157,11 +158,11 @@ def _save(name: str, replace: bool) -> Snapshot:
     return snapshot
 
 
-def _replace(name: str, action: str, patience: float) -> Replacement:
+def _replace(name: str, action: str, patience: float, settle: float | None) -> Replacement:
     if action == RESTORED:
         # Before anything waits.
         usable(name)
-    with gate.closed(patience) as unsettled:
+    with gate.closed(patience, settle) as unsettled:
         began = time.monotonic()
         now = _replace_rows(name, action)
         tables.world_replaced.send_robust(sender=None)

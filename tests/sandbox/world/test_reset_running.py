@@ -79,6 +79,19 @@ def test_reset_waits_for_a_handler_that_works_after_its_response(running: Sandbo
     assert requests_of(running) == before
 
 
+def test_reset_with_a_settle_time_does_not_wait_for_what_was_learned(running: Sandbox) -> None:
+    with handler(200) as fine:
+        hook = orders.webhook(running, fine.url)
+        orders.purchase(running)
+        orders.until_stats(running, hook["id"], success_triggers=1)
+        # Nothing is known about this handler, so that a reset would wait for it.
+        [waited_for] = reset(running, patience=0)["unsettled"]
+        assert "may still act" in waited_for
+        orders.webhook(running, fine.url)
+        orders.purchase(running)
+        assert reset(running, patience=0, settle=0)["unsettled"] == []
+
+
 def test_concurrent_resets_and_requests(running: Sandbox) -> None:
     before = requests_of(running)
     with ThreadPoolExecutor(8) as pool:
