@@ -101,8 +101,10 @@ class ThrowawayLane:
             if after_failure:
                 self._process.stop()
             is_alive = self._process.is_alive
-            # Before the start, at which a handler may look for pending orders.
-            self._lab.platform.restore(self._snapshot)
+            # Before the start, at which a handler may look for pending orders. One that has ended
+            # does nothing more.
+            settle = _settle_time(self._lab) if is_alive else 0.0
+            self._lab.platform.restore(self._snapshot, settle=settle)
             if not is_alive:
                 self._process.restart()
                 self._lab.settle(_AFTER_START)
@@ -195,10 +197,10 @@ class RunningLane:
         assert self._lab is not None
         try:
             self._lease.renew()
-            self._platform.restore(self._base)
+            self._platform.restore(self._base, settle=_settle_time(self._lab))
             if after_failure and self._options.type != VALIDATOR:
                 _let_recover(self._lab)
-                self._platform.restore(self._base)
+                self._platform.restore(self._base, settle=_settle_time(self._lab))
         except ApiError as error:
             raise CannotRun(str(error)) from None
         if not accepts_connections(self._lab.handler.url):
@@ -241,6 +243,15 @@ class RunningLane:
             ) from None
         finally:
             self._lease.stop()
+
+
+def _settle_time(lab: Lab) -> float | None:
+    """Return the settle time for a restore; None: what the sandbox has learned.
+
+    It learns from a handler that polls that its calls have the gap of its polling, so that a
+    restore would wait for a pause that never comes.
+    """
+    return lab.timing.quiet if lab.timing.interval else None
 
 
 def _let_recover(lab: Lab) -> None:

@@ -373,10 +373,15 @@ class Platform:
     def save(self, name: str) -> None:
         self.vendor.call("POST", "/sandbox/snapshots", {"name": name, "replace": True})
 
-    def restore(self, name: str, patience: float = 10.0) -> list[str]:
-        """Go back to a snapshot; return what did not end."""
+    def restore(self, name: str, patience: float = 10.0, settle: float | None = None) -> list[str]:
+        """Go back to a snapshot; return what did not end.
+
+        `settle` replaces the settle times of handlers (seconds).
+        """
         path = f"/sandbox/snapshots/{name}/restore"
         body = {"patience": patience}
+        if settle is not None:
+            body["settle"] = settle * 1000
         return list(self.vendor.call("POST", path, body, timeout=patience + 60)["unsettled"])
 
     def forget(self, name: str) -> None:
