@@ -44,7 +44,8 @@ class Need(StrEnum):
 class Check:
     """One check: `group.name`, and texts that are understood on their own.
 
-    The group's control runs first; without its pass, nothing else of the group is judged.
+    The group's control runs first; without its pass, nothing else of the group is judged. Checks
+    with the same `measurement` share what the first of them has measured: they run in one lane.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Check:
     run: Callable[[Lab], Verdict] = field(repr=False)
     is_control: bool = False
     needs: frozenset[Need] = frozenset({Need.EVENT})
+    measurement: str = ""
 
     @property
     def group(self) -> str:

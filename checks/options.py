@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 EVENT, VALIDATOR, ALL = "event", "validator", "all"
-START, JOBS = 30.0, 2  # defaults: seconds until a handler is ready, and throwaway sandboxes
+START, JOBS = 30.0, 4  # defaults: seconds until a handler is ready, and throwaway sandboxes
 
 
 def new_name() -> str:

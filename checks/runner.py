@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import traceback
@@ -10,6 +11,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from math import ceil
 
 from checks import causes, failure_traces, lanes, starvation, verdicts
 from checks.client import ApiError
@@ -25,10 +27,21 @@ from checks.starvation import Starvation
 from checks.timing import OutOfTime
 from checks.trace_file import BadTrace
 
-# The longest first, so that the lanes end at about the same time; but last for a handler that can't
-# be started again, which the first of them may damage.
-_LONGEST = ("crash", "race", "speed", "effects", "client", "delivery", "retry")
-
+# Seconds that a check of a group takes, roughly, for a handler that works at once; of the others
+# half a second. The longest come first, so that the lanes end at about the same time; but last for
+# a handler that can't be started again, which the first of them may damage.
+_SECONDS = {
+    "crash": 10.0,
+    "race": 8.0,
+    "client": 6.0,
+    "speed": 4.0,
+    "effects": 3.0,
+    "delivery": 2.5,
+    "retry": 2.0,
+}
+_OTHERS = 0.5
+# A lane is worth its start for so many seconds of checks.
+_WORTH = 5.0
 
 _STARVED = (
     "Not judged, because other programs left this machine too little CPU time: what is missing may "
@@ -44,7 +57,6 @@ _BY_TIMER = "The handler works by a timer of its own, not only when the check ex
 _TOO_LATE = (400, 409)
 _NOT_PROCESSED = "A genuine request is not processed."
 _WAKE = 0.5  # seconds until the next look for a signal
-_FEW = 4  # checks for which one lane is enough
 
 
 def run(options: Options, progress: Progress) -> Report:
@@ -59,9 +71,7 @@ def run(options: Options, progress: Progress) -> Report:
     deadline = began + options.max_time if options.max_time else float("inf")
     with starvation.watching() as machine:
         schedule = Schedule(checks, options, progress, machine)
-        # A group waits for its control anyway: for a check or two a second lane isn't worth the
-        # seconds of its start, which it takes from the first.
-        opened = lanes.create(options)[: -(-len(checks) // _FEW)]
+        opened = lanes.create(options)[: _count_lanes(checks)]
         try:
             if opened:
                 _work(schedule, opened, deadline)
@@ -150,6 +160,10 @@ class Schedule:
             check.group: None for check in checks if check.is_control
         }
         self._results: dict[str, Result] = {}
+        # By measurement, or by the id of a check: the lane to which it belongs.
+        self._lanes: dict[str, Lane] = {}
+        # Each start keeps a core busy: more of them at once only delay the first check.
+        self._starts = threading.Semaphore(os.cpu_count() or 1)
         self._changed = threading.Condition()
         self._is_interrupted = self.is_late = False
         self.error = self.version = self.output = ""
@@ -166,13 +180,16 @@ class Schedule:
     def work(self, lane: Lane) -> None:
         """Run checks in a lane until none is left, or the run cannot go on."""
         try:
-            lab = lane.open()
+            with self._starts:
+                if self.error or not self._left:
+                    return
+                lab = lane.open()
             self.version = self.version or lab.platform.version()
             is_fresh = self._options.type == VALIDATOR
             if not is_fresh:
                 lab.measure()
             after_failure = False
-            while (check := self._take()) is not None:
+            while (check := self._take(lane)) is not None:
                 # Before a check and not after it: nothing needs a restored sandbox at the end.
                 if not is_fresh:
                     lane.back(after_failure=after_failure)
@@ -340,16 +357,17 @@ class Schedule:
             self._left.remove(check)
             self._note(check, verdicts.skipped(text), 0.0)
 
-    def _take(self) -> Check | None:
-        """Return the next check that may run, or None at the end; waits for controls."""
+    def _take(self, lane: Lane) -> Check | None:
+        """Return the next check that may run in a lane, or None at the end; waits for controls."""
         with self._changed:
             while self._left and not self.error:
                 for check in self._left:
                     outcome = self._controls.get(check.group)
                     if check.is_control or outcome is Outcome.PASS:
-                        self._left.remove(check)
-                        return check
-                    if outcome is not None:
+                        if self._lanes.setdefault(check.measurement or check.id, lane) is lane:
+                            self._left.remove(check)
+                            return check
+                    elif outcome is not None:
                         control = f"{check.group}.control"
                         text = f"Not judged: the control of the group, {control}, did not pass."
                         self._skip([check], text)
@@ -365,9 +383,19 @@ class Schedule:
             self._changed.notify_all()
 
 
-def _priority(check: Check, options: Options) -> tuple[bool, int]:
-    group = _LONGEST.index(check.group) if check.group in _LONGEST else len(_LONGEST)
-    return not check.is_control, group if options.run else -group
+def _priority(check: Check, options: Options) -> tuple[bool, float]:
+    seconds = _SECONDS.get(check.group, _OTHERS)
+    return not check.is_control, -seconds if options.run else seconds
+
+
+def _count_lanes(checks: Sequence[Check]) -> int:
+    """Return how many lanes are worth their start; a control comes before the rest of its group."""
+    others = sum(not check.is_control for check in checks)
+    return min(ceil(sum(map(_seconds, checks)) / _WORTH), max(others, 1))
+
+
+def _seconds(check: Check) -> float:
+    return _OTHERS if check.is_control else _SECONDS.get(check.group, _OTHERS)
 
 
 def _may_go_on(verdict: Verdict) -> bool:

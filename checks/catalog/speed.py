@@ -225,6 +225,7 @@ CHECKS = (
         _LIMITS,
         _ANSWER_FIRST,
         timeout_30s,
+        measurement=_MEASURED,
     ),
     Check(
         "speed.seconds_5",
@@ -237,6 +238,7 @@ CHECKS = (
         "proxies cut a connection.",
         _ANSWER_FIRST,
         seconds_5,
+        measurement=_MEASURED,
     ),
     Check(
         "speed.pending_5000",

@@ -264,6 +264,7 @@ CHECKS = (
         _NO_CALLS,
         seconds_5,
         needs=_NEEDS,
+        measurement=_MEASURED,
     ),
     Check(
         "validator.timeout_30s",
@@ -275,6 +276,7 @@ CHECKS = (
         _NO_CALLS,
         timeout_30s,
         needs=_NEEDS,
+        measurement=_MEASURED,
     ),
     Check(
         "validator.empty_draft",

@@ -369,6 +369,64 @@ def test_second_lane_waits_for_the_control_of_the_first():
     assert outcomes(schedule) == {"auth.control": "fail", "auth.get": "skipped"}
 
 
+def test_checks_that_share_a_measurement_run_in_one_lane():
+    begun, others_done = threading.Event(), threading.Event()
+    labs: dict[str, Lab] = {}
+
+    def first(lab: Lab) -> Verdict:
+        labs["first"] = lab
+        begun.set()
+        assert others_done.wait(10)
+        return GOOD
+
+    def second(lab: Lab) -> Verdict:
+        labs["second"] = lab
+        return GOOD
+
+    def other(lab: Lab) -> Verdict:
+        others_done.set()
+        return GOOD
+
+    measured = (check(f"auth.{run.__name__}", run, measurement="m") for run in (first, second))
+    checks = [check("auth.control"), *measured, check("auth.other", other)]
+    schedule = Schedule(checks, Options(run="handler"), Listener(), Machine())
+    lanes = [threading.Thread(target=schedule.work, args=[FakeLane()]) for _ in range(2)]
+    lanes[0].start()
+    assert begun.wait(10)
+    lanes[1].start()
+    for lane in lanes:
+        lane.join(10)
+    assert labs["first"] is labs["second"]
+    assert set(outcomes(schedule).values()) == {"pass"}
+
+
+def test_lane_does_not_open_when_the_run_has_ended_before_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    begun, go_on = threading.Event(), threading.Event()
+    opened: list[FakeLane] = []
+
+    class SlowLane(FakeLane):
+        def open(self) -> Lab:
+            opened.append(self)
+            begun.set()
+            assert go_on.wait(10)
+            return super().open()
+
+    schedule = Schedule([check("auth.control")], Options(run="handler"), Listener(), Machine())
+    lanes = [SlowLane(), SlowLane()]
+    threads = [threading.Thread(target=schedule.work, args=[lane]) for lane in lanes]
+    threads[0].start()
+    assert begun.wait(10)
+    threads[1].start()
+    schedule.interrupt()
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert opened == lanes[:1]
+
+
 def test_failure_on_a_starved_machine_proves_nothing():
     failing = check("auth.get", lambda lab: BAD)
     schedule = worked(check("auth.control"), failing, machine=Machine(is_starved=True))
@@ -420,11 +478,17 @@ def test_interruption_ends_the_lanes_and_keeps_the_results_until_then(
     assert lane.closed
 
 
-@pytest.mark.parametrize(("count", "used"), [(0, 0), (1, 1), (4, 1), (5, 2), (9, 3), (40, 3)])
-def test_few_checks_use_few_lanes(monkeypatch: pytest.MonkeyPatch, count: int, used: int) -> None:
+@pytest.mark.parametrize(
+    ("group", "count", "used"),
+    [("auth", 1, 1), ("auth", 9, 1), ("auth", 10, 2), ("crash", 1, 1), ("crash", 2, 2)],
+)
+def test_short_checks_use_few_lanes(
+    monkeypatch: pytest.MonkeyPatch, group: str, count: int, used: int
+) -> None:
     created = [FakeLane() for _ in range(3)]
-    report = run_checks(monkeypatch, [check(f"g{n}.control") for n in range(count)], *created)
-    assert len(report.results) == count
+    checks = [check(f"{group}.{name}") for name in ("control", *range(count))]
+    report = run_checks(monkeypatch, checks, *created)
+    assert len(report.results) == count + 1
     assert report.notes == (FakeLane.note,) * used
     assert [lane.closed for lane in created] == [True] * used + [False] * (3 - used)
 
