@@ -140,6 +140,8 @@ VARIANTS: tuple[Variant, ...] = (
             "it waits for the work"),
     Variant("answers_after_six_seconds", ("speed.seconds_5", "speed.pending_5000"), ("speed.*",),
             "it waits for the work"),
+    Variant("accepts_and_works_later", (),
+            suspected=("speed.early_response", "speed.seconds_5", "delivery.twice_at_once")),
     Variant("answers_when_done", ("speed.early_response",), ("speed.pending_5000",),
             "it waits for the work"),
     Variant("breaks_kept_connections", ("speed.keep_alive",), ("speed.keep_alive_refused",),

@@ -8,14 +8,25 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from tests.checks.handlers.api import Api
-from tests.checks.handlers.reference import Handler
-from tests.checks.handlers.web import Connection, Server
+from tests.checks.handlers.reference import Handler, Json
+from tests.checks.handlers.web import Call, Connection, Response, Server
 
 
 class AnswersWhenDone(Handler):
     """It keeps the caller waiting until all work is done."""
 
     patience = 600.0
+
+
+class AcceptsAndWorksLater(Handler):
+    """It accepts each call at once, and puts the work into a queue."""
+
+    def queue_changed(self, call: Call, claims: Json) -> Response:
+        product = self.product_of(call, claims)
+        if self.product_id and product != self.product_id:
+            return Response(403)
+        self.worker(product).process(self.api_url or claims["api_url"], patience=0)
+        return Response(202)
 
 
 class _Slow(AnswersWhenDone):
