@@ -109,6 +109,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[..., Iterable[Row]], dict[str, bool], 
         "orders approved by the examples",
     ),
     "reset": ("sandbox", sandbox.resets, {"reset": False}, "resets of the sandbox"),
+    "catalog": ("sandbox", sandbox.catalog, {"catalog": False}, "all checks of a handler"),
 }
 GROUPS = dict.fromkeys(group for group, *_ in BENCHMARKS.values())
 # The arguments of the functions after the part: with --quick, and at full size.
@@ -137,6 +138,7 @@ SIZES: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
     "live": ((5, 1), (20, 3)),
     "examples": ((1, 3), (3, 10)),
     "reset": ((100, 2), (1_000, 9)),
+    "catalog": ((1, "auth.get"), (5, "*")),
 }
 
 

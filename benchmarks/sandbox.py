@@ -1,6 +1,7 @@
 """The API and the log in a process, and a running sandbox: commands, clock, waits, open pages."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -274,6 +275,34 @@ def resets(part: Part, deliveries: int, rounds: int) -> Iterator[Row]:
         ("save of a snapshot", saved, None),
     ):
         yield row(f"{name} with {deliveries} deliveries, ms", values, (), "", floor, scale=1e3)
+
+
+def catalog(part: Part, rounds: int, selected: str) -> Iterator[Row]:
+    """Measure runs of the selected checks of three handlers, and of `auth` of the first one."""
+    report, example = part.folder / "report.json", "examples/python_handler/handler.py"
+    # As on a user's machine, modules are compiled already.
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(part.folder)}
+
+    def run(command: str, selection: str) -> tuple[float, int]:
+        arguments = ["--run", f"{sys.executable} {command}", "--cwd", str(ROOT)]
+        words = ["-m", "connect_sim", "check", *arguments, "--select", selection]
+        words = [sys.executable, *words, "--json", str(report)]
+        report.unlink(missing_ok=True)
+        check = partial(subprocess.run, words, cwd=ROOT, env=env, capture_output=True)
+        seconds = time_call(check)[0]
+        counts = json.loads(report.read_text())["counts"]
+        return seconds, counts["fail"] + counts["warning"] + counts["inconclusive"]
+
+    run(example, "auth.get")
+    for figure, command, selection, times, floor in (
+        ("example", example, selected, 1, 60),
+        ("202, then a queue", "tests/checks/handlers accepts_and_works_later", selected, 1, 90),
+        ("polls each second", "tests/checks/polling.py 1", selected, 1, 120),
+        ("example, --select auth", example, "auth", rounds, 6),
+    ):
+        runs = in_turn(times, partial(run, command, selection))[0]
+        yield Row(f"{figure}, s", [seconds for seconds, _ in runs], floor=floor)
+        yield Row(f"{figure}, checks not passed", [max(left for _, left in runs)], floor=0)
 
 
 def approvals(part: Part, rounds: int, times: int) -> Iterator[Row]:
