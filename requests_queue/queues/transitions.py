@@ -40,6 +40,8 @@ class Change:
     status_to: str
     at: datetime
     actor: Actor = PLATFORM
+    # The type of the request, empty where the queue has none.
+    type: str = ""
 
 
 class _Made(threading.local):
@@ -194,6 +196,7 @@ def _emit_change(
         status_to=row.status,
         at=at,
         actor=actor,
+        type=getattr(row, "type", ""),
     )
     # Outside `atomic`, a change and what follows from it are one block.
     with nullcontext() if _made.blocks else atomic():

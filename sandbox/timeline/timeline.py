@@ -4,7 +4,7 @@ Entries are written in the transaction of what they report. Their `data` by kind
 
 | kind | data |
 |---|---|
-| `change` | `object_class, product, from, to, actor` |
+| `change` | `object_class, type, product, from, to, actor` |
 | `event` | `from, to`; no object for Trigger now |
 | `attempt_started` | `type, method, url, forced, objects` |
 | `attempt_finished` | the same, and `outcome, status, error, duration, why, state`, |
@@ -365,6 +365,7 @@ def record_changes(changes: Sequence[Change], **kwargs: Any) -> None:
                 object=change.object_id,
                 data={
                     "object_class": change.object_class,
+                    "type": change.type,
                     "product": change.product_id,
                     "from": change.status_from,
                     "to": change.status_to,

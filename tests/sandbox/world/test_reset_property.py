@@ -147,7 +147,9 @@ def run(users: Users) -> list[Any]:
 
 
 def _without_ids(data: dict[str, Any]) -> Any:
-    text = json.dumps({k: v for k, v in data.items() if k not in ("next_attempt_at", "from", "to")})
+    # Of the pending orders, ids decide which one is approved.
+    left_out = ("next_attempt_at", "from", "to", "type")
+    text = json.dumps({k: v for k, v in data.items() if k not in left_out})
     text = _ID.sub(lambda match: match[0].partition("-")[0], text)
     # Times in explanations.
     return re.sub(r"\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d", "", text)
