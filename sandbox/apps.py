@@ -25,6 +25,7 @@ class SandboxConfig(AppConfig):
         from portal.layout import BARS, NAVIGATION, Bar
         from requests_queue import ids
         from sandbox.clock import settling  # noqa: F401
+        from sandbox.coverage import possible  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.pages import checks, faults, panels, world
         from sandbox.timeline import api_calls, attempts, timeline  # noqa: F401

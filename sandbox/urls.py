@@ -3,7 +3,17 @@
 from django.urls import include, path
 
 from sandbox.api import checks as checks_api
-from sandbox.api import docs, observing, products, queue, schema, snapshot_files, status, traces
+from sandbox.api import (
+    coverage,
+    docs,
+    observing,
+    products,
+    queue,
+    schema,
+    snapshot_files,
+    status,
+    traces,
+)
 from sandbox.api import faults as faults_api
 from sandbox.api import world as world_api
 from sandbox.mcp import views as mcp
@@ -47,6 +57,7 @@ api_urlpatterns = [
     *status.urlpatterns,
     *mcp.urlpatterns,
     *traces.urlpatterns,
+    *coverage.urlpatterns,
     *schema.urlpatterns,
     *docs.urlpatterns,
 ]

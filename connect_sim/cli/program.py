@@ -33,6 +33,7 @@ _COMMANDS = {
     "wait": ("wait", "Wait until a condition is true."),
     "fault": ("fault", "Let requests and responses fail on purpose."),
     "check": ("check", "Judge a webhook handler."),
+    "coverage": ("coverage", "Show which cases tests made happen, with stubs for the others."),
     "trace": ("trace", "Show why a test or a check has failed, from its trace."),
     "exec": ("exec", "Run a program, such as your tests, with a sandbox of its own."),
     "forecast": ("observing", "Show the next attempts if all of them fail."),

@@ -16,7 +16,8 @@ Entries are written in the transaction of what they report. Their `data` by kind
 | `message` | `id, type, account` of a message in a conversation, without its text |
 | `fault` | `id, name, kind, side, fired`, and `method, path, account` of an API call |
 | `hold` | `action` (`taken`, `released`, `expired`), `id, note` |
-| `reset` | `action` (`reset`, `restored`), `snapshot` |
+| `reset` | `action` (`reset`, `restored`), `snapshot`, `products`: the features that products |
+|  | with webhooks had, for `sandbox.coverage` |
 
 `objects` are the objects of the delivery's events; an entry about exactly one object names it as
 `object` too. Entries of attempts are written by `attempts`, of API calls by `call_storage`, of

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -179,10 +179,11 @@ def _replace_rows(name: str, action: str) -> datetime:
         storage = snapshot_storage.current()
         with storage.opened(name, "snapshot") as schema, tables.locked():
             generation = clock.read().generation
+            notes = _notes()
             tables.replace(schema)
             # Of processes that have lost these claims by the replacement.
             claim.expire_leases()
-            return _begin_time(name, action, snapshot, generation + 1)
+            return _begin_time(name, action, snapshot, generation + 1, notes)
     except (Missing, Conflict):
         if action == RESTORED:
             raise
@@ -193,10 +194,11 @@ def _seed_anew() -> datetime:
     """Empty the world, create the demo data and save it, with users and their keys kept."""
     with tables.locked():
         generation = clock.read().generation
+        notes = _notes()
         tables.replace(None)
         seed.run(lambda line: None)
         tables.delete_users_without_account()
-        now = _begin_time(SEED, RESET, None, generation + 1)
+        now = _begin_time(SEED, RESET, None, generation + 1, notes)
     try:
         with file_errors():
             _save(SEED, True)
@@ -205,8 +207,22 @@ def _seed_anew() -> datetime:
     return now
 
 
-def _begin_time(name: str, action: str, snapshot: Snapshot | None, generation: int) -> datetime:
+def _notes() -> dict[str, Any]:
+    """Return what the entry of a reset has about the data that it replaces."""
+    answers: list[Any] = tables.world_replacing.send(sender=None)
+    return {name: value for _, notes in answers for name, value in notes.items()}
+
+
+def _begin_time(
+    name: str,
+    action: str,
+    snapshot: Snapshot | None,
+    generation: int,
+    notes: Mapping[str, Any],
+) -> datetime:
     """Set the clock and write the timeline; return the platform time.
+
+    `notes` are about what was there before.
 
     Platform time continues where the snapshot left it, but never before real time: a token would
     have expired for the handler when it is sent.
@@ -219,7 +235,8 @@ def _begin_time(name: str, action: str, snapshot: Snapshot | None, generation: i
     now = real + offset
     # Of calls that have not ended, or are not stored: no reader waits for them.
     TimelineEntry.objects.filter(is_open=True).delete()
-    timeline.append([Entry(timeline.RESET, now, data={"action": action, "snapshot": name})])
+    data = {"action": action, "snapshot": name, **notes}
+    timeline.append([Entry(timeline.RESET, now, data=data)])
     topics.announce(None, topics.EVERYTHING)
     return now
 

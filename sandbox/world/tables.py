@@ -62,6 +62,10 @@ KEPT = (
 USERS = "catalog.User"
 _KEPT_COLUMNS = ("password", "last_login")
 
+# Sent in the transaction that replaces all data, before it does: receivers return what the entry of
+# the reset in the timeline has to say, `{name: value}`.
+world_replacing = Signal()
+
 # Sent when all data has been replaced, before requests and jobs continue: clear what memory has of
 # rows.
 world_replaced = Signal()

@@ -52,6 +52,9 @@ LEFT_OUT = {
     "docs/clients/connect-cli.md": {
         "ccli account add": "needs connect-cli: tests/e2e/test_connect_cli.py",
     },
+    "docs/coverage.md": dict.fromkeys(
+        ("options", "merge"), "needs tests: tests/plugin/test_coverage.py"
+    ),
     "docs/mcp.md": {".venv/bin/pip": "installs packages: tests/packaging/test_installed.py"},
     "docs/metrics.md": {
         "SIM_METRICS_PORT=9464 make": MAKE,

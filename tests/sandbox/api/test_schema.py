@@ -122,6 +122,7 @@ GET webhooks/{hook}/forecast
 POST wait {"until": {"status": {"object": "{order}", "is": "pending"}}}
 GET cursor
 GET timeline?since=0.0
+GET coverage?stubs=node
 POST trace-file {"name": "it", "since": "0.0"}
 GET api-calls?since=0.0
 GET deliveries
