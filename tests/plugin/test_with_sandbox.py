@@ -34,7 +34,11 @@ def interpreter(version: tuple[int, int]) -> str:
 
 
 def run(
-    version: tuple[int, int], folder: Path, *arguments: str, **variables: str
+    version: tuple[int, int],
+    folder: Path,
+    *arguments: str,
+    timeout: float = 300,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run pytest with the plugin in a folder."""
     env = {
@@ -51,7 +55,7 @@ def run(
         env=env,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
     )
 
 

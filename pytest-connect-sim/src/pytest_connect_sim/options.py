@@ -43,6 +43,20 @@ def add(parser: pytest.Parser) -> None:
         default="connect-sim-traces",
         help="the folder of traces (connect-sim-traces)",
     )
+    group.addoption(
+        "--connect-sim-coverage",
+        metavar="FILE.json",
+        nargs="?",
+        const="",
+        default=None,
+        help="show which cases the tests made happen, and write it to a file",
+    )
+    group.addoption(
+        "--connect-sim-fail-under",
+        metavar="PERCENT",
+        default=None,
+        help="fail if less of the cases is covered",
+    )
     parser.addini("connect_sim_command", "the command that starts a sandbox", default="")
     parser.addini("connect_sim_uvx", "start the sandbox by uvx", type="bool", default=False)
     parser.addini("connect_sim_trace", "as --connect-sim-trace", default="off")
@@ -93,6 +107,24 @@ def trace(config: pytest.Config) -> str:
 def trace_dir(config: pytest.Config) -> Path:
     """Return the folder of traces."""
     return Path(str(config.getoption("--connect-sim-trace-dir")))
+
+
+def coverage(config: pytest.Config) -> tuple[bool, Path | None, float | None]:
+    """Return whether coverage is wanted, its file, and the least percentage; raises UsageError."""
+    file, text = (config.getoption(f"--connect-sim-{name}") for name in ("coverage", "fail-under"))
+    if file and not file.endswith(".json"):
+        # Without "=", the option takes the word that follows, which may be a test.
+        raise pytest.UsageError(
+            f"--connect-sim-coverage={file}: name a file that ends with .json. Without a file, "
+            "put the option after the tests."
+        )
+    try:
+        least = None if text is None else float(text)
+    except ValueError:
+        least = -1.0
+    if least is not None and not 0 <= least <= 100:
+        raise pytest.UsageError(f"--connect-sim-fail-under={text}: a percentage is required.")
+    return file is not None or least is not None, Path(file) if file else None, least
 
 
 def marked(node: pytest.Item) -> tuple[Any, str]:

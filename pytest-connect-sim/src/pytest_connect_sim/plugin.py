@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import pytest
 
-from pytest_connect_sim import faults, finding, options, reports
+from pytest_connect_sim import coverage, faults, finding, options, reports
 from pytest_connect_sim.client import ApiError, Unreachable
 from pytest_connect_sim.expectations import TIMELINE, ExpectationError
 from pytest_connect_sim.lease import Lease
@@ -22,6 +22,7 @@ from pytest_connect_sim.version import VERSION
 # Reports of failed tests show no frames of this module.
 __tracebackhide__ = True
 
+_COVERAGE = pytest.StashKey[coverage.Coverage]()
 _SIM = pytest.StashKey[ConnectSim]()
 _MARK = pytest.StashKey[reports.Mark]()
 # Of a test that this plugin fails at its end.
@@ -44,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     options.trace(config)
     for name in ("timeout", "start_timeout", "lease_timeout"):
         options.seconds(config, name)
+    is_wanted, file, least = options.coverage(config)
+    if is_wanted:
+        collector = coverage.Coverage(config, file, least)
+        config.stash[_COVERAGE] = collector
+        config.pluginmanager.register(collector, "connect_sim_coverage")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -70,15 +76,27 @@ def connect_sim_server(
     way = reports.or_fail(lambda: _way(pytestconfig))
     if way.command is None:
         server = reports.or_fail(lambda: configured(way.url))
-        yield _checked(server)
+        yield from _covered(pytestconfig, _checked(server))
         return
     timeout = options.seconds(pytestconfig, "start_timeout")
     child = Child(way.command, tmp_path_factory.mktemp("connect-sim"), timeout)
     server = reports.or_fail(child.start)
     try:
-        yield _checked(server)
+        yield from _covered(pytestconfig, _checked(server))
     finally:
         child.stop()
+
+
+def _covered(config: pytest.Config, server: Server) -> Iterator[Server]:
+    """Yield the sandbox, and read its coverage afterwards if that is wanted."""
+    collector = config.stash.get(_COVERAGE, None)
+    if collector is None:
+        yield server
+        return
+    # Others may have used it before.
+    since = server.client().get("/sandbox/cursor")["cursor"] if server.is_shared else ""
+    yield server
+    collector.add(reports.or_fail(lambda: coverage.read(server.client(), since)))
 
 
 def _checked(server: Server) -> Server:

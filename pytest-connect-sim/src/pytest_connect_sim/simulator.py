@@ -198,6 +198,23 @@ class ConnectSim(Orders, Tiers, Selling):
         """Return an object of a queue, a subscription or a tier by its id."""
         return self._object(self._read(subject), prefix_of(str(subject)) != "BRP")
 
+    def sample(
+        self,
+        product: str | Product,
+        queue: ObjectClass = "fulfillment_request",
+        type: str = "",
+        *,
+        draft: bool = False,
+    ) -> QueueObject:
+        """Create a made-up object of a queue, and what it needs, such as a subscription.
+
+        By default of the queue's first type. Drafts can be validated.
+        """
+        body: Json = {"queue": queue, "product": str(product), "draft": draft}
+        if type:
+            body["type"] = type
+        return self.get(self._vendor.post("/sandbox/queue/samples", body)["id"])
+
     def move(self, subject: Subject, action: Action, **data: Any) -> QueueObject:
         """Run an action as the party that may run it: `move(order, "fail", reason="…")`."""
         body = {"id": str(subject), "action": action, "data": data}
