@@ -11,7 +11,7 @@ import environ
 
 from connect_sim import __version__, container, data_folder, installation, logs
 from connect_sim import setting_values as values
-from requests_queue import queues
+from requests_queue import alternatives, queues
 
 _variables = values.Variables()
 env = _variables.read
@@ -74,12 +74,7 @@ SIM_RETRY_BASE = env("SIM_RETRY_BASE", 300.0, values.number())
 SIM_RETRY_FACTOR = env("SIM_RETRY_FACTOR", 2.0, values.number(minimum=1, maximum=1000))
 SIM_RETRY_CAP = env("SIM_RETRY_CAP", float(6 * 3600), values.number())
 SIM_FAILURE_LIMIT = env("SIM_FAILURE_LIMIT", 10, values.integer(maximum=1_000_000))
-SIM_EVENT_MODE = env("SIM_EVENT_MODE", "each", values.one_of("each", "coalesce"))
 SIM_MAX_IN_FLIGHT = env("SIM_MAX_IN_FLIGHT", 10, values.integer(maximum=100_000))
-SIM_JWT_HEADER = env(
-    "SIM_JWT_HEADER", "both", values.one_of("both", "authentication", "authorization")
-)
-SIM_OBJECT_CLASS_FORM = env("SIM_OBJECT_CLASS_FORM", "plural", values.one_of("plural", "singular"))
 SIM_VALIDATION_TIMEOUT = env("SIM_VALIDATION_TIMEOUT", 30.0, values.number())
 SIM_VALIDATIONS = env("SIM_VALIDATIONS", 100, values.integer(maximum=10_000))
 # An empty value allows the public internet only.
@@ -95,9 +90,10 @@ SIM_HTTP_PROXY = env(
 )
 SIM_CA_FILE = env("SIM_CA_FILE", "", values.ca_file, example="/etc/ssl/my-ca.pem")
 SIM_CONNECT_VERSION = env("SIM_CONNECT_VERSION", "37.0", values.version)
-SIM_VALUE_ERRORS = env("SIM_VALUE_ERRORS", "kept", values.one_of("kept", "cleared"))
-SIM_REQUEST_UPDATES = env("SIM_REQUEST_UPDATES", "validated", values.one_of("validated", "any"))
-SIM_USAGE_PROCESSED = env("SIM_USAGE_PROCESSED", "ready", values.one_of("ready", "uploaded"))
+# SIM_VALUE_ERRORS and so on: what is assumed about Connect.
+for _name, _choices in alternatives.ALTERNATIVES.items():
+    _setting = alternatives.SETTINGS[_name]
+    globals()[_setting] = env(_setting, _choices[0], values.one_of(*_choices))
 # Seconds, or None: the sandbox learns it for each handler.
 SIM_SETTLE_TIME = env("SIM_SETTLE_TIME", None, values.settle_time, example="0.5")
 # Retention; 0 keeps everything.

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
+from requests_queue import assumptions
 from requests_queue.db import sql
 
 # Of the block that reads it once, if there is one: the reading when it is done.
@@ -99,13 +100,14 @@ def _row(column: str) -> tuple[timedelta, datetime | None, Any] | None:
 
 
 def shown(moment: datetime) -> datetime:
-    """Return the moment without microseconds, as the API shows it.
+    """Return the moment as the API shows it, by default without microseconds.
 
     A client that filters by a moment that it has read finds the same row.
     """
-    return moment.replace(microsecond=0)
+    is_exact = assumptions.value("date_precision") == "microseconds"
+    return moment if is_exact else moment.replace(microsecond=0)
 
 
 def ceil(moment: datetime) -> datetime:
     """Return the moment, rounded up to a whole second."""
-    return moment if not moment.microsecond else shown(moment) + timedelta(seconds=1)
+    return moment.replace(microsecond=0) + timedelta(seconds=bool(moment.microsecond))

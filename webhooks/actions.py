@@ -11,10 +11,9 @@ from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
-from requests_queue import clock, ids
+from requests_queue import assumptions, clock, ids
 from requests_queue.catalog import audit
 from requests_queue.catalog.audit import Action
 from requests_queue.catalog.models import Account, User
@@ -126,7 +125,7 @@ def _clear(row: Webhook, cause: str, user: User | None, now: datetime, detail: s
         )
     )
     Delivery.objects.filter(pk__in=due_dates).update(due_at=None, losses=0)
-    if settings.SIM_EVENT_MODE == "coalesce":
+    if assumptions.value("event_mode") == "coalesce":
         fan_out.coalesce(list(due_dates))
     if not row.round and not row.out_of_order and not any(due_dates.values()):
         return

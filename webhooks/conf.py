@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from django.conf import settings
 
+from requests_queue import assumptions
 from webhooks.http import addresses
 from webhooks.http.addresses import AddressPolicy, parse_networks
 from webhooks.http.client import Transport
@@ -26,13 +27,15 @@ def policy() -> Policy:
 
 
 def api_url() -> str:
-    """Return the API URL for handlers, without a trailing slash."""
-    return f"{settings.SIM_API_URL}/public/v1"
+    """Return the API URL for handlers, by default without a trailing slash."""
+    return f"{settings.SIM_API_URL}/public/v1" + "/" * (
+        assumptions.value("api_url_slash") == "present"
+    )
 
 
 def sent_object_class(object_class: str) -> str:
     """Return the object class as payloads have it, in singular or plural."""
-    if settings.SIM_OBJECT_CLASS_FORM == "singular":
+    if assumptions.value("object_class_form") == "singular":
         return object_class
     return PLURALS.get(object_class, f"{object_class}s")
 

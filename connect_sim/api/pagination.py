@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from connect_sim.api.rql import flatten_and, read_query
+from requests_queue import assumptions
 from requests_queue.api.filter_tables import plain
 
 # A row's number that both databases take.
@@ -46,18 +47,19 @@ def _number(name: str, value: str | None, default: int) -> int:
         return default
     digits = plain(value)
     if not _DIGITS.fullmatch(digits):
+        if assumptions.value("invalid_limit") == "ignored":
+            return default
         raise RQLFilterParsingError(details={"error": f"{name}: Not a whole number of 0 or more."})
     return int(digits[:_MAX_DIGITS])
 
 
 class ContentRangePagination(LimitOffsetPagination):
-    """CloudBlue's pagination with 100 rows by default and at most 1,000 (clamped).
+    """CloudBlue's pagination with 100 rows by default (assumed) and at most 1,000 (clamped).
 
     An empty list has `items 0-0/0`, and `limit=0` has `items 0-0/<total>`, which published clients
     use to count.
     """
 
-    default_limit = 100
     max_limit = 1000
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
@@ -67,7 +69,9 @@ class ContentRangePagination(LimitOffsetPagination):
             query = read_query(request)
             request.rql_ast = RQLParser.parse_query(flatten_and(query)) if query else None  # type: ignore[attr-defined]
         asked = _limits(request.rql_ast)  # type: ignore[attr-defined]
-        limit = min(_number("limit", asked[0], self.default_limit), self.max_limit)
+        limit = min(
+            _number("limit", asked[0], int(assumptions.value("default_page"))), self.max_limit
+        )
         offset = _number("offset", asked[1], 0)
         is_beyond = offset > _MAX_OFFSET
         page = [] if is_beyond else list(queryset[offset : offset + limit])

@@ -33,6 +33,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import BooleanField, DateTimeField, IntegerField, Model, TextField
 from django.db.models import Field as Column
 
+from requests_queue import assumptions
 from requests_queue.api.constants import constant
 from requests_queue.api.filter_tables import computed, filters, parts
 from requests_queue.api.schema import Json, Stamp
@@ -53,7 +54,10 @@ _COLUMNS: dict[Any, Column[Any, Any]] = {
 
 def format_datetime(moment: datetime | None) -> str | None:
     """Return a date in Connect's form, `2026-11-02T10:00:00+00:00`, or None."""
-    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="seconds")
+    if moment is None:
+        return None
+    is_exact = moment.microsecond and assumptions.value("date_precision") == "microseconds"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds" if is_exact else "seconds")
 
 
 def event_at(moment: datetime | None) -> Json | None:

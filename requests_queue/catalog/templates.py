@@ -1,6 +1,6 @@
 """The template of a product that a request shows: a chosen one, or the default of its status.
 
-Pending and inquiring requests always have one (CloudBlue's extension examples and its Commerce
+Pending and inquiring requests have one (CloudBlue's extension examples and its Commerce
 connector read it); `prefetch` reads the defaults with the product.
 """
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Case, CharField, F, OuterRef, Prefetch, Q, QuerySet, Subquery, When
 
+from requests_queue import assumptions
 from requests_queue.catalog.models import Product, Template
 
 # Status of a request -> type of the template that it shows by default.
@@ -38,7 +39,7 @@ def shown(status: str, chosen: Template | None, product: Product, scope: str) ->
     """
     if status == "approved" or (status == "inquiring" and chosen is not None):
         return chosen
-    kind = DEFAULTS.get(status)
+    kind = _defaults().get(status)
     return default(product, scope, kind) if kind else None
 
 
@@ -48,9 +49,13 @@ def shown_id(scopes: dict[str, Q]) -> Case:
     defaults = [
         When(condition & Q(status=status), then=Subquery(_first(scope, kind)))
         for scope, condition in scopes.items()
-        for status, kind in DEFAULTS.items()
+        for status, kind in _defaults().items()
     ]
     return Case(When(chosen, then=F("template")), *defaults, output_field=CharField())
+
+
+def _defaults() -> dict[str, str]:
+    return DEFAULTS if assumptions.value("pending_template") == "present" else {}
 
 
 def _first(scope: str, kind: str) -> QuerySet[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
+from requests_queue import assumptions
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR, VENDOR, Actor
 from requests_queue.catalog.models import Template
@@ -39,8 +40,8 @@ def answered(request: Any, context: Context, given: Any, path: str) -> parameter
     """Return the parameters after an inquiry, with the values given; raises Invalid.
 
     What the customer answers, by the form (whose link has a `code`) or through the distributor,
-    loses its error, also if the value is the same. Other errors stay, unless SIM_VALUE_ERRORS
-    clears them.
+    loses its error, also if the value is the same. Other errors stay, unless the assumption
+    value_errors clears them.
     """
     code = context.data.get("code")
     if code is not None and code != request.form_code:
@@ -49,7 +50,7 @@ def answered(request: Any, context: Context, given: Any, path: str) -> parameter
         raise Invalid(path, "This field is required.")
     is_answer = code is not None or context.actor.role == DISTRIBUTOR
     filled = parameters.fill(request.params, given, ("ordering",), path, anew=is_answer)
-    if settings.SIM_VALUE_ERRORS == "cleared":
+    if assumptions.value("value_errors") == "cleared":
         return parameters.without_errors(filled)
     if not is_answer:
         return filled
@@ -70,7 +71,7 @@ def _is_answer(entry: Mapping[str, Any], is_of_form: bool) -> bool:
 
 def handed_over(params: parameters.Params) -> parameters.Params:
     """Return a request's parameters as its subscription or configuration gets them."""
-    is_cleared = settings.SIM_VALUE_ERRORS == "cleared"
+    is_cleared = assumptions.value("value_errors") == "cleared"
     return parameters.without_errors(params) if is_cleared else params
 
 
@@ -89,7 +90,7 @@ def template(product_id: str, scope: str, pk: str | None, path: str) -> Template
     if pk is not None:
         return get_named(rows, pk, path, "Template")
     default = rows.filter(type="fulfillment").first()
-    if default is None:
+    if default is None or assumptions.value("approve_template") == "required":
         raise MissedField(path)
     return default
 

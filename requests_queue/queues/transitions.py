@@ -15,9 +15,9 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock, topics
+from requests_queue import assumptions, clock, topics
 from requests_queue.catalog.actors import VENDOR, Actor
-from requests_queue.db.rows import get_row, set_columns
+from requests_queue.db.rows import get_row, set_columns, update_columns
 from requests_queue.errors import ActionNotAllowed, Forbidden
 from requests_queue.queues.base import Action, Context, Queue, QueueObject, for_model
 from requests_queue.signals import changes_made, object_deleted, queue_changed, storing_changes
@@ -80,17 +80,23 @@ def atomic() -> Iterator[None]:
                 _made.changes.clear()
 
 
-def add(row: QueueObject, actor: Actor = PLATFORM) -> None:
+def add(row: QueueObject, actor: Actor = PLATFORM, *, first: str = "") -> None:
     """Insert an object in its first status, and send the change.
 
-    Call inside a transaction that also creates what the object refers to.
+    With `first`, another status, it is inserted in that and moved on at once: two changes. Call
+    inside a transaction that also creates what the object refers to.
     """
-    queue = for_model(type(row))
+    queue, last = for_model(type(row)), row.status
+    row.status = first or last
     row.save(force_insert=True)
-    if row.status not in queue.silent_statuses:
+    is_silent = row.status in queue.silent_statuses
+    if not is_silent or assumptions.value("draft_events") == "created":
         _emit_change(queue, row, None, clock.now(), actor)
     else:
         topics.announce_objects(row.parties(), row.pk)
+    if row.status != last:
+        update_columns(row, status=last)
+        _emit_change(queue, row, first, clock.now())
 
 
 def move(
@@ -167,7 +173,7 @@ def not_allowed(queue: Queue, why: str) -> ActionNotAllowed:
     """Return the refusal for an object's status, in the words of Connect if they are known."""
     if queue.not_allowed:
         return ActionNotAllowed(queue.not_allowed, code="VAL_001")
-    return ActionNotAllowed(why)
+    return ActionNotAllowed(why, code=assumptions.value("wrong_status_code"))
 
 
 def _write(queue: Queue, row: QueueObject, chosen: Action, context: Context) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from requests_queue import operations
+from requests_queue import assumptions, operations
 from requests_queue.api import fast_json
 from requests_queue.db import encryption, sql
 from requests_queue.operations import Operation
@@ -271,8 +271,8 @@ def _prepare(claim: Claim, body: bytes | None) -> PreparedRequest:
     webhook, override, interceptor = claim.webhook, claim.override, claim.interceptor
     signed_at = interceptor.signed_at if interceptor is not None else claim.started_at
     payload = _payload(claim, signed_at)
-    encoded = encode_payload(payload)
-    claims = fast_json.encode(build_claims(payload, signed_at))
+    encoded = encode_payload(assumptions.as_sent(payload))
+    claims = fast_json.encode(assumptions.as_sent(build_claims(payload, signed_at)))
     if override is not None and override.body:
         body = override.body.encode()
     if body is None and webhook.http_method == "POST":
@@ -281,7 +281,8 @@ def _prepare(claim: Claim, body: bytes | None) -> PreparedRequest:
     if interceptor is None or interceptor.has_token:
         secret = (interceptor and interceptor.secret) or webhook.jwt_secret
         signed = dict.fromkeys(
-            TOKEN_HEADERS[settings.SIM_JWT_HEADER], f"Bearer {sign_token(claims, secret)}"
+            TOKEN_HEADERS[assumptions.value("jwt_header")],
+            f"Bearer {sign_token(claims, secret)}",
         )
     reserved = {name.lower() for name in signed}
     headers = {k: v for k, v in webhook.headers.items() if k.lower() not in reserved}

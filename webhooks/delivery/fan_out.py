@@ -10,11 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
 
-from requests_queue import clock
+from requests_queue import assumptions, clock
 from requests_queue.db import sql
 from requests_queue.errors import Missing, Refused
 from requests_queue.queues.transitions import Change
@@ -57,7 +56,7 @@ def record(*changes: Change) -> None:
     ids = {pk for _, webhooks in matches for pk, *_ in webhooks}
     if not ids:
         return
-    if settings.SIM_EVENT_MODE == "coalesce":
+    if assumptions.value("event_mode") == "coalesce":
         # Locked first, so that two concurrent changes don't both find no pending delivery.
         rows = _with_ids(sorted(ids)).order_by("pk").select_for_update()
         list(rows.values_list("pk"))
@@ -86,7 +85,7 @@ def _with_ids(ids: Sequence[str]) -> QuerySet[Webhook]:
 
 def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[RecordedEvent]:
     """Insert the events of a change, each with a pending delivery or a new one."""
-    coalesce = settings.SIM_EVENT_MODE == "coalesce"
+    coalesce = assumptions.value("event_mode") == "coalesce"
     joined = _join_pending([pk for pk, is_held in webhooks if coalesce or is_held])
     joined_ids = {webhook_id for _, webhook_id in joined}
     new = insert_deliveries([pk for pk, _ in webhooks if pk not in joined_ids], change.at)

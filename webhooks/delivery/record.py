@@ -22,7 +22,7 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import F
 
-from requests_queue import clock
+from requests_queue import assumptions, clock
 from requests_queue.db import database_errors, sql
 from webhooks import account_secrets, conf, states
 from webhooks.delivery import fan_out, retry
@@ -181,7 +181,7 @@ def record(results: Sequence[AttemptResult], *, skip_locked: bool = False) -> li
         ids = insert_attempts(attempts)
         _write_deliveries(deliveries)
         _write_webhooks({pk: row for pk, row in webhooks.items() if row.counts}, ids, reading.now)
-        if settings.SIM_EVENT_MODE == "coalesce":
+        if assumptions.value("event_mode") == "coalesce":
             fan_out.coalesce([pk for pk, d in deliveries.items() if d.state == Delivery.WAITING])
         attempts_recorded.send(sender=None, attempts=attempts)
     return stored

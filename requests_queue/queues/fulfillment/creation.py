@@ -1,6 +1,7 @@
 """Creation of fulfillment requests: a purchase with its new asset, or another type on an asset.
 
-Each object is inserted in its final status, so each creation is one queue change.
+Each object is inserted in its final status, so each creation is one queue change; with
+`created_status=pending`, it is inserted as pending and moved on at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
-from requests_queue import clock, ids
+from requests_queue import assumptions, clock, ids
 from requests_queue.api.fields import Values
 from requests_queue.catalog import parameter_values, preview, tiers
 from requests_queue.catalog.actors import VENDOR, Actor
@@ -24,6 +25,7 @@ from requests_queue.queues.fulfillment.inputs import RequestInput
 from requests_queue.queues.fulfillment.models import OPEN, Request
 
 CREATE = RequestInput()
+_MOVED_ON = ("tiers_setup", "inquiring")
 NO_HOLD = "The product doesn't support suspend/resume operations."
 
 
@@ -116,7 +118,9 @@ def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetim
     twin = asset.requests.filter(status__in=OPEN).first()
     if twin is not None:
         raise lookups.conflict(twin)
-    if asset.status not in request_types.NEEDS_ASSET[kind]:
+    is_refused = kind == "cancel" and assumptions.value("cancel_suspended") == "refused"
+    allowed = ("active",) if is_refused else request_types.NEEDS_ASSET[kind]
+    if asset.status not in allowed:
         raise Refused(
             "REQ_003", f"Request type {kind} is not allowed when asset state is {asset.status}"
         )
@@ -187,7 +191,8 @@ def _add(
         created=shown,
         updated=shown,
     )
-    transitions.add(request, actor)
+    is_moved_on = assumptions.value("created_status") == "pending" and status in _MOVED_ON
+    transitions.add(request, actor, first="pending" if is_moved_on else "")
     return request
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.db import transaction
 
-from requests_queue import clock, topics
+from requests_queue import assumptions, clock, topics
 from requests_queue.api.fields import Values
 from requests_queue.catalog.actors import DISTRIBUTOR, Actor
 from requests_queue.catalog.parameter_values import Params
 from requests_queue.errors import ActionNotAllowed
+from requests_queue.queues import transitions
 from requests_queue.queues.base import Context
 from requests_queue.queues.fulfillment import creation, effects, items
 from requests_queue.queues.fulfillment.inputs import RequestUpdate
@@ -49,6 +50,9 @@ def edit(pk: str, data: Mapping[str, Any], actor: Actor, *, validates: bool = Fa
     if row.type == "purchase":
         effects.set_asset(row, None, context.now, **of_asset)
     topics.announce_objects(row.parties(), pk)
+    is_change = row.status != "draft" and not validates
+    if is_change and assumptions.value("update_events") == "updated":
+        transitions.emit_unchanged(row, context.now)
 
 
 def _order(row: Request, values: Values) -> dict[str, Any]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-
-from requests_queue import clock
+from requests_queue import assumptions, clock
 from requests_queue.catalog import parameter_values as parameters
 from requests_queue.catalog.actors import DISTRIBUTOR
 from requests_queue.catalog.models import Asset, Template
@@ -159,20 +157,20 @@ def update(request: Request, context: Context) -> dict[str, Any]:
 
 
 def check_updatable(request: Request) -> None:
-    """Raise Refused `REQ_001` unless a PUT can change the request.
+    """Raise Refused unless a PUT can change the request.
 
     A draft and an inquiry are changed where the product has the capability to validate them.
     """
     if request.status == "pending":
         return
     if request.status in ("draft", "inquiring"):
-        if settings.SIM_REQUEST_UPDATES == "any":
+        if assumptions.value("request_updates") == "any":
             return
         names = request_types.validation_capabilities(request.type, request.status)
         if any(request.product.capability(name) for name in names):
             return
     raise Refused(
-        "REQ_001",
+        assumptions.value("update_code"),
         "Only pending, draft or inquiring Fulfillments with enabled validation capability can be "
         "updated",
     )

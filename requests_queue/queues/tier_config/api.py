@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request as HttpRequest
 from rest_framework.response import Response
 
+from requests_queue import assumptions
 from requests_queue.api.schema import MARKDOWN, Answer, Documented
 from requests_queue.catalog import configured_values, sales_context, templates
 from requests_queue.catalog.models.accounts import name_by
@@ -104,7 +105,7 @@ class TierConfigRequests(ValidatedCollection):
 
     def done(self, name: str) -> Response:
         """Respond to an action: to an approval with the text and its date, as in the document."""
-        if name == "approve":
+        if name == "approve" and assumptions.value("action_status") == "documented":
             return Response(representations.APPROVAL.represent(self.get_object()))
         return super().done(name)
 

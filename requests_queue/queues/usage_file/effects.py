@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
-from requests_queue import clock
+from requests_queue import assumptions, clock
 from requests_queue.api.resources import format_datetime
 from requests_queue.api.schema import Json
 from requests_queue.catalog.actors import Actor
@@ -87,8 +86,8 @@ def by_worker(file: UsageFile, context: Context) -> Json:
 
 
 def processed(file: UsageFile, context: Context) -> Json:
-    """Return the status of a file without invalid rows, from SIM_USAGE_PROCESSED."""
-    return {**by_worker(file, context), "status": settings.SIM_USAGE_PROCESSED}
+    """Return the status of a file without invalid rows, as is assumed."""
+    return {**by_worker(file, context), "status": assumptions.value("usage_processed")}
 
 
 def submit(file: UsageFile, context: Context) -> Json:

@@ -60,7 +60,7 @@ QUEUE = Queue(
             effect=effects.store_upload,
         ),
         action("process", "uploading", "processing", SYSTEM, prepare=effects.by_worker),
-        # The setting SIM_USAGE_PROCESSED chooses.
+        # The assumption usage_processed chooses.
         action(
             "ready",
             "processing",
