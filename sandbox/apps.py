@@ -28,6 +28,7 @@ class SandboxConfig(AppConfig):
         from sandbox.coverage import possible  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.pages import checks, faults, panels, world
+        from sandbox.readings import chosen
         from sandbox.timeline import api_calls, attempts, timeline  # noqa: F401
         from sandbox.world.tables import is_used
 
@@ -38,6 +39,7 @@ class SandboxConfig(AppConfig):
         COMMANDS.extend([world.commands, faults.commands])
         LOOKUPS.extend([faults.find_faults, checks.find_checks])
         delivery_side.register()
+        chosen.register()
         media.MORE_STYLESHEETS.append(Path(__file__).parent / "static" / "sandbox" / "pages.css")
         BARS.append(Bar("portal/sandbox/bar.html", world.load_bar))
         ids.taken_checks.append(is_used)

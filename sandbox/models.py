@@ -278,6 +278,19 @@ class HeldResponse(models.Model):
         return f"{self.method} {self.path}"
 
 
+class Reading(models.Model):
+    """An alternative that was chosen since the start (ours): see `sandbox.readings`."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    alternative = models.CharField(max_length=40)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.id}={self.alternative}"
+
+
 class CheckRun(models.Model):
     """A run of checks that this sandbox has started (ours); one at a time.
 

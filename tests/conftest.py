@@ -12,6 +12,7 @@ import pytest
 from requests_queue.catalog import key_uses
 from sandbox.clock import settling
 from sandbox.faults import armed
+from sandbox.readings import chosen
 from sandbox.timeline import api_calls
 from tests import engines, flushing, make, static_files
 from tests.api import distributor, nobody, other, seeded, vendor
@@ -121,6 +122,7 @@ def _nothing_of_other_tests_in_memory() -> None:
     key_uses._uses.clear()
     # A process reads once what is armed: not within what a test counts.
     armed._armed = {}
+    chosen._chosen = {}
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from connect_sim.cli import django_commands, options, output, running
+from connect_sim.cli.reading import Chosen
 from connect_sim.server import listening
+from requests_queue.alternatives import SETTINGS
 
 _BIND = "127.0.0.1:8000"
 
@@ -35,6 +37,15 @@ _BIND = "127.0.0.1:8000"
 @click.option(
     "--exit-with-parent", is_flag=True, help="Stop when standard input ends, which must be a pipe."
 )
+@click.option(
+    "--reading",
+    "readings",
+    multiple=True,
+    type=Chosen(),
+    metavar="ID=ALTERNATIVE",
+    help="An alternative of what public sources leave open, also after a reset; may be repeated. "
+    "`connect-sim reading` lists them.",
+)
 @options.errors_as_json
 @options.data_dir
 def sandbox(
@@ -43,6 +54,7 @@ def sandbox(
     port_file: Path | None,
     allow_changes: bool,
     exit_with_parent: bool,
+    readings: tuple[tuple[str, str], ...],
 ) -> None:
     """Run web server, worker and scheduler in one process until Ctrl-C.
 
@@ -54,6 +66,7 @@ def sandbox(
         _use_port(port)
     if allow_changes:
         os.environ["SIM_ALLOW_CHANGES"] = "true"
+    os.environ |= {SETTINGS[name]: alternative for name, alternative in readings}
     given = {
         "--no-seed": no_seed,
         "--exit-with-parent": exit_with_parent,

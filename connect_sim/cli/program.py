@@ -31,6 +31,7 @@ _COMMANDS = {
     "deliveries": ("observing", "Show deliveries with their attempts."),
     "timeline": ("observing", "Show what happened, in order."),
     "wait": ("wait", "Wait until a condition is true."),
+    "reading": ("reading", "Show and choose what is assumed about Connect."),
     "fault": ("fault", "Let requests and responses fail on purpose."),
     "check": ("check", "Judge a webhook handler."),
     "coverage": ("coverage", "Show which cases tests made happen, with stubs for the others."),

@@ -30,6 +30,7 @@ from sandbox.clock.settling import Unsettled
 from sandbox.faults import armed
 from sandbox.faults.kinds import SIDES
 from sandbox.pages import faults
+from sandbox.readings import chosen
 from sandbox.timeline import timeline
 from sandbox.timeline.timeline import Cursor
 from sandbox.world import snapshots
@@ -161,18 +162,22 @@ def commands(viewer: Viewer) -> Iterator[Command]:
 
 @dataclass(frozen=True, slots=True)
 class BarState:
-    """What the bar shows and polls: the clock, and how many armed faults the viewer may see."""
+    """What the bar shows and polls.
+
+    The clock, how many armed faults the viewer may see, and alternatives that are not the defaults.
+    """
 
     now: datetime
     ahead: str
     is_moving: bool
     faults: int
+    readings: Sequence[str]
 
     @property
     def digest(self) -> str:
         """Return a value that changes with what is shown, apart from time that passes."""
         moment = self.now if self.is_moving else None
-        return layout.digest(self.ahead, self.is_moving, moment, self.faults)
+        return layout.digest(self.ahead, self.is_moving, moment, self.faults, *self.readings)
 
 
 def bar_state(viewer: Viewer) -> BarState:
@@ -183,7 +188,7 @@ def bar_state(viewer: Viewer) -> BarState:
     # Without any in this process, it takes no statement.
     rows = faults.readable(viewer) if any(map(armed.on, SIDES)) else ()
     count = sum(armed.is_armed(row) for row, _ in rows)
-    return BarState(clock.now, ahead, clock.moving, count)
+    return BarState(clock.now, ahead, clock.moving, count, chosen.differing())
 
 
 def load_bar(request: HttpRequest, viewer: Viewer) -> dict[str, Any]:

@@ -76,6 +76,7 @@ TABLES = (
     "portal.InquiryCheck",
     "sandbox.ApiCall",
     "sandbox.ApiCallObject",
+    "sandbox.Reading",
 )
 # Tables of a snapshot that a file leaves out, and why. An imported one has those of the sandbox.
 LEFT_OUT = {

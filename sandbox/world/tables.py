@@ -34,7 +34,13 @@ _ROWS_WAIT = 60.0  # seconds of one statement that copies rows
 # Apps whose models belong to the world, unless they are listed below.
 _APPS = ("requests_queue", "webhooks", "portal")
 # Tables that belong to the world, of other apps.
-_MORE = ("sandbox.ApiCall", "sandbox.ApiCallObject", "admin.LogEntry", "auth.Group")
+_MORE = (
+    "sandbox.ApiCall",
+    "sandbox.ApiCallObject",
+    "sandbox.Reading",
+    "admin.LogEntry",
+    "auth.Group",
+)
 # Emptied by a reset or restore, and not part of a snapshot: state of processes and of callers.
 TRANSIENT = (
     "sandbox.HeldResponse",

@@ -61,6 +61,9 @@ LEFT_OUT = {
         "SIM_METRICS_PORT=9464 python": "processes of a server, which need Redis",
         "cd monitoring": "needs promtool: tests/metrics/test_monitoring_files.py",
     },
+    "docs/readings.md": {
+        "readings": "checks of a handler in each reading: tests/checks/test_readings.py",
+    },
     "docs/reliability.md": {"make chaos": MAKE},
     "docs/sandbox-reset.md": {
         "./connect-sim snapshot save two": "tests/sandbox/snapshot_files/test_command.py",
@@ -289,6 +292,12 @@ def retention(terminal: Terminal) -> None:
     terminal.running.process.kill()
 
 
+def readings(terminal: Terminal) -> None:
+    terminal.run()
+    # The last command goes back.
+    assert "jwt_header=both " in terminal.type("connect-sim reading")
+
+
 def without_sleeping(terminal: Terminal) -> None:
     terminal.listen()
     assert terminal.run() == "delivered\n"
@@ -316,6 +325,7 @@ PAGES: dict[str, Callable[[Terminal], None]] = {
     "docs/inquiring-form.md": inquiring_form,
     "docs/mcp.md": mcp,
     METRICS: metrics,
+    "docs/readings.md": readings,
     "docs/retention.md": retention,
     "docs/test-without-sleeping.md": without_sleeping,
     "docs/troubleshooting.md": troubleshooting,

@@ -14,6 +14,7 @@ import pytest
 from django.core.checks import CheckMessage
 
 from connect_sim import checks, installation
+from requests_queue.alternatives import SETTINGS
 from tests.processes import ROOT
 
 # Name and example value of each variable.
@@ -47,13 +48,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "SIM_LOG_LEVEL": ("loud", "warning", "0"),
     "SIM_VENDOR_API_KEY": ("x", "SU-111-111-111", "SU-111-111-111:short", "SU-1-1-1:12345678"),
     "SIM_PROVIDER_API_KEY": ("x", "SU-111-111-111:a b c d e f"),
-    "SIM_JWT_HEADER": ("none", "Both", "authorization,both"),
-    "SIM_OBJECT_CLASS_FORM": ("pluralis", "Plural"),
-    "SIM_USAGE_PROCESSED": ("done", "Ready"),
+    **dict.fromkeys(SETTINGS.values(), ("none of them", "Both", "plural,singular")),
     "SIM_CONNECT_VERSION": ("37", "v37.0", "37.", "37.0 43.1", "37.0\r\nX-A: b", "latest"),
-    "SIM_VALUE_ERRORS": ("sticky", "Kept"),
-    "SIM_REQUEST_UPDATES": ("all", "Validated"),
-    "SIM_EVENT_MODE": ("some", "EACH"),
     "SIM_ALLOW_NETWORKS": ("everything", "10.1.2.3/8", "300.0.0.0/8", "169.254.0.0/16", "*"),
     "SIM_HTTP_PROXY": ("socks5://x:1080", "x:3128", "http://", "http://x:99999", "http://x:0",
                        "http://x/path", "http://x?a=b", "http://a b", "ftp://x"),

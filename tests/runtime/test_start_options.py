@@ -34,6 +34,7 @@ def test_sandbox_of_another_program(folder: Path) -> None:
     env = environment(folder / "unused")
     (folder / "port").write_text("1\n")
     arguments = ["--port", "0", "--port-file", "port", "--data-dir", "data", "--exit-with-parent"]
+    arguments += ["--reading", "default_page=10"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [*PROGRAM, "sandbox", *arguments],
@@ -47,7 +48,11 @@ def test_sandbox_of_another_program(folder: Path) -> None:
         port = _port(process, folder)
         url = f"http://127.0.0.1:{port}"
         assert requests.get(f"{url}/sign-in/", timeout=10).status_code == 200
-        assert json.loads((folder / "data" / "sandbox.json").read_text())["url"] == url
+        written = json.loads((folder / "data" / "sandbox.json").read_text())
+        assert written["url"] == url
+        headers = {"Authorization": f"ApiKey {written['vendor_api_key']}"}
+        readings = requests.get(f"{url}/sandbox/readings", headers=headers, timeout=10).json()
+        assert {each["id"]: each["value"] for each in readings}["default_page"] == "10"
         assert not (folder / "unused").exists()
         assert process.stdin is not None
         process.stdin.write(b"ignored")

@@ -274,6 +274,13 @@ class ConnectSim(Orders, Tiers, Selling):
 
     # The world.
 
+    def reading(self, id: str, alternative: str | None) -> None:
+        """Choose an alternative of what public sources leave open, for the rest of the test.
+
+        `reading("jwt_header", "authentication")`; None goes back to that of the sandbox's start.
+        """
+        self._vendor.call("PUT", "/sandbox/readings", {id: alternative})
+
     def snapshot(self, name: str) -> None:
         """Save the data of the sandbox by a name; replaces a snapshot of this name."""
         self._vendor.post("/sandbox/snapshots", {"name": name, "replace": True})

@@ -163,6 +163,17 @@ def test_webhook_and_time(connect_sim, failing_url):
     assert connect_sim.deliveries(webhook) == []
 
 
+def test_reading(connect_sim, handler_url):
+    product = connect_sim.product()
+    connect_sim.reading("api_url_slash", "present")
+    with pytest.raises(ApiError, match="Available: absent, present"):
+        connect_sim.reading("api_url_slash", "none")
+    webhook = connect_sim.webhook(product, handler_url)
+    assert webhook.data["api_url"] == f"{connect_sim.api_url}/"
+    connect_sim.reading("api_url_slash", None)
+    assert webhook.refresh()["api_url"] == connect_sim.api_url
+
+
 def test_names(connect_sim):
     product = connect_sim.product()
     with pytest.raises(UnknownName, match="Known: mailbox, traffic"):

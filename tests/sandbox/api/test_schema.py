@@ -96,6 +96,8 @@ GET products/{product}/export
 POST snapshots {"name": "a", "patience": 0}
 POST holds {"note": "n"} -> hold
 GET holds
+GET readings
+PUT readings {"jwt_header": "both"}
 GET clock
 POST clock/advance {"by": "1m", "patience": 0}
 DELETE holds/{hold}

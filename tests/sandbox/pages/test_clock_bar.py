@@ -17,6 +17,7 @@ from sandbox.clock.moves import Move, MoveResult
 from sandbox.clock.settling import Unsettled
 from sandbox.models import TimelineEntry
 from sandbox.pages.world import BUTTONS
+from sandbox.readings import chosen
 from sandbox.world import snapshots
 from sandbox.world.gate import Busy
 from sandbox.world.snapshots import Replacement
@@ -84,6 +85,14 @@ def test_poll_is_empty_until_the_clock_moves(root: Client) -> None:
         assert html.parse(response).all("time[data-now]")
         assert not html.parse(response).all("time[data-time]")
     assert root.get(address).status_code == 303
+
+
+def test_bar_names_alternatives_that_are_not_the_defaults(root: Client) -> None:
+    address = bar(root).one("#bar-state")["hx-get"]
+    assert not bar(root).all("*[data-reading]")
+    chosen.choose({"jwt_header": "authorization", "event_mode": "each"})
+    shown = html.parse(root.get(address, headers=HTMX))
+    assert [each.text for each in shown.all("*[data-reading]")] == ["jwt_header=authorization"]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def serving() -> Iterator[Server]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_DELETE = _serve
+        do_GET = do_POST = do_PUT = do_DELETE = _serve
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Serve)
     http.daemon_threads, http.block_on_close = True, False
