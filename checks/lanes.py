@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Protocol
 
 from checks import handler_command, setup, sharing
 from checks.client import ApiError, Client, accepts_connections
@@ -111,6 +113,10 @@ class ThrowawayLane:
         except (ApiError, HandlerError) as error:
             raise CannotRun(str(error)) from None
 
+    def choose(self, readings: Mapping[str, str]) -> None:
+        """Choose alternatives of readings for all that follows; raises CannotRun."""
+        _choose(self._lab, readings, self._snapshot)
+
     def output(self) -> str:
         """Return the end of what the handler printed, and the sandbox, if that has ended."""
         printed = self._process.output() if self._process else ""
@@ -206,6 +212,10 @@ class RunningLane:
         if not accepts_connections(self._lab.handler.url):
             raise CannotRun(f"The handler at {self._lab.handler.url} accepts connections no more.")
 
+    def choose(self, readings: Mapping[str, str]) -> None:
+        """Choose alternatives of readings for all that follows; raises CannotRun."""
+        _choose(self._lab, readings, self._base)
+
     def output(self) -> str:
         """Return nothing: the handler is not a process of ours."""
         return ""
@@ -283,8 +293,31 @@ def _set_up_reseller(lab: Lab, options: Options) -> None:
     setup.set_up_reseller(lab, calls_handler=options.type != VALIDATOR)
 
 
-# One sandbox with one handler.
-Lane = ThrowawayLane | RunningLane
+def _choose(lab: Lab | None, readings: Mapping[str, str], base: str) -> None:
+    assert lab is not None
+    try:
+        lab.platform.choose(readings)
+        lab.platform.save(base)
+    except ApiError as error:
+        raise CannotRun(str(error)) from None
+
+
+class Lane(Protocol):
+    """One sandbox with one handler."""
+
+    note: str
+
+    def open(self) -> Lab: ...
+
+    def back(self, *, after_failure: bool = False) -> None: ...
+
+    def choose(self, readings: Mapping[str, str]) -> None: ...
+
+    def output(self) -> str: ...
+
+    def interrupt(self) -> None: ...
+
+    def close(self) -> None: ...
 
 
 def create(options: Options) -> list[Lane]:

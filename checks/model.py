@@ -12,8 +12,10 @@ from checks.lab import Lab
 from checks.outcomes import Exhibit, Outcome, Verdict
 
 __all__ = [
+    "Alternative",
     "Check",
     "Exhibit",
+    "InReading",
     "Level",
     "Need",
     "Outcome",
@@ -89,12 +91,55 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """An answer to a question that public sources about Connect leave open.
+
+    `reading` is the question's id, `text` what the answer means, `checks` are the ids of the checks
+    that it can change.
+    """
+
+    reading: str
+    value: str
+    text: str
+    checks: tuple[str, ...] = ()
+
+    @property
+    def choice(self) -> str:
+        """Return it as it is chosen: `jwt_header=authorization`."""
+        return f"{self.reading}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class InReading:
+    """The results in an alternative, of checks that pass without it; `error` ended them."""
+
+    alternative: Alternative
+    results: tuple[Result, ...] = ()
+    error: str = ""
+
+    @property
+    def failures(self) -> tuple[Result, ...]:
+        """Return the failures, each of which the alternative has caused."""
+        return tuple(each for each in self.results if each.verdict.outcome is Outcome.FAIL)
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return whether the handler passes in the alternative."""
+        if self.failures:
+            return Outcome.FAIL
+        passed = [each for each in self.results if each.verdict.outcome is Outcome.PASS]
+        is_judged = passed and len(passed) == len(self.results) and not self.error
+        return Outcome.PASS if is_judged else Outcome.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All results of a run, in the order of the catalog.
 
     `target` is the handler's URL or command, `started_at` ISO 8601 in UTC. `error` says why the
     run could not begin or go on; `output` is the end of what the handler printed, `notes` are
-    sentences about the run, such as that a known failure has expired.
+    sentences about the run, such as that a known failure has expired. `readings`
+    are the results in other readings.
     """
 
     target: str
@@ -107,3 +152,4 @@ class Report:
     error: str = ""
     output: str = ""
     notes: tuple[str, ...] = ()
+    readings: tuple[InReading, ...] = ()

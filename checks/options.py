@@ -57,7 +57,8 @@ class Options:
     globs of ids. `invalid` are values that a validator refuses, by parameter. `jobs` is the number
     of throwaway sandboxes. After `max_time` seconds, what is left is inconclusive; 0: no limit.
     `name` is in the names of what a run creates in a running sandbox; a new one if it is empty.
-    `traces` is the folder for the traces of failures; None: none are written.
+    `traces` is the folder for the traces of failures; None: none are written. A run that `measures`
+    begins with a request that shows how long the handler takes.
     """
 
     url: str = ""
@@ -85,6 +86,7 @@ class Options:
     jobs: int = JOBS
     name: str = ""
     traces: Path | None = None
+    measures: bool = True
 
     @property
     def target(self) -> str:

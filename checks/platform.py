@@ -370,6 +370,15 @@ class Platform:
 
     # The world.
 
+    def readings(self) -> dict[str, str]:
+        """Return the alternative of each reading."""
+        rows = self.vendor.call("GET", "/sandbox/readings")
+        return {row["id"]: row["value"] for row in rows}
+
+    def choose(self, readings: Mapping[str, str]) -> None:
+        """Choose alternatives of readings."""
+        self.vendor.call("PUT", "/sandbox/readings", dict(readings))
+
     def save(self, name: str) -> None:
         self.vendor.call("POST", "/sandbox/snapshots", {"name": name, "replace": True})
 

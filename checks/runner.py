@@ -59,10 +59,11 @@ _NOT_PROCESSED = "A genuine request is not processed."
 _WAKE = 0.5  # seconds until the next look for a signal
 
 
-def run(options: Options, progress: Progress) -> Report:
+def run(options: Options, progress: Progress, given: Sequence[Lane] = ()) -> Report:
     """Run the selected checks and return the report; never raises for what a handler does.
 
-    KeyboardInterrupt ends the run: the report says so, and has the results until then.
+    KeyboardInterrupt ends the run: the report says so, and has the results until then. `given` are
+    lanes to use.
     """
     from checks.catalog import CHECKS
 
@@ -71,7 +72,7 @@ def run(options: Options, progress: Progress) -> Report:
     deadline = began + options.max_time if options.max_time else float("inf")
     with starvation.watching() as machine:
         schedule = Schedule(checks, options, progress, machine)
-        opened = lanes.create(options)[: _count_lanes(checks)]
+        opened = [*given] or lanes.create(options)[: _count_lanes(checks)]
         try:
             if opened:
                 _work(schedule, opened, deadline)
@@ -186,7 +187,7 @@ class Schedule:
                 lab = lane.open()
             self.version = self.version or lab.platform.version()
             is_fresh = self._options.type == VALIDATOR
-            if not is_fresh:
+            if not is_fresh and self._options.measures:
                 lab.measure()
             after_failure = False
             while (check := self._take(lane)) is not None:

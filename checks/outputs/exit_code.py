@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from checks.model import Level, Outcome, Report
-from checks.outputs.marks import Mark, counts, mark, marked, selected
+from checks.outputs.marks import (
+    Mark,
+    counts,
+    mark,
+    marked,
+    reading_mark,
+    readings_text,
+    selected,
+)
 
 
 class ExitCode(IntEnum):
@@ -40,11 +48,12 @@ def conclude(report: Report) -> Conclusion:
     number, total = counts(report), len(selected(report))
     checks = "check" if total == 1 else "checks"
     failed = [each for each in marked(report, Mark.FAIL) if not each.check.is_control]
+    others = f" {text}" if (text := readings_text(report)) else ""
     if failed:
         causes = {each.verdict.cause or each.check.id for each in failed}
         why = f", for {len(causes)} {'cause' if len(causes) == 1 else 'causes'}"
         why = why if len(causes) < len(failed) else ""
-        return Conclusion(ExitCode.FAIL, f"{len(failed)} of {total} {checks} failed{why}.")
+        return Conclusion(ExitCode.FAIL, f"{len(failed)} of {total} {checks} failed{why}.{others}")
     if problem := _missing_verdict(report):
         return Conclusion(ExitCode.NO_VERDICT, problem)
     open_ids = [
@@ -62,7 +71,9 @@ def conclude(report: Report) -> Conclusion:
     parts += [f"not counted: {', '.join(uncounted)}"] if uncounted else []
     parts += [not_said] if not_said else []
     end = "." if len(parts) > 1 else ", none failed."
-    return Conclusion(ExitCode.PASS, "; ".join(parts) + end)
+    has_failed = any(reading_mark(each, report.strict) is Mark.FAIL for each in report.readings)
+    code = ExitCode.FAIL if has_failed else ExitCode.PASS
+    return Conclusion(code, "; ".join(parts) + end + others)
 
 
 def _missing_verdict(report: Report) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from checks.model import Report, Result
+from checks.model import InReading, Report, Result
 from checks.outputs.exit_code import ExitCode, conclude
-from checks.outputs.marks import Finding, counts_text, findings
+from checks.outputs.marks import Finding, counts_text, findings, reading_mark
 from checks.outputs.texts import one_line, shortened
 
 # GitHub shows no summary of a step that has more than 1 MiB.
@@ -43,6 +43,11 @@ def render(report: Report) -> str:
         lines += ["", "| Check | Level | Found |", "|---|---|---|"]
         lines += [_row(each) for each in failures]
         lines += ["", *all_details([each.first for each in failures])]
+    if report.readings:
+        lines += ["", "| Reading | Result | Failed checks |", "|---|---|---|"]
+        lines += [_reading_row(each, report.strict) for each in report.readings]
+        failed = [result for each in report.readings for result in each.failures]
+        lines += ["", *all_details(failed)]
     return "\n".join(lines).rstrip("\n") + "\n\n"
 
 
@@ -51,6 +56,12 @@ def _row(finding: Finding) -> str:
     ids = ", ".join(each.check.id for each in results)
     levels = ", ".join(sorted({each.check.level.value for each in results}))
     return f"| {escaped(ids)} | {levels} | {escaped(finding.text)} |"
+
+
+def _reading_row(found: InReading, strict: bool) -> str:
+    ids = ", ".join(each.check.id for each in found.failures)
+    shown = reading_mark(found, strict).value
+    return f"| {escaped(found.alternative.choice)} | {shown} | {escaped(ids)} |"
 
 
 def all_details(failures: list[Result]) -> Iterator[str]:

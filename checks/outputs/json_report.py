@@ -10,9 +10,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from checks.lab import Lab
-from checks.model import Check, Exhibit, Level, Need, Outcome, Report, Result, Verdict
+from checks.model import (
+    Alternative,
+    Check,
+    Exhibit,
+    InReading,
+    Level,
+    Need,
+    Outcome,
+    Report,
+    Result,
+    Verdict,
+)
 from checks.outputs.exit_code import conclude
-from checks.outputs.marks import counts, mark
+from checks.outputs.marks import counts, mark, reading_mark
 
 FORMAT = 1
 # Of the documents of this format. Other programs may rely on it: a new format has its own number.
@@ -49,6 +60,18 @@ def as_json(report: Report) -> dict[str, Any]:
         "output": report.output,
         "notes": list(report.notes),
         "results": [_result(result, report.strict) for result in report.results],
+        "readings": [
+            {
+                "id": each.alternative.reading,
+                "alternative": each.alternative.value,
+                "text": each.alternative.text,
+                "outcome": each.outcome.value,
+                "mark": reading_mark(each, report.strict).value,
+                "error": each.error,
+                "results": [_result(result, report.strict) for result in each.results],
+            }
+            for each in report.readings
+        ],
     }
 
 
@@ -104,6 +127,20 @@ def from_json(content: Any) -> Report:
         error=fields.value("error", str),
         output=fields.value("output", str),
         notes=fields.texts("notes"),
+        # Reports of earlier versions lack them.
+        readings=tuple(map(_read_reading, fields.parts("readings")))
+        if fields.has("readings")
+        else (),
+    )
+
+
+def _read_reading(fields: _Fields) -> InReading:
+    return InReading(
+        Alternative(
+            fields.value("id", str), fields.value("alternative", str), fields.value("text", str)
+        ),
+        tuple(map(_read_result, fields.parts("results"))),
+        fields.value("error", str),
     )
 
 

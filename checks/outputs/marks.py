@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from checks.model import Check, Level, Outcome, Report, Result
+from checks.model import Check, InReading, Level, Outcome, Report, Result
 from requests_queue.time_format import format_span
 
 
@@ -68,6 +68,28 @@ def mark(result: Result, strict: bool) -> Mark:
         return Mark.KNOWN
     counting = {Level.MUST, Level.SHOULD} if strict else {Level.MUST}
     return Mark.FAIL if result.check.level in counting else Mark.WARNING
+
+
+def reading_mark(found: InReading, strict: bool) -> Mark:
+    """Return how an alternative of a reading is shown: nobody knows whether it is Connect's."""
+    if found.outcome is not Outcome.FAIL:
+        return Mark(found.outcome.value)
+    return Mark.FAIL if strict else Mark.WARNING
+
+
+def readings_text(report: Report) -> str:
+    """Return `Passes in 24 of 26 alternatives; fails if …`; empty without any."""
+    if not report.readings:
+        return ""
+    by_outcome = {
+        outcome: [each for each in report.readings if each.outcome is outcome]
+        for outcome in (Outcome.PASS, Outcome.FAIL, Outcome.INCONCLUSIVE)
+    }
+    parts = [f"Passes in {len(by_outcome[Outcome.PASS])} of {len(report.readings)} alternatives"]
+    for words, outcome in (("fails if", Outcome.FAIL), ("not judged if", Outcome.INCONCLUSIVE)):
+        if found := by_outcome[outcome]:
+            parts.append(f"{words} {', '.join(each.alternative.choice for each in found)}")
+    return "; ".join(parts) + "."
 
 
 def marked(report: Report, *marks: Mark) -> list[Result]:

@@ -10,7 +10,16 @@ from typing import TextIO
 
 from checks.model import Report, Result
 from checks.outputs.exit_code import ExitCode, conclude
-from checks.outputs.marks import Finding, Mark, counts_text, findings, groups, mark, marked
+from checks.outputs.marks import (
+    Finding,
+    Mark,
+    counts_text,
+    findings,
+    groups,
+    mark,
+    marked,
+    reading_mark,
+)
 from checks.outputs.terminal_lines import DIM, GREEN, RED, YELLOW, paint
 from checks.outputs.texts import one_line, shortened, without_command
 
@@ -72,6 +81,7 @@ def lines(report: Report, is_plain: bool = False) -> Iterator[Line]:
             (f"  | {one_line(line)}".rstrip(), DIM)
             for line in report.output.rstrip("\n").split("\n")
         )
+    yield from _readings(report, is_plain)
     yield from _summary(report)
     yield "", ""
     yield from ((one_line(note), YELLOW) for note in report.notes)
@@ -127,6 +137,21 @@ def _failure(finding: Finding, shown: Mark, is_plain: bool) -> Iterator[Line]:
     yield f"  Reproduce: {one_line(result.reproduce)}", ""
     if result.trace:
         yield f"  Trace: {one_line(f'connect-sim trace {shlex.quote(result.trace)}')}", ""
+
+
+def _readings(report: Report, is_plain: bool) -> Iterator[Line]:
+    """Yield a line for each alternative, with the failures that it causes."""
+    if report.readings:
+        yield "", ""
+        yield "In other readings:", ""
+    for found in report.readings:
+        shown = reading_mark(found, report.strict)
+        symbol = shown.ascii_symbol if is_plain else shown.symbol
+        yield f"  {symbol} {shown.value:12} {found.alternative.choice}", _COLORS[shown]
+        if found.failures:
+            yield from _prose("", found.alternative.text)
+        for result in found.failures:
+            yield from _failure(Finding(result), shown, is_plain)
 
 
 def _summary(report: Report) -> Iterator[Line]:

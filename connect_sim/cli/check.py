@@ -52,10 +52,18 @@ def check(**given: Any) -> int:
         if given["is_list"] or given["explain"]:
             return check_output.print_catalog(check_requests.described(given))
         request = check_requests.read(given)
-    from checks import runner
+    from checks import readings, runner
 
     with interrupts.ending() as interruption, errors.as_usage():
-        report = runner.run(request.options, check_output.progress(request))
+        if request.alternatives:
+            report = readings.run(
+                request.options,
+                request.alternatives,
+                check_output.progress(request),
+                check_output.show_reading,
+            )
+        else:
+            report = runner.run(request.options, check_output.progress(request))
         code = check_output.write(report, request)
     return interruption.exit_code if interruption.number else code
 

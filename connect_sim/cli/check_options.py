@@ -157,6 +157,14 @@ _OPTIONS = (
         is_flag=True,
         help="Run those only that failed last in this folder, by .connect-sim-check.json.",
     ),
+    click.option(
+        "--readings",
+        is_flag=False,
+        flag_value="*",
+        metavar="[READINGS]",
+        help="Judge the handler in all readings of the public sources, or in these: ids or globs, "
+        "separated by commas. It runs the checks that they can change.",
+    ),
     click.option("--fail-fast", is_flag=True, help="End the run after a failure that counts."),
     click.option(
         "--max-time",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from checks.catalog import CHECKS
-from checks.model import Check, Outcome, Report
+from checks.model import Check, InReading, Outcome, Report
 from checks.outputs import (
     baseline,
     catalog_texts,
@@ -29,6 +29,7 @@ from checks.outputs import (
     terminal,
 )
 from checks.outputs import progress as bars
+from checks.outputs.marks import reading_mark
 from checks.outputs.proof import Proof
 from connect_sim.cli import output
 from connect_sim.cli.errors import CliError, Code
@@ -56,6 +57,11 @@ def progress(request: Request) -> bars.Progress:
     if request.is_streamed:
         return events.Stream(request.checks, request.options.strict, sys.stdout)
     return bars.create(len(request.checks), request.options.strict, sys.stderr)
+
+
+def show_reading(found: InReading) -> None:
+    """Print a line for an alternative that has been judged."""
+    output.error_line(f"{reading_mark(found, strict=False).value} {found.alternative.choice}")
 
 
 def write(report: Report, request: Request) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,11 +14,11 @@ from urllib.parse import urlsplit
 import click
 from click.core import ParameterSource
 
-from checks import handler_command, handler_process, runner, selection
+from checks import handler_command, handler_process, readings, runner, selection
 from checks.catalog import CHECKS
 from checks.handler_command import BadCommand
 from checks.handler_process import HandlerError
-from checks.model import Check
+from checks.model import Alternative, Check
 from checks.options import Options, RunningSandbox
 from checks.outputs import baseline, catalog_texts, last_failed
 from checks.outputs.baseline import BadBaseline, Known
@@ -28,6 +29,8 @@ from connect_sim.cli import running
 from connect_sim.cli.check_options import PROVIDER_KEY, SECRET, TRACES_FOLDER, URL, VENDOR_KEY
 from connect_sim.cli.errors import CliError, Code
 from requests_queue import time_format
+from requests_queue.suggestions import did_you_mean
+from sandbox.readings.registry import BY_ID, READINGS
 
 _WITH_RUN = ("environment", "cwd", "path", "ready_url", "start_timeout", "jobs")
 _WITHOUT_RUN = ("secret", "webhook", "keep", "sandbox_url")
@@ -38,6 +41,7 @@ class Request:
     """A run, the checks that it consists of, and what is made of its report.
 
     `json_file` may be `-`. With `is_streamed`, standard output has events of the run.
+    `alternatives` are those of --readings.
     """
 
     options: Options
@@ -49,6 +53,7 @@ class Request:
     html: Path | None
     json_file: str
     is_streamed: bool = False
+    alternatives: Sequence[Alternative] = ()
 
 
 def described(given: dict[str, Any]) -> list[Check] | Check:
@@ -69,6 +74,7 @@ def described(given: dict[str, Any]) -> list[Check] | Check:
 def read(given: dict[str, Any]) -> Request:
     """Return the request; raises ClickException with one sentence."""
     _require_one_handler(given)
+    alternatives = _alternatives(given)
     options = replace(
         handler_options(given),
         url=_url(given["url"]) if given["url"] else "",
@@ -76,7 +82,7 @@ def read(given: dict[str, Any]) -> Request:
         webhook=given["webhook"] or "",
         sandbox=None if given["run"] else _sandbox(given["sandbox_url"]),
         cwd=given["cwd"],
-        selected=_selected(given),
+        selected=readings.selected(alternatives) or _selected(given),
         fail_fast=given["fail_fast"],
         max_time=_max_time(given["max_time"]) if given["max_time"] else 0.0,
         keep=given["keep"],
@@ -88,7 +94,7 @@ def read(given: dict[str, Any]) -> Request:
     checks = runner.select(CHECKS, options)
     if not checks:
         raise click.UsageError(f"No selected check is one of --type {options.type}.")
-    return _with_outputs(given, options, checks)
+    return replace(_with_outputs(given, options, checks), alternatives=alternatives)
 
 
 def handler_options(given: dict[str, Any]) -> Options:
@@ -239,6 +245,32 @@ def _selected(given: dict[str, Any]) -> tuple[str, ...]:
         return last_failed.read(CHECKS)
     except NoFailures as error:
         raise click.BadParameter(str(error), param_hint="--last-failed") from None
+
+
+def _alternatives(given: dict[str, Any]) -> list[Alternative]:
+    """Return the alternatives that --readings names, and that some check can see."""
+    if not given["readings"]:
+        return []
+    for name in ("select", "last_failed", "events"):
+        if given[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"--readings and {option} exclude each other.")
+    globs = [each.strip() for each in given["readings"].split(",")]
+    for each in globs:
+        if not fnmatch.filter(BY_ID, each):
+            text = f"There is no reading {each[:80]!r}.{did_you_mean(each, BY_ID)}"
+            raise click.BadParameter(text, param_hint="--readings")
+    chosen = [r for r in READINGS if any(fnmatch.fnmatchcase(r.id, each) for each in globs)]
+    found = [
+        Alternative(reading.id, value, text, reading.checks)
+        for reading in chosen
+        if reading.checks
+        for value, text in reading.alternatives.items()
+    ]
+    if not found:
+        names = ", ".join(each.id for each in chosen)
+        raise click.BadParameter(f"No check can see {names}.", param_hint="--readings")
+    return found
 
 
 def _max_time(text: str) -> float:
