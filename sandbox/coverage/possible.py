@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
-from django.conf import settings
 from django.dispatch import receiver
 
+from requests_queue import assumptions
 from requests_queue.catalog.models import Item, Parameter, Product
 from requests_queue.queues import base
 from requests_queue.queues.fulfillment import request_types
@@ -160,7 +160,7 @@ def with_webhooks() -> list[str]:
 
 def possible(features: Collection[str]) -> set[str]:
     """Return the ids of the cases that a product with these features can have."""
-    other = {"ready": "uploaded", "uploaded": "ready"}[settings.SIM_USAGE_PROCESSED]
+    other = {"ready": "uploaded", "uploaded": "ready"}[assumptions.value("usage_processed")]
     impossible = [
         *_NEVER,
         f"usage_file.{other}.*",
