@@ -117,7 +117,7 @@ def clear(ids: Sequence[str], as_json: bool) -> None:
 @options.as_json
 @options.data_dir
 def release(id: str, count: int | None, as_json: bool) -> None:
-    """Send the responses that a fault of kind hold holds."""
+    """Release the calls that a fault of kind hold or hold_call holds."""
     path = f"/sandbox/faults/{running.segment(id)}/release"
     content = running.client().call("POST", path, {} if count is None else {"count": count})
     if as_json:

@@ -155,7 +155,11 @@ class DjangoApplication:
         if may_wait(scope["method"], scope["path"]):
             environ[WAITED] = await self._ask_to_wait(scope, client)
         deferral: Deferral = environ[deferred.KEY]
+        manner: Transmission = environ[transmission.KEY]
         response, result = await self._run(scope, body.file, body.size, environ), None
+        while (later := await manner.begin_later(client)) is not None:
+            body.file.seek(0)
+            response = await self._run(scope, body.file, body.size, environ | later)
         if deferral.future is not None:
             future = asyncio.wrap_future(deferral.future)
             result = await client.wait(future, needs_client=deferral.needs_client)

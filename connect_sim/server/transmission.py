@@ -1,5 +1,7 @@
 """How a response is sent: later, in slices, cut off after some bytes, or not at all.
 
+Or whether the request is served later, before which nothing is done.
+
 A view or a middleware changes the Transmission in the WSGI environment, and returns its response:
 
     request.META["connect_sim.transmission"].reset()
@@ -16,6 +18,7 @@ import socket
 import struct
 import termios
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from connect_sim.server import Send
@@ -39,6 +42,29 @@ class Transmission:
         self._waits: list[tuple[Future[Any], float | None]] = []
         self._limit: int | None = None
         self._size, self._pause = _BLOCK, 0.0
+        # The environment of a request that is served later, beside what it has.
+        self._later: dict[str, Any] | None = None
+
+    def serve_later(self, future: Future[Any], timeout: float | None, **environ: Any) -> None:
+        """Discard the response, and run the application again: when the future is done, or later.
+
+        That is, after `timeout` seconds; `environ` is added to the environment then.
+        """
+        self.wait(future, timeout)
+        self._later = environ
+
+    async def begin_later(self, client: Client) -> dict[str, Any] | None:
+        """Wait to serve the request; return what its environment has more, None if it is served.
+
+        Raises ClientLeft and Stopping.
+        """
+        later, self._later = self._later, None
+        if later is not None:
+            future, timeout = self._waits[-1]
+            with suppress(TimeoutError):
+                wait = asyncio.wrap_future(future)
+                await client.wait(wait, timeout=timeout, needs_client=False)
+        return later
 
     def wait(self, future: Future[Any], timeout: float | None = None) -> None:
         """Send nothing until the future is done, or `timeout` seconds have passed.

@@ -282,7 +282,7 @@ def _of_api_error(name: str) -> Steps:
 
 
 def _of_fault(side: str, kind: str) -> Steps:
-    if kind == "hold":
+    if kind in ("hold", "hold_call"):
         return
     yield from _begin()
     parameters = dict(_FAULTS.get(kind, {}))

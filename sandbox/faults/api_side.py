@@ -44,6 +44,9 @@ from webhooks.delivery import wakeup
 logger = logging.getLogger(__name__)
 
 KEY = "connect_sim.transmission"
+# In the environment of a call that has waited to be served: the faults that have fired for it.
+FIRED = "sandbox.fired"
+HOLD_CALL = "hold_call"
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -264,15 +267,31 @@ def slicer(request: HttpRequest, firing: Firing, response: HttpResponse) -> None
 
 def hold(request: HttpRequest, firing: Firing, response: HttpResponse) -> None:
     """Send the response when it is released."""
+    if delay := _begin_hold(request, firing):
+        _manner(request, response).wait(*delay)
+
+
+def _begin_hold(request: HttpRequest, firing: Firing) -> tuple[Future[None], float | None] | None:
+    """Hold a call; return what ends that, None if it can't be held or needn't be any more."""
     path = Redaction().text(kinds.below_api(request.path))
     try:
-        delay = responses.hold(firing.fault.id, firing.number, request.method or "", path)
+        return responses.hold(firing.fault.id, firing.number, request.method or "", path)
     except (DatabaseError, InterfaceError) as error:
-        # The work is done: its response is better sent than lost.
+        # A response is better sent than lost.
         logger.warning("A response could not be held: %s", type(error).__name__)
-        return
-    if delay is not None:
-        _manner(request, response).wait(*delay)
+        return None
+
+
+def _waits_to_be_served(request: HttpRequest, fired: Firings) -> bool:
+    """Hold a call that isn't served before its release, if a fault says so."""
+    first = next((each for each in fired if each.kind == HOLD_CALL), None)
+    # Without our web server, nothing waits.
+    if first is None or KEY not in request.META or not (delay := _begin_hold(request, first)):
+        return False
+    later = tuple(each for each in fired if each is not first)
+    marks = request.META[api_calls.FAULTS]
+    request.META[KEY].serve_later(*delay, **{FIRED: later, api_calls.FAULTS: marks})
+    return True
 
 
 def _abort(request: HttpRequest, firing: Firing) -> HttpResponse:
@@ -306,6 +325,8 @@ def inject_faults(get_response: GetResponse) -> GetResponse:
     """Return the middleware; inside the one that records the calls."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        if (later := request.META.get(FIRED)) is not None:
+            return _respond_or_wait(request, later, get_response)
         if not _may_fail(request.META) or not (faults := armed.on(API)):
             return get_response(request)
         try:
@@ -316,7 +337,7 @@ def inject_faults(get_response: GetResponse) -> GetResponse:
         if not fired:
             return get_response(request)
         request.META[api_calls.FAULTS] = [each.mark for each in fired]
-        return _respond(request, fired, get_response)
+        return _respond_or_wait(request, fired, get_response)
 
     return middleware
 
@@ -358,6 +379,16 @@ def _account(request: HttpRequest) -> str | None:
 def _user(request: HttpRequest) -> User | None:
     """Return the service user of the API key, None if the key is invalid."""
     return keys.owner(request.headers["Authorization"].strip().partition(" ")[2].strip())
+
+
+def _respond_or_wait(
+    request: HttpRequest, fired: Firings, get_response: GetResponse
+) -> HttpResponse:
+    if _waits_to_be_served(request, fired):
+        # As the answer to a question, this is no call that is recorded.
+        request.META[operations.QUESTION] = HOLD_CALL
+        return HttpResponse(status=204)
+    return _respond(request, fired, get_response)
 
 
 def _respond(request: HttpRequest, fired: Firings, get_response: GetResponse) -> HttpResponse:

@@ -328,6 +328,11 @@ _ALL = (
         {API: "The work is done; the response waits until it is released."},
         is_final=False,
     ),
+    Kind(
+        "hold_call",
+        {API: "The call waits until it is released; then it is served."},
+        is_final=False,
+    ),
 )
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}

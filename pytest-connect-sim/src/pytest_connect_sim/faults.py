@@ -51,7 +51,7 @@ class Fault(Named):
 
     @property
     def held(self) -> list[Json]:
-        """The API calls whose response it holds, oldest first: `ordinal`, `method`, `path`."""
+        """The API calls that it holds, oldest first: `ordinal`, `method`, `path`."""
         return list(self._read()["held"])
 
     def wait_until_held(self, count: int = 1, timeout: float = _WAIT) -> list[Json]:

@@ -98,6 +98,7 @@ FaultKind = Literal[
     "no_token",
     "lost_response",
     "hold",
+    "hold_call",
 ]
 FaultSide = Literal["delivery", "api"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

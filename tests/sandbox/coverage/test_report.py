@@ -29,7 +29,8 @@ WITHOUT_TEST = re.compile(
     # What a sample never is, what the handler's rules decide, what the platform does.
     r".*\.(created|draft|tiers_setup)\.inquiring|validator\..*\.(errors|values)|"
     r"validator\..*_inq(uiring_validator|_val)\.ok|validator\.inquiring_validator\.ok|"
-    r"tier_config_request\..*tiers_setup.*|fault\.api\.hold|billing_request\.vendor\.changed|"
+    r"tier_config_request\..*tiers_setup.*|fault\.api\.hold(_call)?|"
+    r"billing_request\.vendor\.changed|"
     r"usage_file\.(draft|invalid)\.deleted|usage_file\.invalid\..*|usage_file\.processing\.invalid|"
     r"usage_file\.(ready|rejected)\.uploading"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import select
 import socket
+import struct
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.core.wsgi import get_wsgi_application
 from connect_sim.server.deferred import Client
 from requests_queue.queues.fulfillment.models import Request
 from sandbox.faults.kinds import API, KINDS
+from sandbox.models import ApiCall, HeldResponse
 from sandbox.timeline import api_calls
 from sandbox.world import gate
 from tests import make
@@ -116,7 +118,7 @@ def test_every_kind_responds_without_our_server(client: Caller, arm: Arm, kind: 
         client.client.get(REQUESTS, headers={"authorization": f"ApiKey {client.key}"})
         for _ in range(2)
     ]
-    is_changed = kind not in ("latency", "slicer", "hold")
+    is_changed = kind not in ("latency", "slicer", "hold", "hold_call")
     assert any(each.status_code >= 500 or len(each.content) < 2 for each in seen) == is_changed
     api_calls.flush()
     calls = client.get("/sandbox/api-calls").json["calls"]
@@ -136,3 +138,36 @@ def test_call_is_asked_once_although_the_server_first_asks_for_its_body(
         )
         assert read(line, "POST")[0] == 503
     assert client.get(f"/sandbox/faults/{fault['id']}").json["asked"] == 1
+
+
+def test_held_call_is_served_when_it_is_released(
+    client: Caller, order: Request, arm: Arm, settings: Any
+) -> None:
+    arm("lost_response", side="api", path="/requests/*/approve", name="lost")
+    fault = arm("hold_call", side="api", path="/requests/*/approve", name="waits")["id"]
+    with serving(get_wsgi_application(), settings) as url, connect(url) as line:
+        approve(line, client, order)
+        [held] = client.get(f"/sandbox/faults/{fault}?held=1&timeout=30").json["held"]
+        assert held["path"] == f"/requests/{order.pk}/approve"
+        assert is_silent(line) and status_of(order) == "pending"
+        client.post(f"/sandbox/faults/{fault}/release", {})
+        # Other faults of the call fire once, when it is served.
+        assert received_until_reset(line) == b""
+    assert status_of(order) == "approved"
+    api_calls.flush()
+    [call] = ApiCall.objects.filter(path__endswith="/approve")
+    assert [each["name"] for each in call.faults] == ["lost", "waits"]
+    assert {each["fired"] for each in client.get("/sandbox/faults").json["faults"]} == {1}
+
+
+def test_client_that_leaves_a_held_call_is_not_served(
+    client: Caller, order: Request, arm: Arm, settings: Any
+) -> None:
+    fault = arm("hold_call", side="api", path="/requests/*/approve")["id"]
+    with serving(get_wsgi_application(), settings) as url:
+        with connect(url) as line:
+            approve(line, client, order)
+            assert client.get(f"/sandbox/faults/{fault}?held=1&timeout=30").json["held"]
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        until(lambda: not HeldResponse.objects.exists(), "nothing is held any more")
+    assert status_of(order) == "pending"
