@@ -14,14 +14,22 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from checks.captured_output import CapturedOutput
 from checks.client import accepts_connections, connect, target
 from checks.guard import Guard
-from checks.handler_command import HOST, MARK, Connection, HandlerCommand, environment
+from checks.handler_command import (
+    HOST,
+    MARK,
+    Connection,
+    HandlerCommand,
+    environment,
+    split,
+)
 from checks.processes import ProcessTree
 from requests_queue.redaction import Redaction
 
@@ -126,13 +134,33 @@ class HandlerProcess:
         """Kill the handler (SIGKILL), and return when all of its processes are gone."""
         self.stop(grace=0)
 
-    def stop(self, grace: float = STOP) -> None:
-        """End all of the handler's processes: SIGTERM, and SIGKILL after `grace` seconds."""
+    def stop(self, grace: float = STOP) -> bool:
+        """End all of the handler's processes: SIGTERM, and SIGKILL after `grace` seconds.
+
+        Return whether they have ended by SIGTERM.
+        """
         with self._lock:
             self._stopped.set()
-            if self.is_alive:
-                self._end(grace)
-                self._death = ""
+            if not self.is_alive:
+                return False
+            has_ended = self._end(grace)
+            self._death = ""
+            return has_ended
+
+    @contextmanager
+    def beside(self, line: str = "") -> Iterator[HandlerProcess]:
+        """Start another process beside this one, at another port; end it after the block.
+
+        `line` is its command, by default the same. Both have the same folder and environment.
+        """
+        assert self._connection is not None, "nothing to start it like"
+        command = replace(self._command, arguments=split(line)) if line else self._command
+        if self._folder:
+            arguments = tuple(map(_absolute_if_above, command.arguments))
+            command = replace(command, arguments=arguments, folder=self._folder)
+        with HandlerProcess(command, self._guard) as other:
+            other.start(self._connection)
+            yield other
 
     def _launch(self, connection: Connection) -> None:
         mark = secrets.token_hex(8)
@@ -207,14 +235,15 @@ class HandlerProcess:
             "listen on the port that the variable PORT names."
         )
 
-    def _end(self, grace: float) -> None:
-        """End all processes, and note how the first one ended."""
+    def _end(self, grace: float) -> bool:
+        """End all processes, and note how the first one ended; return whether SIGTERM sufficed."""
         popen, tree = self._popen, self._tree
         assert popen is not None and tree is not None
         died = popen.poll() is not None
+        has_ended = False
         if grace and not died:
             tree.send(signal.SIGTERM)
-            tree.wait(grace)
+            has_ended = tree.wait(grace)
         is_gone = tree.kill()
         self._popen = None
         if not is_gone:
@@ -223,6 +252,7 @@ class HandlerProcess:
         self._guard.remove_group(tree.group)
         if self._output:
             self._output.wait_for_end()
+        return has_ended
 
 
 def refuse_windows() -> None:

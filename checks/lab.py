@@ -13,6 +13,7 @@ from checks import history, purchases, timing
 from checks.handler_process import HandlerProcess
 from checks.handler_requests import Body, Handler, Headers, Reply, SentRequest
 from checks.history import Call, Effects, History
+from checks.options import Options
 from checks.platform import PATIENCE, WAITED, ArmedFault, Json, Platform
 from checks.timing import Budget, Timing
 from checks.tokens import Signer
@@ -43,6 +44,7 @@ class Lab:
     other: Signer
     stranger: Signer
     method: str = "POST"
+    options: Options = field(default_factory=Options)
     is_deep: bool = False
     # A value that a validator refuses, by the parameter's name.
     invalid: Mapping[str, str] = field(default_factory=dict)

@@ -286,7 +286,7 @@ def _target(options: Options, url: str, secret: str) -> Target:
 
 
 def _with_options(lab: Lab, options: Options) -> Lab:
-    return replace(lab, is_deep=options.deep, invalid=dict(options.invalid))
+    return replace(lab, options=options, is_deep=options.deep, invalid=dict(options.invalid))
 
 
 def _set_up_reseller(lab: Lab, options: Options) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 EVENT, VALIDATOR, ALL = "event", "validator", "all"
 START, JOBS = 30.0, 4  # defaults: seconds until a handler is ready, and throwaway sandboxes
+BUDGET, GRACE = 30.0, 10.0  # defaults: seconds for the moments of all `turn.*`, and after SIGTERM
 
 
 def new_name() -> str:
@@ -55,8 +56,11 @@ class Options:
     Either `url` with `secret` (or `webhook`, which has both) and a running `sandbox`, or `run`, a
     command line that starts the handler, which is called at `path`. `selected` and `ignored` are
     globs of ids. `invalid` are values that a validator refuses, by parameter. `jobs` is the number
-    of throwaway sandboxes. After `max_time` seconds, what is left is inconclusive; 0: no limit.
-    `name` is in the names of what a run creates in a running sandbox; a new one if it is empty.
+    of throwaway sandboxes. `run_next` is the command of the handler's next version, by default
+    `run`. The checks of `turn` have `budget` seconds together, and try only the moment `pair` if
+    one is named; `grace` is how long a handler may take to end. After `max_time` seconds, what is
+    left is inconclusive; 0: no limit. `name` is in the names of what a run creates in a running
+    sandbox; a new one if it is empty.
     `traces` is the folder for the traces of failures; None: none are written. A run that `measures`
     begins with a request that shows how long the handler takes.
     """
@@ -84,6 +88,10 @@ class Options:
     seed: int = 0
     invalid: Mapping[str, str] = field(default_factory=dict)
     jobs: int = JOBS
+    run_next: str = ""
+    budget: float = BUDGET
+    grace: float = GRACE
+    pair: str = ""
     name: str = ""
     traces: Path | None = None
     measures: bool = True
@@ -99,9 +107,9 @@ class Options:
         keys = (self.sandbox.vendor_key, self.sandbox.provider_key) if self.sandbox else ()
         return tuple(filter(None, (self.secret, *keys)))
 
-    def reproduce(self, check: str) -> str:
+    def reproduce(self, check: str, *more: str) -> str:
         """Return the command line that runs one check again; secrets are named, not shown."""
-        return shlex.join([*self.words(), "--select", check, "--seed", str(self.seed)])
+        return shlex.join([*self.words(), "--select", check, *more, "--seed", str(self.seed)])
 
     def words(self, *command: str) -> list[str]:
         """Return the words of a command line that checks this handler."""
@@ -121,6 +129,9 @@ class Options:
             ("--ready-url", self.ready_url),
             ("--start-timeout", f"{self.start_timeout:g}" if self.start_timeout != START else ""),
             ("--jobs", str(self.jobs) if self.jobs != JOBS else ""),
+            ("--run-next", self.run_next),
+            ("--budget", f"{self.budget:g}" if self.budget != BUDGET else ""),
+            ("--grace", f"{self.grace:g}" if self.grace != GRACE else ""),
         ):
             if value:
                 words += [name, value]

@@ -28,10 +28,11 @@ class Verdict:
     """What a check found: an outcome and one sentence, with evidence.
 
     Failures with the same `cause`, a sentence of `causes`, are one fact about the handler. Empty:
-    this one's own.
+    this one's own. `repeated_by` are further words of the command line that repeats it.
     """
 
     outcome: Outcome
     text: str
     evidence: tuple[Exhibit, ...] = ()
     cause: str = ""
+    repeated_by: tuple[str, ...] = ()

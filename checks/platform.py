@@ -201,9 +201,9 @@ class Platform:
             self.vendor.call("PUT", f"/public/v1{TIERS}/{request}", {"params": rows})
         self.act(request, "approve")
 
-    def change_order(self, kind: str, subscription: str) -> str:
+    def change_order(self, kind: str, subscription: str, **more: Any) -> str:
         """Create an order that changes a subscription: `suspend`, `cancel`, …; return its id."""
-        body = {"type": kind, "asset": {"id": subscription}}
+        body = {"type": kind, "asset": {"id": subscription, **more}}
         return str(self.provider.call("POST", REQUESTS, body)["id"])
 
     def wait_finished(self, requests: Sequence[str], timeout: float) -> bool:

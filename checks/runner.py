@@ -33,6 +33,8 @@ from checks.trace_file import BadTrace
 _SECONDS = {
     "crash": 10.0,
     "race": 8.0,
+    "deploy": 4.0,
+    "turn": 4.0,
     "client": 6.0,
     "speed": 4.0,
     "effects": 3.0,
@@ -349,7 +351,7 @@ class Schedule:
             check,
             verdict,
             seconds,
-            self._options.reproduce(check.id),
+            self._options.reproduce(check.id, *verdict.repeated_by),
             is_prerequisite=not _is_chosen(check, self._options),
         )
 
@@ -425,4 +427,5 @@ def _about_process(verdict: Verdict, lab: Lab) -> Verdict:
         return verdict
     exhibit = Exhibit("Output of the handler", tuple(process.output().splitlines()[-20:]))
     text = process.death or "The handler has ended during the check."
-    return replace(verdicts.failed(text, exhibit), evidence=(exhibit, *verdict.evidence))
+    evidence = (exhibit, *verdict.evidence)
+    return replace(verdicts.failed(text, *evidence), repeated_by=verdict.repeated_by)

@@ -5,6 +5,7 @@ from checks.catalog import (
     client,
     crash,
     delivery,
+    deploy,
     effects,
     orders,
     payload,
@@ -12,6 +13,7 @@ from checks.catalog import (
     retry,
     speed,
     token,
+    turn,
     validator,
 )
 from checks.model import Check
@@ -28,6 +30,8 @@ CHECKS: tuple[Check, ...] = (
     *crash.CHECKS,
     *client.CHECKS,
     *retry.CHECKS,
+    *turn.CHECKS,
+    *deploy.CHECKS,
     *validator.CHECKS,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from checks import causes, recovery, verdicts
@@ -39,7 +39,7 @@ def no_hammering(lab: Lab) -> Verdict:
         fired = fault.fired
     reply = pending.result()
     happened = lab.after(mark)
-    count = _busiest(happened, _FAILING["status"])
+    count = busiest(happened, [_FAILING["status"]])
     evidence = (verdicts.reply_exhibit(reply), happened.exhibit())
     if not fired:
         return verdicts.void(f"the handler called nothing because of {order}.", *evidence)
@@ -63,9 +63,9 @@ def _wait_for_calls(lab: Lab, mark: str, fault: ArmedFault, seconds: float) -> N
     )
 
 
-def _busiest(happened: History, status: int) -> int:
-    """Return the most calls that got this status within any WINDOW seconds."""
-    began = sorted(call.began for call in happened.calls if call.status == status)
+def busiest(happened: History, statuses: Container[int]) -> int:
+    """Return the most calls that got one of these statuses within any WINDOW seconds."""
+    began = sorted(call.began for call in happened.calls if call.status in statuses)
     counts = (bisect_right(began, at + WINDOW) - place for place, at in enumerate(began))
     return max(counts, default=0)
 
@@ -78,7 +78,7 @@ def resumes(lab: Lab) -> Verdict:
 def refused_key(lab: Lab) -> Verdict:
     """Let the API refuse the handler's key for an attempt, and accept it again."""
     verdict, happened = _outage(lab, _REFUSING, 1, WINDOW)
-    if (count := _busiest(happened, _REFUSING["status"])) > MOST_CALLS:
+    if (count := busiest(happened, [_REFUSING["status"]])) > MOST_CALLS:
         return verdicts.failed(
             f"Made {count} calls in {WINDOW:g} s while each of them was refused (at most "
             f"{MOST_CALLS}).",

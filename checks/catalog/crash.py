@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,21 +25,27 @@ _ENDED = (
 Crash = Callable[[Lab, Step], tuple[int, str]]
 
 
-def _sweep(lab: Lab, crash: Crash, what: str) -> Verdict:
-    """Repeat a good run once for each of its API calls; `what` happens at that call."""
+def sweep(
+    lab: Lab, crash: Crash, what: str, chosen: Callable[[GoodRun], Sequence[Step]] | None = None
+) -> Verdict:
+    """Repeat a good run once for each of its API calls, or the chosen ones.
+
+    `what` happens at that call.
+    """
     _renew(lab)
     try:
         good = good_run.record(lab, by_platform=True)
     except NoGoodRun as error:
         return verdicts.inconclusive(f"There is no good run to repeat: {error}")
-    if not good.steps:
+    steps = chosen(good) if chosen else good.steps
+    if not steps:
         return verdicts.inconclusive("The handler makes no API call at which it could crash.")
 
     def judge(step: Step) -> Verdict:
         _renew(lab)
         return _run(lab, good, step, crash, what)
 
-    verdict = experiments.sweep(lab, good.steps, judge, "API calls")
+    verdict = experiments.sweep(lab, steps, judge, "API calls")
     if verdict.outcome is Outcome.FAIL and not lab.process:
         return replace(verdict, text=f"{verdict.text} {_ENDED}")
     return verdict
@@ -136,29 +142,29 @@ def _killed(lab: Lab, step: Step) -> tuple[int, str]:
 
 def api_500(lab: Lab) -> Verdict:
     """Answer one API call after another with 500."""
-    return _sweep(lab, _with_fault("abort", {"status": 500}), "a response of 500")
+    return sweep(lab, _with_fault("abort", {"status": 500}), "a response of 500")
 
 
 def api_429(lab: Lab) -> Verdict:
     """Answer one API call after another with 429."""
     parameters = {"status": 429, "retry_after": RETRY_AFTER}
     pause = RETRY_AFTER + 0.2
-    return _sweep(lab, _with_fault("abort", parameters, pause), "a response of 429")
+    return sweep(lab, _with_fault("abort", parameters, pause), "a response of 429")
 
 
 def api_reset(lab: Lab) -> Verdict:
     """Reset the connection of one API call after another, whose work isn't done."""
-    return _sweep(lab, _with_fault("reset_peer"), "a reset connection")
+    return sweep(lab, _with_fault("reset_peer"), "a reset connection")
 
 
 def lost_response(lab: Lab) -> Verdict:
     """Do the work of one API call after another, and reset its connection."""
-    return _sweep(lab, _with_fault("lost_response"), "a lost response")
+    return sweep(lab, _with_fault("lost_response"), "a lost response")
 
 
 def killed(lab: Lab) -> Verdict:
     """Kill the handler after one API call after another, and start it again."""
-    return _sweep(lab, _killed, "the handler killed")
+    return sweep(lab, _killed, "the handler killed")
 
 
 _EXPECTS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from checks.options import ALL, EVENT, JOBS, START, VALIDATOR
+from checks.options import ALL, BUDGET, EVENT, GRACE, JOBS, START, VALIDATOR
 from connect_sim.cli import options
 
 # The secret of the handler's webhook, which other users of the machine would see as an argument.
@@ -99,6 +99,29 @@ _SHARED = (
         help="With --run: how many sandboxes and handlers run beside each other.",
     ),
     click.option(
+        "--run-next",
+        default="",
+        metavar="COMMAND",
+        help="With --run: the handler's next version, which is started beside it; default: the "
+        "same command.",
+    ),
+    click.option(
+        "--grace",
+        type=options.Seconds(600, least=0.001),
+        default=GRACE,
+        show_default=True,
+        metavar="SECONDS",
+        help="With --run: how long the handler may take to end after SIGTERM.",
+    ),
+    click.option(
+        "--budget",
+        type=options.Seconds(86_400, least=0.001),
+        default=BUDGET,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long the checks of turn may try moments, together; with --deep: all moments.",
+    ),
+    click.option(
         "--ignore",
         multiple=True,
         shell_complete=complete_check,
@@ -151,6 +174,12 @@ _OPTIONS = (
         shell_complete=complete_check,
         metavar="CHECKS",
         help="Run these only: ids, groups or globs (auth.*), separated by commas; may be repeated.",
+    ),
+    click.option(
+        "--pair",
+        default="",
+        metavar="N:before|N:after",
+        help="With --select turn.…: only this moment, before or after the Nth API call.",
     ),
     click.option(
         "--last-failed",

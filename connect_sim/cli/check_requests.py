@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +33,17 @@ from requests_queue import time_format
 from requests_queue.suggestions import did_you_mean
 from sandbox.readings.registry import BY_ID, READINGS
 
-_WITH_RUN = ("environment", "cwd", "path", "ready_url", "start_timeout", "jobs")
+_WITH_RUN = (
+    "environment",
+    "cwd",
+    "path",
+    "ready_url",
+    "start_timeout",
+    "jobs",
+    "run_next",
+    "grace",
+)
+_PAIR = re.compile(r"[1-9]\d*:(before|after)")
 _WITHOUT_RUN = ("secret", "webhook", "keep", "sandbox_url")
 
 
@@ -85,15 +96,20 @@ def read(given: dict[str, Any]) -> Request:
         selected=readings.selected(alternatives) or _selected(given),
         fail_fast=given["fail_fast"],
         max_time=_max_time(given["max_time"]) if given["max_time"] else 0.0,
+        pair=_pair(given["pair"]),
         keep=given["keep"],
         name=given["name"],
         traces=None if given["no_trace"] else given["traces"] or TRACES_FOLDER,
     )
     if options.run:
         require_program(options)
+    if options.run_next:
+        require_program(replace(options, run=options.run_next), "--run-next")
     checks = runner.select(CHECKS, options)
     if not checks:
         raise click.UsageError(f"No selected check is one of --type {options.type}.")
+    if options.pair and {check.group for check in checks} != {"turn"}:
+        raise click.UsageError("--pair needs --select with a check of turn.")
     return replace(_with_outputs(given, options, checks), alternatives=alternatives)
 
 
@@ -102,14 +118,8 @@ def handler_options(given: dict[str, Any]) -> Options:
 
     Whether its program exists is another question: see `require_program`.
     """
-    if given["run"]:
-        try:
-            handler_process.refuse_windows()
-            handler_command.split(given["run"])
-        except (BadCommand, HandlerError) as error:
-            raise click.BadParameter(str(error), param_hint="--run") from None
     return Options(
-        run=given["run"] or "",
+        run=_command("--run", given["run"]),
         type=given["type"],
         method=given["method"].upper(),
         product=given["product"],
@@ -123,7 +133,28 @@ def handler_options(given: dict[str, Any]) -> Options:
         seed=given["seed"],
         invalid=_pairs("--invalid", given["invalid"], _invalid),
         jobs=given["jobs"],
+        run_next=_command("--run-next", given["run_next"]),
+        budget=given["budget"],
+        grace=given["grace"],
     )
+
+
+def _command(option: str, line: str | None) -> str:
+    """Return a command line that starts a handler, which may be empty."""
+    if not line:
+        return ""
+    try:
+        handler_process.refuse_windows()
+        handler_command.split(line)
+    except (BadCommand, HandlerError) as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+    return line
+
+
+def _pair(text: str) -> str:
+    if text and not _PAIR.fullmatch(text):
+        raise click.BadParameter("must be such as 3:before or 3:after.", param_hint="--pair")
+    return text
 
 
 def _with_outputs(given: dict[str, Any], options: Options, checks: Sequence[Check]) -> Request:
@@ -194,8 +225,8 @@ def _ready_url(text: str) -> str:
     return text
 
 
-def require_program(options: Options) -> None:
-    """Raise BadParameter unless the program and the script of --run exist."""
+def require_program(options: Options, option: str = "--run") -> None:
+    """Raise BadParameter unless the program and the script of `run` exist, which the option has."""
     arguments = handler_command.split(options.run)
     folder = options.cwd or Path()
     program, path = arguments[0], os.environ.get("PATH", os.defpath)
@@ -204,10 +235,10 @@ def require_program(options: Options) -> None:
     else:
         is_found = "PATH" in options.environment or shutil.which(program, path=path) is not None
     if not is_found:
-        raise click.BadParameter(f"there is no program {program!r}.", param_hint="--run")
+        raise click.BadParameter(f"there is no program {program!r}.", param_hint=option)
     script = handler_command.script(arguments)
     if script and not (folder / script).is_file():
-        raise click.BadParameter(f"there is no script {script!r}.", param_hint="--run")
+        raise click.BadParameter(f"there is no script {script!r}.", param_hint=option)
 
 
 def _sandbox(url: str | None) -> RunningSandbox:

@@ -21,6 +21,8 @@ INVALID = {"domain": "gmail.com"}
 # Each of these handlers starts within a second, or never, and none polls: that is ruled out in less
 # time than for a handler that nobody knows.
 START, AGAIN = 5.0, 0.3
+# Seconds for all moments of the checks of turn, and after SIGTERM.
+BUDGET, GRACE = 6.0, 2.0
 # In the texts of verdicts that there is none because of the machine.
 SLOW = ("The machine is too slow to judge", "other programs left this machine too little CPU time")
 
@@ -44,6 +46,7 @@ def run(
     *,
     is_validator: bool = False,
     progress: Progress | None = None,
+    budget: float = BUDGET,
 ) -> Report:
     """Run checks in one lane; without `selected` all of the type."""
     command = shlex.join([sys.executable, str(ROOT / "tests/checks/handlers"), handler])
@@ -54,6 +57,8 @@ def run(
         invalid=INVALID if is_validator else {},
         start_timeout=START,
         jobs=1,
+        budget=budget,
+        grace=GRACE,
     )
     with mock.patch.object(lab, "_AGAIN", AGAIN):
         return runner.run(options, progress or Quiet())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from checks.guard import Guard
+from checks.handler_command import MARK as MARK_NAME
 from checks.handler_command import Connection, HandlerCommand
 from checks.handler_process import HandlerError, HandlerProcess
 from requests_queue.redaction import MASK
@@ -50,6 +52,7 @@ def child(**options):
     started.stdout.readline()
     print("child", started.pid, flush=True)
 """
+IGNORES = "signal.signal(signal.SIGTERM, signal.SIG_IGN); serve()"
 
 
 @pytest.fixture(scope="module")
@@ -328,3 +331,23 @@ def test_nothing_is_left_of_a_program_that_ends(number: signal.Signals, tmp_path
         program.wait(20)
     # After SIGKILL by the guard, shortly after.
     until(lambda: not any(map(is_running, pids)) and not list(tmp_path.iterdir()), "the end")
+
+
+def test_version_beside_a_handler_has_its_folder_and_environment(handler: Handler) -> None:
+    with handler("print(os.getcwd(), flush=True); serve()") as process:
+        with process.beside() as other:
+            env, beside = get(process), get(other)
+            assert other.port != process.port and process.is_alive
+            assert {k for k, v in env.items() if beside[k] != v} == {"PORT", MARK_NAME}
+            assert other.output() == process.output()
+            folder = Path(process.output().strip())
+        assert not is_left(other) and process.is_alive and folder.is_dir()
+        with process.beside(shlex.join([*PYTHON, f"{SERVE}\nstatus = 201; serve()"])) as other:
+            assert get(other)["PORT"] == str(other.port)
+
+
+@pytest.mark.parametrize(("code", "has_ended"), [("serve()", True), (IGNORES, False)])
+def test_end_says_whether_sigterm_sufficed(handler: Handler, code: str, has_ended: bool) -> None:
+    with handler(code) as process:
+        assert process.stop(0.2 if not has_ended else 5) is has_ended
+        assert process.stop() is False

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("sandbox")
 
 GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
 # These take long: a variant that fails several runs the first one.
-LONG = ("effects", "speed", "race", "crash", "client", "retry")
+LONG = ("effects", "speed", "race", "crash", "client", "retry", "turn", "deploy")
 # Handlers that are waited for: their checks run with shorter limits.
 SLOW = ("answers_after_forty_seconds", "validates_for_forty_seconds")
 # These wait for what never comes or for long, need many orders, or have a defect like another's.
@@ -61,6 +61,25 @@ NIGHTLY = {
             ("returns_nothing", "finds_no_errors"),
         )
     },
+    **dict.fromkeys(
+        (
+            "repeats_what_is_refused",
+            "knows_subscriptions_it_has_processed",
+            "knows_external_ids_it_has_seen",
+            "leaves_orders_of_renamed_customers",
+            "stops_when_its_webhook_is_off",
+        ),
+        "waits for what never comes; ignores_calls_while_it_works is judged in the same way",
+    ),
+    **dict.fromkeys(
+        (
+            "ignores_sigterm",
+            "accepts_what_it_cannot_verify",
+            "warms_up_for_two_seconds",
+            "reads_its_template_at_the_start",
+        ),
+        "waits for what never comes; fails_its_orders_on_sigterm is judged in a similar way",
+    ),
     "takes_filled_orders_as_done": (
         "asks_before_approving and processes_purchases_only fail the same checks"
     ),
@@ -69,6 +88,9 @@ NIGHTLY = {
 # speed.pending_5000 needs `--deep`, too.
 NOT_IN_CI = {
     "effects.approved_once", "retry.out_of_order", "speed.pending_5000", "speed.timeout_30s",
+    "turn.cancel", "turn.change", "turn.fail", "turn.order_again", "turn.tier_account",
+    "turn.webhook_off", "deploy.grace", "deploy.old_secret", "deploy.cold_start",
+    "deploy.platform_late", "deploy.platform_away",
 }  # fmt: skip
 
 

@@ -66,6 +66,8 @@ def test_checks_do_not_share_their_titles() -> None:
         "delivery.burst", "speed.connections_100",
         # What is harmed can't be seen.
         "effects.one_run",
+        # A handler need not have such orders, or such deployments.
+        "turn.cancel", "turn.change", "turn.order_again", "deploy.grace", "deploy.beside",
     ],
 )  # fmt: skip
 def test_what_harms_nobody_for_certain_is_no_must(name: str) -> None:

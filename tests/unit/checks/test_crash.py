@@ -68,7 +68,7 @@ def sweep(monkeypatch: pytest.MonkeyPatch, made: SimpleNamespace) -> Verdict:
         return next(made.fires), ORDER
 
     monkeypatch.setattr(crash.good_run, "record", lambda lab, by_platform: GOOD)
-    return crash._sweep(cast(Lab, made), crash_at, "a lost response")
+    return crash.sweep(cast(Lab, made), crash_at, "a lost response")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,12 @@ BAD = [
     ((*RUN[1:], "--keep"), "--keep has no meaning with --run."),
     ((*URL[1:], "--env", "A=b"), "--env needs --run."),
     ((*URL[1:], "--jobs", "2"), "--jobs needs --run."),
+    ((*URL[1:], "--grace", "2"), "--grace needs --run."),
+    ((*RUN[1:], "--run-next", "python 'a"), "--run-next: the command cannot be split"),
+    ((*RUN[1:], "--run-next", "no-such-program"), "--run-next: there is no program 'no-such-pro"),
+    ((*RUN[1:], "--budget", "0"), "--budget"),
+    ((*RUN[1:], "--pair", "3:after"), "--pair needs --select with a check of turn."),
+    ((*RUN[1:], "--select", "turn", "--pair", "0:after"), "--pair: must be such as 3:before or"),
     ((*RUN[1:], "--env", "A"), "--env: must be NAME=VALUE."),
     ((*RUN[1:], "--env", "A={key}"), "--env: A has the unknown template {key}. Known: {api_key}"),
     ((*RUN[1:], "--env", "A=1", "--env", "A=2"), "--env: A is given twice."),
@@ -209,6 +215,16 @@ def test_command_is_checked_with_a_sandbox_of_its_own(
         "--jobs",
         "1",
         "--no-trace",
+        "--run-next",
+        RUN[2],
+        "--grace",
+        "3",
+        "--budget",
+        "4",
+        "--select",
+        "turn.fail",
+        "--pair",
+        "3:after",
     )
     assert ran == [
         Options(
@@ -219,6 +235,11 @@ def test_command_is_checked_with_a_sandbox_of_its_own(
             ready_url="/up",
             start_timeout=2.5,
             jobs=1,
+            run_next=RUN[2],
+            grace=3,
+            budget=4,
+            selected=("turn.fail",),
+            pair="3:after",
         )
     ]
 
