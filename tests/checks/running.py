@@ -107,9 +107,13 @@ def _is_slow(result: Result) -> bool:
 
 
 def outcomes(report: Report) -> dict[str, str]:
-    """Return the outcomes by id; a check that was skipped because of its control has failed."""
+    """Return the outcomes by id; a check that was skipped because of its control has failed.
+
+    A control that was skipped itself says that the handler can't be judged.
+    """
     controls = [result for result in report.results if result.check.is_control]
-    unjudged = {r.check.group for r in controls if r.verdict.outcome is not Outcome.PASS}
+    judged = Outcome.PASS, Outcome.SKIPPED
+    unjudged = {r.check.group for r in controls if r.verdict.outcome not in judged}
     return {
         result.check.id: str(_outcome(result, result.check.group in unjudged))
         for result in report.results

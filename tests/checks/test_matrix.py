@@ -80,6 +80,7 @@ NIGHTLY = {
         ),
         "waits for what never comes; fails_its_orders_on_sigterm is judged in a similar way",
     ),
+    "approves_in_a_batch_each_minute": "waits for half a minute before anything is judged",
     "takes_filled_orders_as_done": (
         "asks_before_approving and processes_purchases_only fail the same checks"
     ),

@@ -229,6 +229,11 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("warms_up_for_two_seconds", ("deploy.cold_start",), ("crash.*", "client.*", "deploy.*"),
             "these start it again"),
     Variant("reads_its_template_at_the_start", ("deploy.platform_late",)),
+    # Without defects.
+    Variant("works_in_another_process", (), suspected=("auth.get", "delivery.twice")),
+    Variant("approves_in_a_batch_each_minute", (), suspected=("auth.get", "delivery.twice")),
+    Variant("shares_its_port_with_another_process", (),
+            suspected=("auth.get", "delivery.twice_at_once")),
     # Validation.
     Variant("finds_no_errors", ("validator.echo_errors",), ("validator.errors_cleared",),
             "an error that was never set cannot be cleared"),

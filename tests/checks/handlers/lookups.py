@@ -1,4 +1,4 @@
-"""Handlers by name: `reference`, and the classes of the `broken_*` modules in lower case."""
+"""Handlers by name: `reference`, and in lower case the classes of `broken_*` and `unusual`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def broken() -> dict[str, type[Handler]]:
 
 def _classes(source: str = "") -> Iterator[type[Handler]]:
     """Yield the classes of the modules that contain a piece of source, by default of all."""
-    for path in sorted(Path(__file__).parent.glob("broken_*.py")):
+    folder = Path(__file__).parent
+    for path in (*sorted(folder.glob("broken_*.py")), folder / "unusual.py"):
         if source not in path.read_text():
             continue
         module = importlib.import_module(f"{__package__}.{path.stem}")
