@@ -158,9 +158,10 @@ class Part:
             "SIM_API_URL": f"http://{address}",
         }
 
-    def sandbox(self) -> processes.Sandbox:
-        """Start a sandbox, and return a client of it whose calls are not a handler's."""
-        started = processes.sandbox(self.folder / "sandbox", first=True, SIM_QUIET="true")
+    def sandbox(self, name: str = "sandbox", root: Path = processes.ROOT) -> processes.Sandbox:
+        """Start a sandbox, of this tree or of another, and return a client of it whose calls are
+        not a handler's."""
+        started = processes.sandbox(self.folder / name, root, first=True, SIM_QUIET="true")
         client = self.stack.enter_context(started).as_tester()
         # It keeps its connection.
         client.http = self.stack.enter_context(requests.Session())

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import capacity, deliveries, sandbox, table
+from benchmarks import capacity, deliveries, sandbox, starts, table
 from benchmarks.part import BenchmarkError, Part
 from benchmarks.table import Row
 from tests.processes import ROOT, commit
@@ -110,6 +110,15 @@ BENCHMARKS: dict[str, tuple[str, Callable[..., Iterable[Row]], dict[str, bool], 
     ),
     "reset": ("sandbox", sandbox.resets, {"reset": False}, "resets of the sandbox"),
     "catalog": ("sandbox", sandbox.catalog, {"catalog": False}, "all checks of a handler"),
+    "start": ("sandbox", starts.starts, {"start": False}, "starts of a sandbox"),
+    "plugin": ("sandbox", starts.plugin, {"plugin": False}, "tests with the pytest plugin"),
+    "memory": ("sandbox", starts.memory, {"memory": False}, "memory of a sandbox"),
+    "requests": (
+        "sandbox",
+        starts.creations,
+        {"embedded": False},
+        "POST /requests, beside an earlier commit",
+    ),
 }
 GROUPS = dict.fromkeys(group for group, *_ in BENCHMARKS.values())
 # The arguments of the functions after the part: with --quick, and at full size.
@@ -139,6 +148,10 @@ SIZES: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
     "examples": ((1, 3), (3, 10)),
     "reset": ((100, 2), (1_000, 9)),
     "catalog": ((1, "auth.get"), (5, "*")),
+    "start": ((2,), (9,)),
+    "plugin": ((5, 1), (100, 3)),
+    "memory": ((100, 1), (1_200, 3)),
+    "requests": ((20, 2), (100, 10)),
 }
 
 

@@ -24,9 +24,9 @@ def item(running: Sandbox, product: str = PLAIN) -> dict[str, Any]:
     return dict(running.as_vendor("GET", f"/products/{product}/items")[0])
 
 
-def purchase(running: Sandbox, product: str = PLAIN, **asset: Any) -> dict[str, Any]:
-    """Order a product as the distributor does, and return the request."""
-    body = {
+def order(running: Sandbox, product: str = PLAIN, **asset: Any) -> dict[str, Any]:
+    """Return the body by which a distributor orders a product."""
+    return {
         "type": "purchase",
         "asset": {
             "connection": {"id": connection(running, product)},
@@ -38,6 +38,11 @@ def purchase(running: Sandbox, product: str = PLAIN, **asset: Any) -> dict[str, 
             **asset,
         },
     }
+
+
+def purchase(running: Sandbox, product: str = PLAIN, **asset: Any) -> dict[str, Any]:
+    """Order a product as the distributor does, and return the request."""
+    body = order(running, product, **asset)
     return dict(running.as_distributor("POST", "/requests", body))
 
 
