@@ -19,11 +19,15 @@ class FastJSONRenderer(JSONRenderer):
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None
     ) -> bytes:
         """Return the JSON; no content for None."""
+        context = renderer_context or {}
+        response, request = context.pop("response", None), context.get("request")
+        if "view" in context:
+            # A cycle of view and response would keep rows and contents until garbage is collected:
+            # its collector counts objects, and doesn't know how large they are.
+            context.pop("view").response = None
         if data is None:
             return b""
         # Errors, and the sandbox's own API, are as they are documented.
-        context = renderer_context or {}
-        response, request = context.get("response"), context.get("request")
         is_answer = response is not None and response.status_code < 400
         if is_answer and request is not None and request.path_info.startswith(ROOT):
             data = assumptions.as_sent(data)

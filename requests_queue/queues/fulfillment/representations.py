@@ -137,8 +137,9 @@ ASSET = Resource(
 
 
 def _ordered(row: Request) -> Asset:
-    """Return the asset of a request, which knows the request whose items it shows."""
-    row.asset.order = row  # type: ignore[attr-defined]
+    """Return the asset of a request, which knows the items and parameters that are shown."""
+    # Not the request: a cycle would keep the rows of a page until garbage is collected.
+    row.asset.ordered = {"items": row.items, "params": row.params}  # type: ignore[attr-defined]
     return row.asset
 
 
@@ -170,9 +171,11 @@ REQUEST = Resource(
                 {
                     **_ASSET,
                     "items": Field(
-                        list[ChangedItem], lambda row: _with_values(row, row.order.items)
+                        list[ChangedItem], lambda row: _with_values(row, row.ordered["items"])
                     ),
-                    "params": Field(list[ParameterValue], "order.params", unfiltered=True),
+                    "params": Field(
+                        list[ParameterValue], lambda row: row.ordered["params"], unfiltered=True
+                    ),
                 },
             ),
             _ordered,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from django.db import connection
+from django.test import RequestFactory
+from django.test.client import ClientHandler
 from django.test.utils import CaptureQueriesContext
+from rest_framework.response import Response
 
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
@@ -51,6 +56,26 @@ def test_list_and_its_total_have_what_has_changed(vendor: Caller) -> None:
     Request.objects.filter(pk=before[0]).update(status="approved")
     assert page(vendor, query)[0] == before[1:]
     assert page(vendor, f"{query}&limit=1") == (before[1:2], f"items 0-0/{len(before) - 1}")
+
+
+def test_response_keeps_nothing_for_the_garbage_collector(vendor: Caller) -> None:
+    headers = {"authorization": f"ApiKey {vendor.key}"}
+    # Not the whole client, which keeps responses itself.
+    environ = RequestFactory().get("/public/v1/requests", headers=headers).environ
+
+    def count() -> int:
+        return sum(isinstance(each, (Request, Response)) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = count()
+        response = ClientHandler()(environ)
+        assert b"PR-" in response.content and count() > before
+        del response
+        assert count() == before
+    finally:
+        gc.enable()
 
 
 def test_select_leaves_out_a_part_of_each_entry(vendor: Caller) -> None:
