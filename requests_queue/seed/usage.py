@@ -6,6 +6,8 @@ processes them.
 
 from __future__ import annotations
 
+import csv
+import io
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,7 +21,6 @@ from requests_queue.queues.usage_file import (
     reconciliations,
     records,
     samples,
-    workbooks,
 )
 from requests_queue.queues.usage_file.checking import record_pk
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
@@ -206,15 +207,19 @@ def _records(file: UsageFile, item: Item, assets: list[Asset]) -> list[UsageReco
 
 
 def _contents(file: UsageFile, assets: list[Asset]) -> int:
-    """Store the upload and the processed file; return the number of contents."""
+    """Store the upload and the processed file; return the number of contents.
+
+    Making workbooks would take a tenth of a first start: uploads are CSV, and a processed file is
+    made when it is downloaded.
+    """
     last = file.period_to
     if last is None:
         return 0
-    upload = samples.build_spreadsheet(assets, f"{last:%Y-%m}", last.day)
-    contents = [(StoredFile.UPLOAD, "desk.xlsx", upload)]
+    upload = io.StringIO()
+    csv.writer(upload).writerows(samples.build_rows(assets, f"{last:%Y-%m}", last.day))
+    contents = [(StoredFile.UPLOAD, "desk.csv", upload.getvalue().encode())]
     if file.sub_status == "processed":
-        name = f"{file.pk}-processed.xlsx"
-        contents.append((StoredFile.PROCESSED, name, workbooks.processed_file(file, lambda: None)))
+        contents.append((StoredFile.PROCESSED, f"{file.pk}-processed.xlsx", b""))
     StoredFile.objects.bulk_create(
         StoredFile(file=file, kind=kind, name=name, content=content, created=file.updated)
         for kind, name, content in contents

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.commands import migrate
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import connections
 
 from connect_sim import checks, data_folder, new_database
@@ -29,9 +30,14 @@ class Command(migrate.Command):
         if not (options["verbosity"] or _is_partial(options)) and checks.is_migrated(using):
             return
         with database_limits.lifted(transactions=True, using=using):
-            if not _is_partial(options) and new_database.is_empty(using):
-                new_database.create(using)
-            super().handle(*args, **options)
+            if _is_partial(options) or not new_database.is_empty(using):
+                super().handle(*args, **options)
+                return
+            new_database.create(using)
+            # Django's command would build the states of all migrations, to find none to apply.
+            emit_post_migrate_signal(options["verbosity"], options["interactive"], using)
+            if options["verbosity"]:
+                self.stdout.write("All tables are created.")
 
 
 def _is_partial(options: dict[str, Any]) -> bool:

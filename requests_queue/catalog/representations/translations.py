@@ -6,7 +6,6 @@ import re
 from types import SimpleNamespace
 
 from django.db.models import Q
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from requests_queue.api.filter_tables import looked_up
 from requests_queue.api.resources import MADE, Constant, Field, Part, Resource, absent
@@ -120,6 +119,6 @@ def workbook(row: Product) -> bytes:
         ["key", f"{LOCALE['name']} ({translation_id(row)})", "value", "comment", "editor"]
     ]
     for key, text in _texts(row).items():
-        storable = ILLEGAL_CHARACTERS_RE.sub("", text) or None
+        storable = workbook_writer.CONTROL_CHARACTERS.sub("", text) or None
         rows.append([key, storable, storable, None, "-"])
     return workbook_writer.write({"Attributes": rows})

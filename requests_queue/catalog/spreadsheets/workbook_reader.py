@@ -307,6 +307,15 @@ def _column(letters: str) -> int:
     return number
 
 
+@lru_cache(maxsize=1024)
+def column_letters(number: int) -> str:
+    """Return the letters of a column; the first one is 1."""
+    from openpyxl.utils import get_column_letter
+
+    letters: str = get_column_letter(number)
+    return letters
+
+
 def open_archive(content: bytes) -> zipfile.ZipFile:
     """Return the archive of a workbook whose parts are within the limits; raises Unreadable."""
     large = Unreadable(

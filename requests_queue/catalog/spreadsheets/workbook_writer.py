@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+# What a cell cannot have.
+CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def write(sheets: Mapping[str, Iterable[Sequence[Any]]]) -> bytes:

@@ -7,8 +7,6 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
 from requests_queue import clock
 from requests_queue.catalog.models import Configuration, Parameter, Product
 from requests_queue.catalog.representations.translations import TRANSLATION
@@ -114,7 +112,7 @@ def _cell(title: str, column: str, value: object) -> object:
     problem = ""
     if isinstance(value, str) and len(value) > sheets.MAX_TEXT:
         problem = f"A cell cannot have more than {sheets.MAX_TEXT} characters."
-    elif isinstance(value, str) and ILLEGAL_CHARACTERS_RE.search(value):
+    elif isinstance(value, str) and workbook_writer.CONTROL_CHARACTERS.search(value):
         problem = "A cell cannot have control characters."
     if problem:
         raise Refused("REQ_003", f"{title}, {column}: {problem}", status=409)

@@ -13,11 +13,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
-from openpyxl.utils import get_column_letter
 
 from requests_queue.catalog.spreadsheets import workbook_reader
 from requests_queue.catalog.spreadsheets.limits import Unreadable
-from requests_queue.catalog.spreadsheets.workbook_reader import FORMULA, ErrorValue, cell_text
+from requests_queue.catalog.spreadsheets.workbook_reader import (
+    FORMULA,
+    ErrorValue,
+    cell_text,
+    column_letters,
+)
 from requests_queue.catalog.workbooks import sheets
 
 MAX_ROWS = 2000
@@ -129,7 +133,7 @@ def read(content: bytes) -> Workbook:
 
 
 def _is_primary(cells: dict[str, Any]) -> bool:
-    column = get_column_letter(sheets.COLUMNS[sheets.TRANSLATIONS].index("Is primary") + 1)
+    column = column_letters(sheets.COLUMNS[sheets.TRANSLATIONS].index("Is primary") + 1)
     return cells.get(column) == "Yes"
 
 
@@ -164,7 +168,7 @@ def _table(title: str, rows: Iterator[tuple[int, list[Any]]]) -> tuple[list[Row]
     unknown = []
     number, header = next(rows, (1, []))
     for place, cell in enumerate(header if number == 1 else [], 1):
-        letter = get_column_letter(place)
+        letter = column_letters(place)
         name = str(_value(cell, f"{title}!{letter}1") or "").strip()
         if not name:
             continue
@@ -176,7 +180,8 @@ def _table(title: str, rows: Iterator[tuple[int, list[Any]]]) -> tuple[list[Row]
     for place, name in enumerate(sheets.COLUMNS[title], 1):
         if name not in letters:
             raise CellError(
-                f"{title}!{get_column_letter(place)}1", f"The column {name} is missing."
+                f"{title}!{column_letters(place)}1",
+                f"The column {name} is missing.",
             )
     return [
         Row(
@@ -206,7 +211,10 @@ def _filled(rows: Iterator[tuple[int, list[Any]]]) -> Iterator[tuple[int, dict[s
     """Yield the number and the cells, by letter, of each row below the first that has values."""
     for number, values in rows:
         if number > 1 and any(value not in (None, "") for value in values):
-            yield number, {get_column_letter(at): value for at, value in enumerate(values, 1)}
+            yield (
+                number,
+                {column_letters(at): value for at, value in enumerate(values, 1)},
+            )
 
 
 def _value(value: Any, place: str) -> Any:

@@ -57,6 +57,13 @@ def create_sample(kind: str, product: Product | None, account: Account | None = 
 
 def build_spreadsheet(assets: list[Asset], month: str, days: int) -> bytes:
     """Return a workbook with one record of each subscription, all of the same product."""
+    categories = [list(columns.CATEGORY), ["general", "General usage", "All that is counted"]]
+    rows = build_rows(assets, month, days)
+    return workbooks.build({columns.SHEETS[0]: rows, columns.CATEGORIES: categories})
+
+
+def build_rows(assets: list[Asset], month: str, days: int) -> list[workbooks.Row]:
+    """Return the rows of the sheet of records, with its header."""
     items = Item.objects.filter(product=assets[0].product_id)
     item = items.filter(type="PPU").first() or items.first()
     if item is None:
@@ -78,5 +85,4 @@ def build_spreadsheet(assets: list[Asset], month: str, days: int) -> bytes:
             "tier": 0,
         }
         rows.append([cells.get(name) for name in columns.RECORD])
-    categories = [list(columns.CATEGORY), ["general", "General usage", "All that is counted"]]
-    return workbooks.build({columns.SHEETS[0]: rows, columns.CATEGORIES: categories})
+    return rows

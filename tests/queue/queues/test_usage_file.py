@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from requests_queue.catalog.actors import Actor
 from requests_queue.catalog.models import Contract, Marketplace, Product
 from requests_queue.queues import transitions
-from requests_queue.queues.usage_file import leases, links, processing, samples
+from requests_queue.queues.usage_file import leases, links, processing, samples, spreadsheet
 from requests_queue.queues.usage_file.models import StoredFile, UsageFile, UsageRecord
 from tests import make
 from tests.api import Caller, caller, ids, refused
@@ -233,6 +233,17 @@ def download(uri: str) -> bytes:
     response = Caller(None).client.get(f"/public/v1{uri.partition('/public/v1')[2]}")
     assert response.status_code == 200, response.content
     return bytes(response.content)
+
+
+def test_files_of_the_demo_data_can_be_read(vendor: Caller) -> None:
+    rows = StoredFile.objects.values_list("file", "kind")
+    assert {kind for _, kind in rows} == {"usage", "processed", "reconciliation"}
+    for pk, kind in rows:
+        shown = vendor.get(f"{PATH}/{pk}").json
+        content = download(shown[f"{kind}_file_uri"])
+        workbook = spreadsheet.read(content, required=())
+        count = shown["records"]["valid"] + shown["records"]["invalid"]
+        assert len(list(workbook.rows)) == count > 0, (pk, kind)
 
 
 def test_links_are_valid_for_one_content_and_ten_minutes(
