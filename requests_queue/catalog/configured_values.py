@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import Prefetch
@@ -16,6 +17,12 @@ def prefetch(route: str = "") -> Prefetch[Any]:
     rows = Configuration.objects.select_related("parameter")
     # To an attribute: the related manager would clone the query for every asset.
     return Prefetch(f"{route}product__configurations", rows, to_attr="configured")
+
+
+def read(product: Product) -> None:
+    """Read the configured values of one product."""
+    rows = Configuration.objects.select_related("parameter").filter(product=product)
+    product.configured = sorted(rows.order_by(), key=attrgetter("pk"))  # type: ignore[attr-defined]
 
 
 def of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:

@@ -97,32 +97,35 @@ def find_or_create(
     """
     if values is None:
         return None
-    mine = TierAccount.objects.filter(owner=owner, decommissioned=None)
     if pk := values.get("id"):
-        return get_named(mine, pk, f"{path}.id", "Tier account")
+        return get_named(_mine(owner), pk, f"{path}.id", "Tier account")
     names = _texts(TierInput, values)
-    if (known := _known(mine, names)) is not None:
+    if (known := _known(owner, names)) is not None:
         return known
-    uid = names["external_uid"]
-    # Not any account of this uid: a concurrent call may have created one since.
-    gone = TierAccount.objects.filter(owner=owner, external_uid=uid, decommissioned__isnull=False)
-    if uid and gone.exists():
-        raise Invalid(f"{path}.external_uid", f"The tier account of {uid} is decommissioned.")
+    if uid := names["external_uid"]:
+        # Not any account of this uid: a concurrent call may have created one since.
+        others = TierAccount.objects.filter(owner=owner, external_uid=uid)
+        if others.filter(decommissioned__isnull=False).exists():
+            raise Invalid(f"{path}.external_uid", f"The tier account of {uid} is decommissioned.")
     if names["external_id"] and not uid:
         # Nothing in the database keeps an external id unique: lock the owner, then read again.
         Account.objects.select_for_update(no_key=True).get(pk=owner.pk)
-        if (known := _known(mine, names)) is not None:
+        if (known := _known(owner, names)) is not None:
             return known
     info = complete_contact_info(values.get("contact_info"), f"{path}.contact_info")
     return make(names, info, kind=kind, owner=owner, hub=hub, now=now)
 
 
-def _known(mine: QuerySet[TierAccount], names: Mapping[str, str]) -> TierAccount | None:
+def _mine(owner: Account) -> QuerySet[TierAccount]:
+    return TierAccount.objects.filter(owner=owner, decommissioned=None)
+
+
+def _known(owner: Account, names: Mapping[str, str]) -> TierAccount | None:
     uid, external_id = names["external_uid"], names["external_id"]
     # A uid is unique among the accounts of an owner.
-    found = find_one(mine.filter(external_uid=uid)) if uid else None
+    found = find_one(_mine(owner).filter(external_uid=uid)) if uid else None
     if found is None and external_id:
-        others = mine.filter(external_uid="") if uid else mine
+        others = _mine(owner).filter(external_uid="") if uid else _mine(owner)
         found = others.filter(external_id=external_id).first()
     return found
 

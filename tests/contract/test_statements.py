@@ -1,4 +1,4 @@
-"""A longer page of any list needs no more SQL statements than a short one."""
+"""SQL statements: no more for a longer page of any list than for a short one; few for an order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from requests_queue.catalog.models import Connection
+from requests_queue.queues.fulfillment import first_order
 from requests_queue.seed.accounts import HUB, PROVIDER, VENDOR
 from requests_queue.seed.products import SUITE
 from tests import make
@@ -96,3 +97,13 @@ def test_more_rows_need_no_more_statements(callers: dict[str, Caller], side: str
             if many.total() <= one.total():
                 break
         assert many.total() <= one.total(), (full, rows, many - one)
+
+
+def test_order_needs_few_statements(distributor: Caller) -> None:
+    """Without those of PostgreSQL's driver, and without savepoints."""
+    body = first_order.body()
+    assert distributor.post("/requests", body).status == 201
+    with CaptureQueriesContext(connection) as queries:
+        assert distributor.post("/requests", body).status == 201
+    sent = [each["sql"] for each in queries if "SAVEPOINT" not in each["sql"]]
+    assert len(sent) <= 26, sent

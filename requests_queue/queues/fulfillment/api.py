@@ -30,13 +30,11 @@ _RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__t
 
 
 # What the creation of a request doesn't read of its product.
-_OF_PRODUCT = configured_values.prefetch("asset__"), templates.prefetch("asset__")
-
-
 def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return requests with everything that their representations need."""
-    shared = *sales_context.prefetch("asset__"), *_OF_PRODUCT
-    return rows.select_related(*_RELATED).prefetch_related(*shared)
+    shared = *sales_context.prefetch("asset__"), configured_values.prefetch("asset__")
+    related = rows.select_related(*_RELATED)
+    return related.prefetch_related(*shared, templates.prefetch("asset__"))
 
 
 def _customers(row: Request) -> list[tuple[str, str]]:
@@ -76,7 +74,7 @@ class Requests(ValidatedCollection):
 
     def created(self, row: Any) -> Response:
         """Answer 201 with the new request, of which almost everything has just been read."""
-        prefetch_related_objects([row], *_OF_PRODUCT)
+        configured_values.read(row.asset.product)
         return self.answer(row, 201)
 
     def filtered_by(self) -> Mapping[str, Any]:

@@ -169,10 +169,13 @@ def _add(
     reason: str = "",
 ) -> Request:
     shown = clock.shown(now)
+    count, approved = 0, None
     # A purchase is the first request of a new asset.
-    earlier = asset.requests.none() if kind == "purchase" else asset.requests.order_by("-pk")
+    if kind != "purchase":
+        count = asset.requests.count()
+        approved = asset.requests.filter(status="approved").order_by("-pk").first()
     request = Request(
-        pk=ids.next_in(Request, asset.pk, "PR-", earlier.count()),
+        pk=ids.next_in(Request, asset.pk, "PR-", count),
         status=status,
         type=kind,
         asset=asset,
@@ -187,7 +190,7 @@ def _add(
         items=items,
         params=params,
         planned_date=data.get("planned_date"),
-        previous_approved_request=earlier.filter(status="approved").first(),
+        previous_approved_request=approved,
         created=shown,
         updated=shown,
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+
+from django.db.models import QuerySet
 
 from requests_queue import assumptions, clock
 from requests_queue.catalog import parameter_values as parameters
@@ -183,10 +186,14 @@ def check_unique(
 
     Raises Invalid. Call it last before the write: see `unique_values.check` for the locks.
     """
-    assets = Asset.objects.filter(product=product_id).exclude(status="terminated")
-    requests = Request.objects.filter(product=product_id, status__in=OPEN)
-    holders = [assets.exclude(pk=asset_id), requests.exclude(asset=asset_id)]
-    unique_values.check(product_id, "asset", params, holders, "asset.params", held)
+
+    def holders() -> Iterator[QuerySet[Any]]:
+        assets = Asset.objects.filter(product=product_id).exclude(status="terminated")
+        yield assets.exclude(pk=asset_id)
+        requests = Request.objects.filter(product=product_id, status__in=OPEN)
+        yield requests.exclude(asset=asset_id)
+
+    unique_values.check(product_id, "asset", params, holders(), "asset.params", held)
 
 
 def _template(request: Request, pk: str | None) -> Template:

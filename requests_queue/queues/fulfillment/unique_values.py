@@ -42,12 +42,14 @@ def check(
 ) -> None:
     """Raise Invalid with each unique parameter whose value is in use in one of `holders`.
 
-    `holders` are querysets of other rows with `params`. Values that are unchanged since `before`
-    are not checked. Call in the transaction of the write, after it has locked its other queue
-    objects: the values stay locked until it ends, so that of two concurrent writers of the same
-    value the second one sees the first.
+    `holders` are querysets of other rows with `params`, which a generator makes where values have
+    changed since `before`: only these are checked. Call in the transaction of the write, after it
+    has locked its other queue objects: the values stay locked until it ends, so that of two
+    concurrent writers of the same value the second one sees the first.
     """
     changed = [p for p in _unique(product_id, scope, params) if not _is_in(p, before)]
+    if not changed:
+        return
     for key in sorted(_lock_key(product_id, scope, param) for param in changed):
         sql.advisory_lock(key)
     querysets = list(holders)

@@ -57,6 +57,8 @@ def find_or_create(
     """
     product_levels = levels(sold.product)
     configs: list[TierConfig] = []
+    if not product_levels:
+        return configs
     parent = _lock_parent(sold, accounts)
     if 2 in product_levels and (account := accounts.get(2)) is not None:
         parent = _find_or_create(sold, account, 2, None, now)
