@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import sys
@@ -33,8 +32,6 @@ def run(arguments: Sequence[str]) -> None:
 
     Errors of settings and database are printed as one line, with exit code 1.
     """
-    # A process makes many objects while it imports its modules, which are never garbage.
-    gc.set_threshold(50_000)
     with _django():
         from django.core.management import execute_from_command_line
 

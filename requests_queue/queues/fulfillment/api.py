@@ -29,7 +29,6 @@ from requests_queue.queues.validation import Validated
 _RELATED = ("assignee", "template", "asset__customer", "asset__tier1", "asset__tier2")
 
 
-# What the creation of a request doesn't read of its product.
 def _complete(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return requests with everything that their representations need."""
     shared = *sales_context.prefetch("asset__"), configured_values.prefetch("asset__")
