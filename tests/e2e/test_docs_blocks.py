@@ -292,6 +292,13 @@ def retention(terminal: Terminal) -> None:
     terminal.running.process.kill()
 
 
+def coverage(terminal: Terminal) -> None:
+    terminal.type(f"connect-sim webhook create http://127.0.0.1:9/ {PLAIN}")
+    printed = terminal.run()
+    assert re.search(r"^All +\d+ of [1-9]", printed, re.MULTILINE), printed
+    assert printed.count("def test_") == 5
+
+
 def readings(terminal: Terminal) -> None:
     terminal.run()
     # The last command goes back.
@@ -321,6 +328,7 @@ def validators(terminal: Terminal) -> None:
 PAGES: dict[str, Callable[[Terminal], None]] = {
     "README.md": readme,
     "docs/cli.md": cli,
+    "docs/coverage.md": coverage,
     "docs/faults.md": faults,
     "docs/inquiring-form.md": inquiring_form,
     "docs/mcp.md": mcp,

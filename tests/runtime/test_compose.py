@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from requests_queue import alternatives
 from requests_queue.catalog import keys
 from tests import image
 from tests.processes import ROOT, output, run
@@ -37,6 +38,7 @@ def test_processes_share_image_and_profile() -> None:
 def test_env_example_has_every_variable_of_the_settings() -> None:
     settings = (ROOT / "connect_sim" / "settings.py").read_text()
     read = set(re.findall(r'(?:env|secret_key)\(\s*"([A-Z_]+)"', settings))
+    read |= set(alternatives.SETTINGS.values())
     named = set(re.findall(r"^#?([A-Z_]+)=", ENV_EXAMPLE, re.M))
     assert len(read) > 20
     assert read == named

@@ -87,8 +87,9 @@ def test_reset_with_a_settle_time_does_not_wait_for_what_was_learned(running: Sa
         # Nothing is known about this handler, so that a reset would wait for it.
         [waited_for] = reset(running, patience=0)["unsettled"]
         assert "may still act" in waited_for
-        orders.webhook(running, fine.url)
+        hook = orders.webhook(running, fine.url)
         orders.purchase(running)
+        orders.until_stats(running, hook["id"], success_triggers=1)
         assert reset(running, patience=0, settle=0)["unsettled"] == []
 
 
