@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from operator import attrgetter
 from typing import Any
 
 from django.db.models import Prefetch
@@ -22,7 +21,7 @@ def prefetch(route: str = "") -> Prefetch[Any]:
 def read(product: Product) -> None:
     """Read the configured values of one product."""
     rows = Configuration.objects.select_related("parameter").filter(product=product)
-    product.configured = sorted(rows.order_by(), key=attrgetter("pk"))  # type: ignore[attr-defined]
+    product.configured = list(rows)  # type: ignore[attr-defined]
 
 
 def of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from requests_queue.api import json_validation
@@ -25,8 +24,7 @@ SETTABLE = ("value", "structured_value", "value_error")
 def blank(product: Product, scope: str = "asset") -> Params:
     """Return the ordering and fulfillment parameters of a scope of a product, without values."""
     rows = product.parameters.filter(scope=scope, phase__in=("ordering", "fulfillment"))
-    ordered = sorted(rows.order_by(), key=attrgetter("position", "pk"))
-    return [_blank(row) for row in ordered if row.type not in ("heading", "content")]
+    return [_blank(row) for row in rows if row.type not in ("heading", "content")]
 
 
 def with_added(params: Params, given: Any, product: Product, scope: str) -> Params:

@@ -6,7 +6,6 @@ connector read it); `prefetch` reads the defaults with the product.
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from django.db.models import Case, CharField, F, OuterRef, Prefetch, Q, QuerySet, Subquery, When
@@ -28,8 +27,7 @@ def default(product: Product, scope: str, kind: str) -> Template | None:
     """Return the product's first template of a scope and type."""
     rows: list[Template] | None = getattr(product, "default_templates", None)
     if rows is None or kind not in DEFAULTS.values():
-        found = Template.objects.filter(product=product, scope=scope, type=kind).order_by()
-        return min(found, key=attrgetter("position", "pk"), default=None)
+        return Template.objects.filter(product=product, scope=scope, type=kind).first()
     return next((row for row in rows if (row.scope, row.type) == (scope, kind)), None)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 from requests_queue.api.fields import Values
 from requests_queue.catalog import preview, templates, visibility
 from requests_queue.catalog.actors import VENDOR, Actor
@@ -65,7 +63,7 @@ def marketplace(
     )
     if pk := data.get("marketplace") or given.get("marketplace"):
         listings = listings.filter(contract__marketplace=pk)
-    listing = min(listings.order_by(), key=attrgetter("pk"), default=None)
+    listing = listings.first()
     if listing is None:
         raise Refused("VAL_001", "There is no Listing for specified Product and Marketplace.")
     return listing.contract.marketplace, listing.contract
