@@ -15,6 +15,7 @@ from math import ceil
 
 from checks import causes, failure_traces, lanes, starvation, verdicts
 from checks.client import ApiError
+from checks.good_run import NoGoodRun
 from checks.lab import Lab, secrets_of
 from checks.lanes import CannotRun, Lane
 from checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
@@ -286,6 +287,8 @@ class Schedule:
                 "Not judged: the handler takes too long for it. A check lasts at most "
                 f"{lab.budget.seconds:.0f} s."
             )
+        except NoGoodRun as error:
+            return verdicts.inconclusive(f"There is no good run to repeat: {error}")
         except ApiError as error:
             if not _answers(lab):
                 raise

@@ -9,7 +9,7 @@ from typing import Any
 
 from checks import causes, experiments, good_run, recovery, verdicts
 from checks.experiments import CONTROL_TEXTS, control
-from checks.good_run import GoodRun, NoGoodRun, Step
+from checks.good_run import GoodRun, Step
 from checks.history import Effects, History
 from checks.lab import Lab
 from checks.model import Check, Level, Need
@@ -33,10 +33,7 @@ def sweep(
     `what` happens at that call.
     """
     _renew(lab)
-    try:
-        good = good_run.record(lab, by_platform=True)
-    except NoGoodRun as error:
-        return verdicts.inconclusive(f"There is no good run to repeat: {error}")
+    good = good_run.record(lab, by_platform=True)
     steps = chosen(good) if chosen else good.steps
     if not steps:
         return verdicts.inconclusive("The handler makes no API call at which it could crash.")

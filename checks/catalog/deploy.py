@@ -70,10 +70,7 @@ def _stopping(lab: Lab) -> Iterator[Future[bool]]:
 
 def grace(lab: Lab) -> Verdict:
     """End the handler by SIGTERM while it works, and see how long that takes."""
-    try:
-        step = _last_read(lab)
-    except NoGoodRun as error:
-        return verdicts.inconclusive(f"There is no good run to repeat: {error}")
+    step = _last_read(lab)
     lab.start_over()
     lab.activate()
     with lab.platform.fault("hold", nth=[step.occurrence], **step.scope) as fault:
@@ -94,15 +91,15 @@ def _last_read(lab: Lab) -> Step:
     """Return the last read before the first write of a good run; raises NoGoodRun."""
     good = good_run.record(lab, by_platform=True)
     writes = [step.place for step in good.steps if not step.is_read]
-    return [step for step in good.reads if step.place < writes[0]][-1]
+    reads = [step for step in good.reads if step.place < writes[0]]
+    if not reads:
+        raise NoGoodRun("The handler reads nothing before it writes.")
+    return reads[-1]
 
 
 def beside(lab: Lab) -> Verdict:
     """Let the next version process an order that the present one has read."""
-    try:
-        step = _last_read(lab)
-    except NoGoodRun as error:
-        return verdicts.inconclusive(f"There is no good run to repeat: {error}")
+    step = _last_read(lab)
     lab.start_over()
     mark = lab.mark()
     lab.activate()
@@ -186,10 +183,7 @@ def platform_late(lab: Lab) -> Verdict:
 
 def platform_away(lab: Lab) -> Verdict:
     """Let the API be away for a minute from the first write on."""
-    try:
-        step = _last_read(lab)
-    except NoGoodRun as error:
-        return verdicts.inconclusive(f"There is no good run to repeat: {error}")
+    step = _last_read(lab)
     lab.start_over()
     mark = lab.mark()
     lab.activate()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from checks import experiments, good_run, verdicts
 from checks.experiments import CONTROL_TEXTS, control
-from checks.good_run import GoodRun, NoGoodRun, Step
+from checks.good_run import GoodRun, Step
 from checks.handler_requests import Reply
 from checks.history import Effects, History
 from checks.lab import Lab
@@ -171,10 +171,7 @@ def stale_read(lab: Lab) -> Verdict:
 
 def _sweep(lab: Lab, sweep: Callable[[GoodRun], list[Callable[[float], Verdict]]]) -> Verdict:
     """Make all races of a good run; an inconclusive one is repeated with double the time."""
-    try:
-        good = good_run.record(lab, by_platform=False)
-    except NoGoodRun as error:
-        return verdicts.inconclusive(f"There is no good run to repeat: {error}")
+    good = good_run.record(lab, by_platform=False)
     races = sweep(good)
     if not races:
         return verdicts.inconclusive("The handler reads nothing before it writes.", good.exhibit())

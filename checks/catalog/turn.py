@@ -15,7 +15,7 @@ from checks import good_run, recovery, verdicts
 from checks.catalog import client
 from checks.client import ApiError
 from checks.experiments import CONTROL_TEXTS, control
-from checks.good_run import GoodRun, NoGoodRun, Step
+from checks.good_run import GoodRun, Step
 from checks.history import History
 from checks.lab import Lab
 from checks.model import Check, Level
@@ -124,10 +124,7 @@ def _sweep(lab: Lab, act: Act) -> Verdict:
     began, seconds = time.monotonic(), share(lab)
     # Beside what a single moment may take.
     lab.budget.begin(seconds + lab.timing.check)
-    try:
-        good = _good_run(lab)
-    except NoGoodRun as error:
-        return verdicts.inconclusive(f"There is no good run to repeat: {error}")
+    good = _good_run(lab)
     possible = moments(good, act)
     if pair := lab.options.pair:
         possible = [moment for moment in possible if moment.name == pair]

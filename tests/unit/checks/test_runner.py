@@ -16,6 +16,7 @@ import pytest
 
 from checks import causes, runner, trace_file, verdicts
 from checks.client import ApiError
+from checks.good_run import NoGoodRun
 from checks.lab import Lab
 from checks.lanes import CannotRun
 from checks.model import Check, Exhibit, Level, Need, Outcome, Report, Result, Verdict
@@ -249,13 +250,20 @@ def test_handler_may_have_work_left_after_a_check_that_it_did_not_pass(
     assert lane.backs == [False, False, has_failed]
 
 
-def test_error_of_a_check_proves_nothing():
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (KeyError("id"), "KeyError"),
+        (NoGoodRun("PR-1 is failed."), "There is no good run to repeat: PR-1 is failed."),
+    ],
+)
+def test_error_of_a_check_proves_nothing(error: Exception, part: str) -> None:
     def broken(lab: Lab) -> Verdict:
-        raise KeyError("id")
+        raise error
 
     result = worked(check("auth.control"), check("auth.get", broken)).results()[1]
     assert result.verdict.outcome is Outcome.INCONCLUSIVE
-    assert "KeyError" in result.verdict.text
+    assert part in result.verdict.text
 
 
 def void(lab: Lab) -> Verdict:
