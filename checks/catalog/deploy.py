@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -63,7 +63,7 @@ def _stopping(lab: Lab) -> Iterator[Future[bool]]:
     """
     with ThreadPoolExecutor(1) as pool:
         ended: Future[bool] = pool.submit(_process(lab).stop, lab.options.grace)
-        time.sleep(_HELD)
+        wait([ended], _HELD)
         yield ended
         ended.result()
 
@@ -150,8 +150,8 @@ def cold_start(lab: Lab) -> Verdict:
     lab.activate()
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(process.restart)
-        while not (started.done() or accepts_connections(process.url)):
-            time.sleep(_POLL)
+        while not (wait([started], _POLL).done or accepts_connections(process.url)):
+            pass
         orders = lab.orders(_ORDERS)
         replies = lab.send_together([lab.genuine()] * _BURST)
         started.result()
