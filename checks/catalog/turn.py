@@ -127,9 +127,12 @@ def _sweep(lab: Lab, act: Act) -> Verdict:
     good = _good_run(lab)
     possible = moments(good, act)
     if pair := lab.options.pair:
+        names = [m.name for m in sorted(possible, key=lambda moment: moment.step.place)]
         possible = [moment for moment in possible if moment.name == pair]
         if not possible:
-            return verdicts.skipped(f"A good run has no such moment as {pair}.")
+            return verdicts.skipped(
+                f"A good run has no such moment as {pair}. It has {', '.join(names)}."
+            )
     tried = unreached = 0
     for moment in possible:
         used = time.monotonic() - began

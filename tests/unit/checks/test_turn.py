@@ -105,8 +105,9 @@ def test_moments_that_are_not_possible_are_no_finding(monkeypatch: pytest.Monkey
     verdict, tried = sweep(monkeypatch, {"2:after": None})
     assert verdict.outcome is Outcome.PASS and len(tried) == 6
     assert "5 of 6 moments tried" in verdict.text and "1 not possible" in verdict.text
-    verdict, _ = sweep(monkeypatch, {}, pair="9:after")
+    verdict, _ = sweep(monkeypatch, {}, pair="2:before")
     assert verdict.outcome is Outcome.SKIPPED
+    assert verdict.text.endswith("It has 1:before, 1:after, 2:after, 3:after, 4:after, 5:after.")
     verdict, _ = sweep(monkeypatch, {"2:after": None}, pair="2:after")
     assert verdict.outcome is Outcome.SKIPPED
 
