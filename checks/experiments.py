@@ -287,8 +287,15 @@ def _works_by_clock(lab: Lab, order: str) -> bool:
     Only if it hasn't soon; one that polls in real time doesn't follow each move.
     """
     if _BY_CLOCK not in lab.shared:
-        if lab.timing.interval or lab.wait_finished([order], _SOON + lab.timing.work):
+        if lab.timing.interval or lab.wait_finished([order], 0):
             return False
+        soon = _SOON + lab.timing.work
+        if lab.wait_finished([order], soon):
+            # By chance, if a minute has begun meanwhile: the next one doesn't begin so soon.
+            order = lab.order()
+            if lab.wait_finished([order], soon):
+                lab.shared[_BY_CLOCK] = False
+                return False
         for _ in range(_MOVES):
             lab.platform.advance(_MOVE, _AGAIN, _SOON)
             if not lab.wait_finished([order], _SOON):

@@ -366,3 +366,33 @@ def test_sweep_begins_no_case_that_would_not_end_in_time(monkeypatch: pytest.Mon
     lab = SimpleNamespace(budget=budget)
     verdict = sweep(cast(Lab, lab), range(40), judge, "steps")
     assert verdict.text == "Fine. 2 of 40 steps tried in 40 s."
+
+
+@pytest.mark.parametrize("is_lucky", [False, True])
+def test_handler_that_works_by_the_clock_is_judged_by_no_chance(is_lucky: bool) -> None:
+    pending: list[str] = []
+    chances = [is_lucky]
+
+    def order() -> str:
+        pending.append("PR-1")
+        return "PR-1"
+
+    def wait_finished(orders: Sequence[str], timeout: float) -> bool:
+        # A minute begins during the first wait.
+        if timeout and chances and chances.pop():
+            pending.clear()
+        return not pending
+
+    made = SimpleNamespace(
+        activate=lambda: None,
+        mark=lambda: "",
+        order=order,
+        status=lambda order: "pending",
+        wait_entry=lambda *given: True,
+        wait_finished=wait_finished,
+        platform=SimpleNamespace(advance=lambda *given: pending.clear()),
+        timing=FAST,
+        shared={},
+    )
+    verdict = experiments.control(cast(Lab, made))
+    assert verdict.outcome is Outcome.SKIPPED and "platform's clock" in verdict.text
