@@ -163,17 +163,19 @@ def _check(
             raise _failure(f"--setup failed in {name}: {error}.", error.output, out) from None
     with chdir(tree.folder):
         try:
-            check_requests.require_program(asked)
+            check_requests.require_programs(asked)
         except click.BadParameter as error:
             text = f"{error.message} In {name}, ignored files are left out."
-            raise click.BadParameter(text, param_hint="--run") from None
+            raise click.BadParameter(text, param_hint=error.param_hint) from None
         bar = progress.create(len(runner.select(CHECKS, asked)), asked.strict, out)
         report = runner.run(asked, bar)
     if report.error:
         text = f"The checks of {name} could not be run: {report.error}"
         raise _failure(text, report.output.splitlines()[-20:], out)
+    shown = _without_values(asked)
     results = (
-        replace(e, reproduce=_without_values(asked).reproduce(e.check.id)) for e in report.results
+        replace(each, reproduce=shown.reproduce(each.check.id, *each.verdict.repeated_by))
+        for each in report.results
     )
     return replace(report, results=tuple(results))
 

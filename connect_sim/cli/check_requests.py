@@ -101,10 +101,7 @@ def read(given: dict[str, Any]) -> Request:
         name=given["name"],
         traces=None if given["no_trace"] else given["traces"] or TRACES_FOLDER,
     )
-    if options.run:
-        require_program(options)
-    if options.run_next:
-        require_program(replace(options, run=options.run_next), "--run-next")
+    require_programs(options)
     checks = runner.select(CHECKS, options)
     if not checks:
         raise click.UsageError(f"No selected check is one of --type {options.type}.")
@@ -116,7 +113,7 @@ def read(given: dict[str, Any]) -> Request:
 def handler_options(given: dict[str, Any]) -> Options:
     """Return the options that all runs have; raises ClickException. --run may be without a value.
 
-    Whether its program exists is another question: see `require_program`.
+    Whether its program exists is another question: see `require_programs`.
     """
     return Options(
         run=_command("--run", given["run"]),
@@ -225,9 +222,15 @@ def _ready_url(text: str) -> str:
     return text
 
 
-def require_program(options: Options, option: str = "--run") -> None:
-    """Raise BadParameter unless the program and the script of `run` exist, which the option has."""
-    arguments = handler_command.split(options.run)
+def require_programs(options: Options) -> None:
+    """Raise BadParameter unless the programs and scripts of `run` and `run_next` exist."""
+    for option, line in (("--run", options.run), ("--run-next", options.run_next)):
+        if line:
+            _require_program(options, option, line)
+
+
+def _require_program(options: Options, option: str, line: str) -> None:
+    arguments = handler_command.split(line)
     folder = options.cwd or Path()
     program, path = arguments[0], os.environ.get("PATH", os.defpath)
     if os.sep in program:

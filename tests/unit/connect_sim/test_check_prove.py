@@ -22,6 +22,7 @@ from tests.program import Failed, run
 from tests.unit.checks.reports import FAIL, PASS, report, result
 
 HANDLER = f"{sys.executable} handler.py"
+MORE = "--pair", "3:after"
 PROVE = ("check", "prove", "--before", "HEAD~1", "--run", HANDLER)
 CONTROL, NO_HEADER = (
     next(check for check in CHECKS if check.id == id) for id in ("auth.control", "auth.no_header")
@@ -44,10 +45,8 @@ class Runs:
         self.files.append({path.name: path.read_text() for path in Path.cwd().glob("*.*")})
         self.environment = dict(os.environ)
         outcome = FAIL if "broken" in self.files[-1]["handler.py"] else PASS
-        results = (
-            result(each, check, reproduce=options.reproduce(check.id))
-            for each, check in ((PASS, CONTROL), (outcome, NO_HEADER))
-        )
+        results = [result(*each) for each in ((PASS, CONTROL), (outcome, NO_HEADER))]
+        results[1] = replace(results[1], verdict=replace(results[1].verdict, repeated_by=MORE))
         found = report(*results, target=options.run, seed=options.seed, error=self.error)
         return replace(found, output="printed by the handler\n" if self.error else "")
 
@@ -116,6 +115,10 @@ BAD = [
         ("--before", "HEAD~1", "--run", f"{sys.executable} new.py"),
         "--run: there is no script 'new.py'. In HEAD~1, commit ",
     ),
+    (
+        (*PROVE[2:], "--run-next", "none"),
+        "--run-next: there is no program 'none'. In HEAD~1, commit ",
+    ),
 ]
 
 
@@ -178,6 +181,7 @@ def test_receipt_and_summaries_are_written(
     assert (tmp_path / "job.md").read_text() == f"Before.\n\n{summary}"
     assert document["exit_code"] == code
     assert "s3cret" not in printed + summary + json.dumps(document)
+    assert " --select auth.no_header --pair 3:after --seed " in summary
     assert "KEY=…" in document["command"] and "--seed" in document["command"]
 
 
