@@ -31,6 +31,18 @@ def complete_check(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [f"{done}{comma}{name}" for name in names if name.startswith(begun)]
 
 
+def _seconds(name: str, most: float, default: float, text: str) -> Decorator:
+    """Return an option for a time of more than 0 seconds."""
+    return click.option(
+        name,
+        type=options.Seconds(most, least=0.001),
+        default=default,
+        show_default=True,
+        metavar="SECONDS",
+        help=text,
+    )
+
+
 # Of all commands that check the handler of --run.
 _SHARED = (
     click.option(
@@ -83,13 +95,11 @@ _SHARED = (
         "when this URL or path responds with a status below 500; default: when its port "
         "accepts connections.",
     ),
-    click.option(
+    _seconds(
         "--start-timeout",
-        type=options.Seconds(600, least=0.001),
-        default=START,
-        show_default=True,
-        metavar="SECONDS",
-        help="With --run: how long the handler may take to be ready.",
+        600,
+        START,
+        "With --run: how long the handler may take to be ready.",
     ),
     click.option(
         "--jobs",
@@ -105,21 +115,17 @@ _SHARED = (
         help="With --run: the handler's next version, which is started beside it; default: the "
         "same command.",
     ),
-    click.option(
+    _seconds(
         "--grace",
-        type=options.Seconds(600, least=0.001),
-        default=GRACE,
-        show_default=True,
-        metavar="SECONDS",
-        help="With --run: how long the handler may take to end after SIGTERM.",
+        600,
+        GRACE,
+        "With --run: how long the handler may take to end after SIGTERM.",
     ),
-    click.option(
+    _seconds(
         "--budget",
-        type=options.Seconds(86_400, least=0.001),
-        default=BUDGET,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long the checks of turn may try moments, together; with --deep: all moments.",
+        86_400,
+        BUDGET,
+        "How long the checks of turn may try moments, together; with --deep: all moments.",
     ),
     click.option(
         "--ignore",
