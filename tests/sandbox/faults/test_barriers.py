@@ -27,6 +27,7 @@ from tests.sandbox.waits.test_waits_at_the_socket import send
 pytestmark = pytest.mark.django_db(transaction=True)
 
 API = "/public/v1"
+HOLDS = "hold", "hold_call"
 
 
 class Site:
@@ -101,8 +102,9 @@ def test_oldest_responses_are_released_first(site: Site, arm: Arm) -> None:
     assert site.ask(release, "POST", {}) == {"released": [], "held": []}
 
 
-def test_fifty_held_responses_hold_no_thread_and_are_in_flight(site: Site, arm: Arm) -> None:
-    fault = arm("hold", side="api", times=50)
+@pytest.mark.parametrize("kind", HOLDS)
+def test_fifty_held_calls_hold_no_thread_and_are_in_flight(site: Site, arm: Arm, kind: str) -> None:
+    fault = arm(kind, side="api", times=50)
     lines = [site.call(f"{API}/requests") for _ in range(50)]
     found = site.ask(f"/faults/{fault['id']}?held=50&timeout=60")
     assert sorted(call["ordinal"] for call in found["held"]) == list(range(1, 51))
@@ -140,10 +142,11 @@ def reset(site: Site, pk: str) -> None:
     ],
     ids=["clear", "clear all", "expire", "reset"],
 )
+@pytest.mark.parametrize("kind", HOLDS)
 def test_responses_are_sent_when_the_fault_ends(
-    site: Site, arm: Arm, end: Callable[[Site, str], Any]
+    site: Site, arm: Arm, kind: str, end: Callable[[Site, str], Any]
 ) -> None:
-    fault = arm("hold", side="api", ttl=3600)
+    fault = arm(kind, side="api", ttl=3600)
     line = site.hold(fault, "/requests")
     end(site, fault["id"])
     assert read(line)[0] == 200
@@ -162,13 +165,16 @@ def test_client_that_leaves_is_not_held_any_more(site: Site, arm: Arm) -> None:
     assert is_silent(stays)
 
 
-def test_stopping_server_sends_what_it_holds(client: Caller, arm: Arm, settings: Any) -> None:
-    fault = arm("hold", side="api")
+@pytest.mark.parametrize(("kind", "status"), [("hold", 200), ("hold_call", 503)])
+def test_stopping_server_answers_what_it_holds(
+    client: Caller, arm: Arm, settings: Any, kind: str, status: int
+) -> None:
+    fault = arm(kind, side="api")
     with contextlib.ExitStack() as lines:
         with serving(get_wsgi_application(), settings) as url:
             site = Site(url, client, lines)
             line = site.hold(fault, "/requests")
-        assert read(line)[0] == 200
+        assert read(line)[0] == status
     assert client.get(f"/sandbox/faults/{fault['id']}").json["held"] == []
     until(lambda: not HeldResponse.objects.exists(), "the row is deleted")
 
