@@ -7,7 +7,7 @@ its own API call, a fault that has fired.
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,14 +39,15 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Happened:
-    """How often each case has happened, the products of changes with events, what others had.
+    """How often each case has happened, the products of changes with events, and their features.
 
-    `features` are those that products had at the last reset that they did not outlive.
+    `features` are those that products had at resets, and those of webhooks that have been notified,
+    which may be deleted by now; of validators without a known product, by "".
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     products: set[str] = field(default_factory=set)
-    features: dict[str, list[str]] = field(default_factory=dict)
+    features: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
 
 def read(since: Cursor, until: Cursor, product: str = "") -> Happened:
@@ -119,22 +120,27 @@ class _Reading:
         self.cases.append((row.webhook_id, f"{FAULT}.{row.data['side']}.{row.data['kind']}"))
 
     def read_reset(self, row: Any) -> None:
-        self.happened.features |= row.data.get(PRODUCTS, {})
+        for pk, words in row.data.get(PRODUCTS, {}).items():
+            self.happened.features[pk] |= set(words)
         self.out_of_order.clear()
 
     def finish(self) -> Happened:
         """Return what has happened, of the product."""
-        counts = self.happened.counts
+        counts, features = self.happened.counts, self.happened.features
         for webhook, change in self.events:
             # Those of validations are none.
             if change in self.changes:
                 object_class, kind, product = self.changes[change]
                 self.product_of[webhook] = product
+                features[product].add(f"{EVENT}:{object_class}")
                 _, before, after = change
                 self.cases.append((webhook, cases.change(object_class, kind, before, after)))
         for about, case in self.cases:
             if self.product in ("", self.product_of.get(about, self.product)):
                 counts[case] += 1
+                if case.startswith(f"{VALIDATOR}."):
+                    name = case.split(".")[1]
+                    features[self.product_of.get(about, "")].add(f"{VALIDATOR}:{name}")
         self.happened.products = set(self.product_of.values())
         return self.happened
 

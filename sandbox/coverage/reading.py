@@ -18,7 +18,7 @@ def make(since: Cursor, product: str, language: str) -> Json:
     """Return the report on what has happened since a cursor; raises Missing for the product.
 
     It is about one product, or about all whose webhooks had events of changes since then; without
-    any, about those that have webhooks.
+    any, about those that have webhooks or had them before a reset.
     """
     api_calls.flush()
     found = happened.read(since, timeline.now(), product)
@@ -28,10 +28,11 @@ def make(since: Cursor, product: str, language: str) -> Json:
             raise Missing(product)
         products = {product}
     else:
-        products = found.products or set(possible.with_webhooks())
-    # Those that are there now, as they are now.
-    features = {**found.features, **possible.features_of(products)}
-    ids = set(found.counts).union(*(possible.possible(features.get(pk, ())) for pk in products))
+        products = found.products or {*filter(None, found.features), *possible.with_webhooks()}
+    features = found.features
+    for pk, words in possible.features_of(products).items():
+        features[pk] |= set(words)
+    ids = set(found.counts).union(*(possible.possible(features[pk]) for pk in {"", *products}))
     ordered = sorted(map(Case, ids), key=cases.order)
     rows = [row(case, found.counts[case.id], language) for case in ordered]
     return summary.report(products, rows)

@@ -147,6 +147,12 @@ def test_cases_of_another_product_are_left_out_and_those_of_none_kept() -> None:
     assert read()["deliveries.first_attempt"] == 1
 
 
+def test_a_validator_that_responded_can_have_each_outcome() -> None:
+    timeline.append([validation("No parameter was changed.")])
+    found = happened.read(Cursor(), timeline.now())
+    assert found.features == {"": {"validator:change_validator"}}
+
+
 def test_changes_of_an_earlier_version_without_a_type_are_left_out() -> None:
     entry = change(None, "pending")
     old = {name: value for name, value in entry.data.items() if name != "type"}

@@ -22,6 +22,7 @@ from tests.sandbox import worlds
 from tests.sandbox.calling import CheckedCaller
 from tests.sandbox.coverage.all_cases import FEATURES, every
 from tests.sandbox.worlds import ok
+from webhooks.models import Webhook
 
 CREATED = "fulfillment_request.purchase.created.pending"
 MISSING = "fulfillment_request.purchase.pending.approved"
@@ -74,6 +75,34 @@ def test_report_outlives_reset_restore_and_product(
     one = ok(checked.get(f"/sandbox/coverage?product={PLAIN}"))
     assert one["products"] == [PLAIN] and rows(one)[CREATED]["seen"] == 1
     assert not ok(checked.get(f"/sandbox/coverage?since={timeline.now()}"))["covered"]
+
+
+def test_report_keeps_the_possible_cases_of_webhooks_that_are_gone(
+    saved: Any, vendor: Caller, distributor: Caller
+) -> None:
+    def possible_ids() -> list[str]:
+        return [row["id"] for row in ok(vendor.get("/sandbox/coverage"))["cases"]]
+
+    # Nothing has happened: a product that outlives the reset, without its webhook.
+    worlds.webhook(vendor, "http://127.0.0.1:9/", PLAIN)
+    before = possible_ids()
+    worlds.reset(vendor, patience=0)
+    assert MISSING in before and possible_ids() == before
+    hook = worlds.webhook(vendor, "http://127.0.0.1:9/", PLAIN)
+    worlds.purchase(distributor)
+    for step in (
+        lambda: vendor.delete(f"/notifications/webhooks/{hook['id']}"),
+        lambda: worlds.reset(vendor, patience=0),
+    ):
+        step()
+        assert possible_ids() == before
+    start = timeline.now()
+    worlds.webhook(vendor, "http://127.0.0.1:9/", PLAIN)
+    worlds.purchase(distributor)
+    Webhook.objects.all().delete()
+    # Before a reset, only the event tells of the webhook.
+    found = ok(vendor.get(f"/sandbox/coverage?since={start}"))
+    assert [row["id"] for row in found["cases"]] == before
 
 
 def test_wrong_queries_are_refused(vendor: Caller) -> None:
