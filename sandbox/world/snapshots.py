@@ -209,8 +209,10 @@ def _seed_anew() -> datetime:
 
 def _notes() -> dict[str, Any]:
     """Return what the entry of a reset has about the data that it replaces."""
-    answers: list[Any] = tables.world_replacing.send(sender=None)
-    return {name: value for _, notes in answers for name, value in notes.items()}
+    # What fails is logged, and does not keep anybody from a reset.
+    answers: list[Any] = tables.world_replacing.send_robust(sender=None)
+    notes = [answer for _, answer in answers if not isinstance(answer, Exception)]
+    return {name: value for each in notes for name, value in each.items()}
 
 
 def _begin_time(

@@ -58,6 +58,19 @@ def test_unclassified_model_is_an_error() -> None:
         tables._group(Strange)
 
 
+def test_reset_survives_a_receiver_that_fails(saved: Rows, vendor: Caller) -> None:
+    def fail(**kwargs: Any) -> None:
+        raise ValueError
+
+    tables.world_replacing.connect(fail)
+    try:
+        reset(vendor, patience=0)
+    finally:
+        tables.world_replacing.disconnect(fail)
+    entry = TimelineEntry.objects.order_by("-pk")[0]
+    assert entry.kind == timeline.RESET and "products" in entry.data
+
+
 def test_reset_restores_every_table(saved: Rows, vendor: Caller, distributor: Caller) -> None:
     hook = webhook(vendor, "http://127.0.0.1:9/")
     request = purchase(distributor)
