@@ -73,6 +73,7 @@ def test_summary_file_and_exit_code(
             "All * 1 of 3 * 33.3 %",
             "  fault.b  text of fault.b",
             "  api_error.c  text of api_error.c",
+            "Tests of them: connect-sim coverage --merge coverage.json --stubs pytest",
             "ERROR: 33.3 % of the cases are covered, less than 33.4 %.",
         ]
     )
@@ -114,9 +115,12 @@ def test_coverage_that_cannot_be_written_or_read_fails_the_run(
     pytester: pytest.Pytester, run_with: Run
 ) -> None:
     pytester.makepyfile(TESTS)
-    ended = run_with(ANSWER, "--connect-sim-coverage=missing/coverage.json")
+    options = ("--connect-sim-coverage=missing/coverage.json", "--connect-sim-fail-under=99")
+    ended = run_with(ANSWER, *options)
     assert ended.ret == pytest.ExitCode.TESTS_FAILED
-    ended.stdout.fnmatch_lines(["ERROR: missing*coverage.json cannot be written: *"])
+    ended.stdout.fnmatch_lines(
+        ["ERROR: missing*coverage.json cannot be written: *", "ERROR: 33.3 % of the cases *"]
+    )
     # The sandbox is of an older version.
     older = run_with({}, "--connect-sim-coverage")
     assert older.ret == pytest.ExitCode.TESTS_FAILED

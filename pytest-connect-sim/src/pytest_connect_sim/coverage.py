@@ -70,7 +70,8 @@ class Coverage:
         self._config, self._file, self._fail_under = config, file, fail_under
         self._reports: list[Json] = []
         self._report = merge([])
-        self._error = ""
+        self._errors: list[str] = []
+        self._is_written = False
 
     def add(self, report: Json) -> None:
         """Add the report of this process."""
@@ -92,14 +93,16 @@ class Coverage:
         if self._file:
             try:
                 self._file.write_text(json.dumps(self._report, indent=2), encoding="utf-8")
+                self._is_written = True
             except OSError as error:
-                self._error = f"{self._file} cannot be written: {error.strerror or error}."
+                text = f"{self._file} cannot be written: {error.strerror or error}."
+                self._errors.append(text)
         if self._fail_under is not None and self._report["percent"] < self._fail_under:
-            self._error = (
+            self._errors.append(
                 f"{self._report['percent']:g} % of the cases are covered, "
                 f"less than {self._fail_under:g} %."
             )
-        if self._error and session.exitstatus == pytest.ExitCode.OK:
+        if self._errors and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -116,8 +119,8 @@ class Coverage:
             terminalreporter.write_line(f"  {row['id']}  {row['text']}")
         if len(missing) > _SHOWN:
             terminalreporter.write_line(f"  … {len(missing) - _SHOWN} more")
-        if missing and self._file and not self._error:
+        if missing and self._is_written:
             command = f"connect-sim coverage --merge {self._file} --stubs pytest"
             terminalreporter.write_line(f"Tests of them: {command}")
-        if self._error:
-            terminalreporter.write_line(f"ERROR: {self._error}", red=True)
+        for error in self._errors:
+            terminalreporter.write_line(f"ERROR: {error}", red=True)
