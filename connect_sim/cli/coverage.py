@@ -61,6 +61,9 @@ def coverage(
             report = running.client().call("GET", path)
     if pattern:
         rows = [row for row in report["cases"] if fnmatchcase(row["id"], pattern)]
+        if report["cases"] and not rows:
+            text = f"No case matches {pattern!r}; --json lists the ids of all."
+            raise click.BadParameter(text, param_hint="--case")
         report = summary.report(report["products"], rows)
     missing = [row for row in report["cases"] if not row["seen"]]
     if files and language:
@@ -77,8 +80,10 @@ def coverage(
 def _load(file: Path) -> Json:
     try:
         report: Json = json.loads(file.read_text(encoding="utf-8"))
-        # Whether it has what is read of it.
+        # Whether it has what is read of it, and only cases of this version.
         summary.merge([report])
+        for row in report["cases"]:
+            _ = Case(row["id"]).text, row["text"], row["how"]
     except OSError as error:
         text = f"{file}: It cannot be read: {error.strerror or error}."
         raise click.BadParameter(text, param_hint="--merge") from None
@@ -105,7 +110,9 @@ def _print(report: Json, missing: list[Json], limit: int) -> None:
     ]
     output.table([("GROUP", "CASES", "COVERED"), *rows])
     if not report["possible"]:
-        output.line("No webhook has had an event, or there is none: nothing can be covered.")
+        output.line(
+            "There are no cases without a webhook. Create one: connect-sim webhook create URL PRD-…"
+        )
     for number, row in enumerate(missing[:limit]):
         if not number:
             output.line("Missing, the most important first:")

@@ -221,8 +221,11 @@ def test_command_prints_table_stubs_and_unions(
         "// fault.api.hold: Arm the fault hold with side api, and let a request match it.\n"
     )
     (tmp_path / "c.json").write_text('{"cases": 5}')
+    (tmp_path / "e.json").write_text(first.replace("deliveries.triggered", "deliveries.unknown"))
     for options, text in (
         (("--merge", str(tmp_path / "c.json")), "not a report"),
+        (("--merge", str(tmp_path / "e.json"), "--stubs", "node"), "not a report"),
+        (("--case", "delivery.*"), "No case matches"),
         (("--merge", str(tmp_path / "d.json")), "cannot be read"),
         ((*files, "--product", PLAIN), "--merge is about reports"),
         (("--since", "x"), "not a cursor"),
