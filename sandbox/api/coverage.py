@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from requests_queue.api.fields import Id
 from sandbox.api.schema import CursorField, Operation, Operations, Query, Word
-from sandbox.coverage import reading
+from sandbox.coverage import report
 from sandbox.timeline.timeline import Cursor
 
 
@@ -73,7 +73,7 @@ class CoverageView(APIView):
         """
         values = CoverageQuery().check_query(request.query_params)
         since, product = values.get("since", Cursor()), values.get("product", "")
-        return Response(reading.make(since, product, values.get("stubs", "pytest")))
+        return Response(report.make(since, product, values.get("stubs", "pytest")))
 
 
 urlpatterns = [path("coverage", CoverageView.as_view())]
