@@ -29,6 +29,7 @@ from django.db.migrations.loader import MigrationLoader
 from checks.throwaway import environment
 from requests_queue.catalog.models import User
 from requests_queue.errors import Refused
+from sandbox.readings.registry import parse_choice
 from sandbox.snapshot_files import contents, exporting, values
 from sandbox.snapshot_files.format import Manifest, Reader, Row, newer, unreadable
 from sandbox.snapshot_files.values import Wrong
@@ -283,6 +284,8 @@ def _decoded(
                 value = new()
             elif (label, name) in contents.HEADERS:
                 value = _headers(label, row, value, loaded)
+            elif (label, name) == ("sandbox.Reading", "alternative"):
+                _check_choice(row.get("id"), value)
             decoded[name] = values.decode(column, value)
         except Wrong as error:
             raise unreadable(f"Row {number} of {label}, column {name}: {error}.") from None
@@ -294,6 +297,13 @@ def _user(uid: Any, loaded: _Loaded) -> int:
     if not isinstance(uid, str) or not 0 < len(uid) <= 32 or not uid.isascii():
         raise Wrong("it is not the id of a user")
     return loaded.users.setdefault(uid, len(loaded.users) + 1)
+
+
+def _check_choice(reading: Any, alternative: Any) -> None:
+    try:
+        parse_choice(f"{reading}={alternative}")
+    except ValueError:
+        raise Wrong("it is not an alternative of the reading") from None
 
 
 def _headers(label: str, row: dict[str, Any], headers: Any, loaded: _Loaded) -> dict[str, str]:

@@ -12,6 +12,7 @@ from requests_queue.alternatives import ALTERNATIVES
 from sandbox.models import Reading
 from sandbox.readings import chosen, registry
 from tests.api import Caller
+from tests.sandbox.snapshot_files import files
 from tests.sandbox.worlds import ok, reset
 from webhooks.delivery import wakeup
 from webhooks.signals import claiming_deliveries
@@ -80,6 +81,23 @@ def test_reset_undoes_choices_and_snapshots_have_them(
     shown = values(vendor)
     assert (shown["default_page"], shown["jwt_header"]) == ("10", "authorization")
     assert shown["key_order"] == "documented"
+
+
+def test_file_of_a_snapshot_has_choices_and_an_unknown_one_is_refused(
+    saved: dict[str, list[Any]], vendor: Caller
+) -> None:
+    ok(vendor.put(PATH, {"default_page": "10"}))
+    ok(vendor.post("/sandbox/snapshots", {"name": "a", "patience": 0}))
+    content = files.exported(vendor, "a")
+    reset(vendor, patience=0)
+    files.imported(vendor, content, name="b")
+    ok(vendor.post("/sandbox/snapshots/b/restore", {"patience": 0}))
+    assert values(vendor)["default_page"] == "10"
+    for row in (["default_page", "many"], ["default_page", 10], ["pages", "10"], [["a"], "10"]):
+        lines = files.lines(content)
+        lines[files.place(lines, "sandbox.Reading") + 1] = row
+        response = files.send(vendor, files.packed(lines), name="c")
+        assert response.status == 400 and "of sandbox.Reading" in response.json["errors"][0]
 
 
 def test_other_process_reads_a_choice_before_the_caller_has_its_response(
