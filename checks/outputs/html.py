@@ -9,9 +9,9 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
-from checks.model import Exhibit, Report, Result
+from checks.model import Exhibit, InReading, Report, Result
 from checks.outputs.exit_code import ExitCode, conclude
-from checks.outputs.marks import Finding, Mark, counts, findings, groups, mark
+from checks.outputs.marks import Finding, Mark, counts, findings, groups, mark, reading_mark
 from checks.outputs.texts import evidence_lines
 from requests_queue.safe_text import visible
 from requests_queue.time_format import format_moment, format_span
@@ -43,6 +43,7 @@ def render(report: Report) -> str:
 <dl class="facts">{_join(_facts(report))}</dl>
 {_output(report)}
 {_join(_group(report, name, each) for name, each in groups(report.results).items())}
+{_readings(report)}
 </main>
 </body>
 </html>
@@ -140,7 +141,14 @@ def _result(result: Result, shown: Mark, *, is_open: bool) -> str:
 <span class="level">{check.level}</span>{time}
 </summary>
 <div class="body">
-<p class="found">{_text(result.verdict.text)}{note}</p>
+{_body(result, note)}
+</div>
+</details>"""
+
+
+def _body(result: Result, note: str = "") -> str:
+    check = result.check
+    return f"""<p class="found">{_text(result.verdict.text)}{note}</p>
 {_join(map(_exhibit, result.verdict.evidence))}
 <dl>
 <div><dt>Sent</dt><dd>{_text(check.sends)}</dd></div>
@@ -148,8 +156,33 @@ def _result(result: Result, shown: Mark, *, is_open: bool) -> str:
 <div><dt>Why</dt><dd>{_text(check.why)}</dd></div>
 <div><dt>Fix</dt><dd>{_text(check.fix)}</dd></div>
 <div><dt>Reproduce</dt><dd><code>{_text(result.reproduce)}</code></dd></div>
-</dl>
-</div>
+</dl>"""
+
+
+def _readings(report: Report) -> str:
+    """Return the alternatives of readings, with the failures that they cause."""
+    if not report.readings:
+        return ""
+    return f"""<section aria-labelledby="readings">
+<h2 id="readings">In other readings</h2>
+{_join(_reading(each, reading_mark(each, report.strict)) for each in report.readings)}
+</section>"""
+
+
+def _reading(found: InReading, shown: Mark) -> str:
+    choice, text = _text(found.alternative.choice), _text(found.alternative.text)
+    title = f'<span class="title">{text} <span class="id">{choice}</span></span>'
+    symbol = f'<span class="mark {shown}">{escape(shown.symbol)} {shown}</span>'
+    failures = _join(
+        f"<h3>{_text(each.check.title)} ({_text(each.check.id)})</h3>\n{_body(each)}"
+        for each in found.failures
+    )
+    attribute = " open" if failures else ""
+    checks = ", ".join(each.check.id for each in found.results) or "none"
+    return f"""<details id="{choice}"{attribute}>
+<summary>{symbol}{title}</summary>
+<div class="body"><p>Checks: {_text(checks)}.</p>
+{failures}</div>
 </details>"""
 
 

@@ -1,18 +1,21 @@
 """The results of checks as JUnit XML, which CI services show: a test suite per group.
 
+Alternatives of readings are a suite of their own, with a test for each.
+
 The document is valid by the schema of Jenkins (junit-10.xsd of its xUnit plugin). A failure that
 doesn't count, and an inconclusive check, are skipped tests with a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from xml.etree import ElementTree
 
-from checks.model import Report, Result
+from checks.model import InReading, Report, Result
 from checks.outputs.exit_code import ExitCode, conclude
-from checks.outputs.marks import Mark, findings, groups, mark
+from checks.outputs.marks import Mark, findings, groups, mark, reading_mark
 from checks.outputs.texts import evidence_lines, one_line
 from requests_queue.safe_text import visible
 
@@ -27,8 +30,16 @@ def render(report: Report) -> str:
         for other in finding.others
     }
     suites = [
-        _suite(report, group, results, same) for group, results in groups(report.results).items()
+        _suite(
+            report,
+            group,
+            [_of_result(each, report.strict, same.get(each.check.id, "")) for each in results],
+        )
+        for group, results in groups(report.results).items()
     ]
+    if report.readings:
+        cases = [_of_reading(each, report.strict) for each in report.readings]
+        suites.append(_suite(report, "readings", cases))
     conclusion = conclude(report)
     if conclusion.code is ExitCode.NO_VERDICT:
         suites.append(_broken_run(report, conclusion.text))
@@ -48,21 +59,48 @@ def _totals(suites: list[ElementTree.Element]) -> dict[str, str]:
     return {**sums, "time": f"{sum(float(suite.attrib['time']) for suite in suites):.3f}"}
 
 
-def _suite(
-    report: Report, group: str, results: list[Result], same: Mapping[str, str]
-) -> ElementTree.Element:
-    shown = [mark(result, report.strict) for result in results]
-    failures, passed = shown.count(Mark.FAIL), shown.count(Mark.PASS)
-    suite = _empty_suite(report, group, sum(result.seconds for result in results))
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A test case; `type` is that of a failure that counts, `reason` says why one does not."""
+
+    name: str
+    seconds: float
+    mark: Mark
+    type: str
+    reason: str
+    text: str
+    details: str
+
+
+def _of_result(result: Result, strict: bool, same_as: str) -> _Case:
+    shown, level = mark(result, strict), result.check.level.value
+    reason = {
+        Mark.WARNING: f"failed, not counted ({level})",
+        Mark.KNOWN: f"known failure until {result.known_until}",
+    }.get(shown, shown.value)
+    details, text = _details(result, same_as), result.verdict.text
+    return _Case(result.check.id, result.seconds, shown, level, reason, text, details)
+
+
+def _of_reading(found: InReading, strict: bool) -> _Case:
+    shown = reading_mark(found, strict)
+    reason = "failed, not counted (reading)" if shown is Mark.WARNING else shown.value
+    seconds = sum(result.seconds for result in found.results)
+    details = "\n\n".join(_details(each, "") for each in found.failures)
+    choice, text = found.alternative.choice, found.alternative.text
+    return _Case(choice, seconds, shown, "reading", reason, text, details)
+
+
+def _suite(report: Report, name: str, cases: Sequence[_Case]) -> ElementTree.Element:
+    marks = [case.mark for case in cases]
+    failures, passed = marks.count(Mark.FAIL), marks.count(Mark.PASS)
+    suite = _empty_suite(report, name, sum(case.seconds for case in cases))
     suite.attrib |= {
-        "tests": str(len(results)),
+        "tests": str(len(cases)),
         "failures": str(failures),
-        "skipped": str(len(results) - failures - passed),
+        "skipped": str(len(cases) - failures - passed),
     }
-    suite.extend(
-        _case(result, each, same.get(result.check.id, ""))
-        for result, each in zip(results, shown, strict=True)
-    )
+    suite.extend(_element(case, name) for case in cases)
     return suite
 
 
@@ -81,30 +119,22 @@ def _empty_suite(report: Report, name: str, seconds: float) -> ElementTree.Eleme
     return ElementTree.Element("testsuite", attributes)
 
 
-def _case(result: Result, shown: Mark, same_as: str) -> ElementTree.Element:
-    check = result.check
+def _element(case: _Case, suite: str) -> ElementTree.Element:
     attributes = {
-        "name": one_line(check.id),
-        "classname": one_line(check.group),
-        "time": f"{result.seconds:.3f}",
+        "name": one_line(case.name),
+        "classname": one_line(suite),
+        "time": f"{case.seconds:.3f}",
     }
-    case = ElementTree.Element("testcase", attributes)
-    if shown is Mark.FAIL:
-        failure = {"message": one_line(result.verdict.text), "type": check.level.value}
-        ElementTree.SubElement(case, "failure", failure).text = _details(result, same_as)
-    elif shown is not Mark.PASS:
-        ElementTree.SubElement(case, "skipped", {"message": _reason(result, shown)})
-        if shown in (Mark.WARNING, Mark.KNOWN):
-            ElementTree.SubElement(case, "system-out").text = _details(result, same_as)
-    return case
-
-
-def _reason(result: Result, shown: Mark) -> str:
-    label = {
-        Mark.WARNING: f"failed, not counted ({result.check.level.value})",
-        Mark.KNOWN: f"known failure until {result.known_until}",
-    }.get(shown, shown.value)
-    return one_line(f"{label}: {result.verdict.text}")
+    element = ElementTree.Element("testcase", attributes)
+    if case.mark is Mark.FAIL:
+        failure = {"message": one_line(case.text), "type": case.type}
+        ElementTree.SubElement(element, "failure", failure).text = case.details
+    elif case.mark is not Mark.PASS:
+        message = one_line(f"{case.reason}: {case.text}")
+        ElementTree.SubElement(element, "skipped", {"message": message})
+        if case.mark in (Mark.WARNING, Mark.KNOWN):
+            ElementTree.SubElement(element, "system-out").text = case.details
+    return element
 
 
 def _details(result: Result, same_as: str) -> str:

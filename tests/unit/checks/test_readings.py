@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import jsonschema
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from checks import readings
 from checks.catalog import CHECKS
 from checks.model import Alternative, InReading, Outcome, Report
-from checks.outputs import exit_code, github, json_report, terminal
+from checks.outputs import exit_code, github, html, json_report, junit, terminal
 from sandbox.readings import registry
+from tests.html import parse
 from tests.unit.checks.reports import FAIL, INCONCLUSIVE, PASS, report, result
 
 HEADER = Alternative("jwt_header", "authorization", "Only one header.", ("auth.no_header",))
@@ -68,6 +70,26 @@ def test_reports_have_evidence_and_cure_of_an_alternatives_failure() -> None:
     for text in (failure.check.fix, failure.verdict.evidence[0].lines[0]):
         assert any(text in line for line in lines) and text in summary
     assert "default&#95;page=10 | warning |" in summary
+    opened = list(parse(html.render(judged())).all("section details[open]"))
+    assert [each["id"] for each in opened] == ["default_page=10"]
+    assert failure.check.fix in opened[0].text and "HTTP/1.1 200" in opened[0].text
+
+
+@pytest.mark.parametrize(
+    ("strict", "tag", "message"),
+    [
+        (False, "skipped", "failed, not counted (reading): Short pages."),
+        (True, "failure", "Short pages."),
+    ],
+)
+def test_junit_has_a_suite_of_the_alternatives(strict: bool, tag: str, message: str) -> None:
+    suite = ElementTree.fromstring(junit.render(judged(strict=strict)))[-1]
+    passed, failed, inconclusive = suite
+    assert suite.attrib["failures"] == str(int(strict)) and not len(passed)
+    assert (failed[0].tag, failed[0].attrib["message"]) == (tag, message)
+    text = "".join(failed.itertext())
+    assert "Fix: Verify the token" in text and "HTTP/1.1 200" in text
+    assert inconclusive[0].attrib["message"] == "inconclusive: Another order."
 
 
 def test_json_has_the_alternatives_by_its_schema() -> None:
