@@ -189,8 +189,8 @@ class Schedule:
                     return
                 lab = lane.open()
             self.version = self.version or lab.platform.version()
-            is_fresh = self._options.type == VALIDATOR
-            if not is_fresh and self._options.measures:
+            is_fresh = self._options.type == VALIDATOR or not self._options.measures
+            if not is_fresh:
                 lab.measure()
             after_failure = False
             while (check := self._take(lane)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -60,7 +61,7 @@ def check(**given: Any) -> int:
                 request.options,
                 request.alternatives,
                 check_output.progress(request),
-                check_output.show_reading,
+                partial(check_output.show_reading, strict=request.options.strict),
             )
         else:
             report = runner.run(request.options, check_output.progress(request))

@@ -59,9 +59,9 @@ def progress(request: Request) -> bars.Progress:
     return bars.create(len(request.checks), request.options.strict, sys.stderr)
 
 
-def show_reading(found: InReading) -> None:
+def show_reading(found: InReading, strict: bool) -> None:
     """Print a line for an alternative that has been judged."""
-    output.error_line(f"{reading_mark(found, strict=False).value} {found.alternative.choice}")
+    output.error_line(f"{reading_mark(found, strict).value} {found.alternative.choice}")
 
 
 def write(report: Report, request: Request) -> int:
