@@ -83,6 +83,17 @@ def test_whole_object_is_sent_by_signed_post(catalog: Catalog) -> None:
     )
 
 
+def test_object_has_keys_as_assumed(catalog: Catalog, settings: Any) -> None:
+    row = draft(catalog)
+    with called_validator(catalog, lambda request: (200, request.body)) as (served, _):
+        validate(catalog, row)
+        keys = list(served.next().json)
+        settings.SIM_UNKNOWN_KEYS, settings.SIM_KEY_ORDER = "present", "reversed"
+        # The echoed object is valid with them.
+        validate(catalog, row)
+        assert list(served.next().json) == ["x_unknown", *reversed(keys)]
+
+
 def test_stored_get_is_sent_as_post(catalog: Catalog) -> None:
     with called_validator(catalog, validator_response(), http_method="GET") as (served, hook):
         validate(catalog, draft(catalog))

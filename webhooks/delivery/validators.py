@@ -23,7 +23,7 @@ from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import OperationalError, connection, transaction
 
-from requests_queue import clock, event_loops
+from requests_queue import assumptions, clock, event_loops
 from requests_queue.api.json_diff import shorten
 from requests_queue.api.json_validation import parse_json, validate_json
 from requests_queue.errors import Refused
@@ -59,7 +59,7 @@ def validate(request: ValidationRequest) -> list[ParsedResponse]:
     type_ = types.find_validator(request.object_class, request.kind, request.status, request.level)
     if type_ is None or type_.trigger is None or type_.trigger.missing_capability(request.product):
         return []
-    body = json.dumps(request.shown, ensure_ascii=False).encode()
+    body = json.dumps(assumptions.as_sent(request.shown), ensure_ascii=False).encode()
     claims = _claim(type_.type, request)
     if not claims:
         return []
