@@ -113,6 +113,18 @@ def test_request_is_about_the_selected_subscription(vendor: Client) -> None:
     assert Request.objects.get(pk=pk_of(page)).asset_id == other.pk
 
 
+def test_suspended_subscription_is_offered_for_a_cancel_unless_that_is_refused(
+    vendor: Client, settings: Any
+) -> None:
+    open_statuses = ("pending", "draft", "inquiring", "scheduled", "revoking")
+    rows = Asset.objects.filter(status="active").exclude(requests__status__in=open_statuses)
+    pk = rows.order_by("-created")[0].pk
+    Asset.objects.filter(pk=pk).update(status="suspended")
+    assert pk in html.get(vendor, f"{NEW}?type=cancel")
+    settings.SIM_CANCEL_SUSPENDED = "refused"
+    assert pk not in html.get(vendor, f"{NEW}?type=cancel")
+
+
 def test_creator_is_shown(vendor: Client, distributor: Client) -> None:
     assert "Created as Northland Distribution" in html.get(vendor, NEW)
     assert "Created by your account" in html.get(distributor, NEW)

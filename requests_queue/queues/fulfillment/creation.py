@@ -118,9 +118,7 @@ def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetim
     twin = asset.requests.filter(status__in=OPEN).first()
     if twin is not None:
         raise lookups.conflict(twin)
-    is_refused = kind == "cancel" and assumptions.value("cancel_suspended") == "refused"
-    allowed = ("active",) if is_refused else request_types.NEEDS_ASSET[kind]
-    if asset.status not in allowed:
+    if asset.status not in request_types.asset_statuses(kind):
         raise Refused(
             "REQ_003", f"Request type {kind} is not allowed when asset state is {asset.status}"
         )

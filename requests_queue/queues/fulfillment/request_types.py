@@ -1,5 +1,7 @@
 """The types of fulfillment requests, and what each requires of the product and the asset."""
 
+from requests_queue import assumptions
+
 TYPES = ("purchase", "change", "suspend", "resume", "cancel", "adjustment", "renew", "transfer")
 
 # The product capability with which a type is created as a draft.
@@ -20,8 +22,7 @@ TYPE_CAPABILITY = {
     "renew": "subscription.renew.enable_renew",
     "transfer": "subscription.transfer.enable_transfer",
 }
-# The asset statuses in which a type can be created.
-NEEDS_ASSET = {
+_ASSET_STATUSES = {
     "change": ("active",),
     "adjustment": ("active",),
     "renew": ("active",),
@@ -30,6 +31,13 @@ NEEDS_ASSET = {
     "resume": ("suspended",),
     "cancel": ("active", "suspended"),
 }
+
+
+def asset_statuses(kind: str) -> tuple[str, ...]:
+    """Return the statuses of an asset in which a type, other than purchase, can be created."""
+    if kind == "cancel" and assumptions.value("cancel_suspended") == "refused":
+        return ("active",)
+    return _ASSET_STATUSES[kind]
 
 
 def validation_capabilities(kind: str, status: str) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def create_sample(
     status, distributor = _status(kind, connection.product, draft), Actor(None, connection.provider)
     if kind == "purchase":
         return creation.create(purchase_body(connection) | status, distributor)
-    asset = _free_asset(connection, request_types.NEEDS_ASSET[kind])
+    asset = _free_asset(connection, request_types.asset_statuses(kind))
     return creation.create(body_about(kind, asset) | status, distributor)
 
 
@@ -212,7 +212,7 @@ def _quantity(index: int, name: str, local_id: str, current: str = "") -> Previe
 def _about_asset(request: SampleRequest) -> Preview:
     assets = list(_free(request))
     if not assets:
-        statuses = " or ".join(request_types.NEEDS_ASSET[request.kind])
+        statuses = " or ".join(request_types.asset_statuses(request.kind))
         raise Refused(
             "REQ_003",
             f"There is no subscription for a {request.kind} request. It must be {statuses} and "
@@ -247,6 +247,6 @@ def _about_asset(request: SampleRequest) -> Preview:
 def _free(request: SampleRequest) -> QuerySet[Asset]:
     """Return the subscriptions of the account that allow a request of the type."""
     rows = sampling.of_product(visibility.assets(request.account), request.product)
-    rows = rows.filter(status__in=request_types.NEEDS_ASSET[request.kind])
+    rows = rows.filter(status__in=request_types.asset_statuses(request.kind))
     related = rows.select_related("product", "customer", "connection__provider")
     return related.exclude(requests__status__in=OPEN).order_by("-created", "pk")[:OFFERED]
