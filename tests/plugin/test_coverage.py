@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from portal import starters
-from sandbox.coverage import reading, stubs, summary
+from sandbox.coverage import report, stubs, summary
 from tests import examples, program, workflows
 from tests.plugin.test_with_sandbox import OLDEST, run
 from tests.processes import ROOT
@@ -43,7 +43,7 @@ CONFTEST = "from starter import handler_url  # noqa: F401"
 
 def print_tests(language: str, folder: Path, ids: Sequence[str]) -> str:
     """Return what `connect-sim coverage --stubs` prints of cases that are missing."""
-    rows = [reading.row(case, 0, "pytest") for case in every() if case.id in ids]
+    rows = [report.row(case, 0, "pytest") for case in every() if case.id in ids]
     assert len(rows) == len(ids)
     (folder / "missing.json").write_text(json.dumps(summary.report([], rows)))
     merge = str(folder / "missing.json")
