@@ -22,7 +22,8 @@ CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_headers_conformance,response_schema_conformance"
 )
-# The actor and the number of examples for each operation.
+# The actor and the number of examples for each operation; one is of writes only, since
+# test_query_limits has random reads.
 EXAMPLES = [
     ("vendor", 1),
     nightly("provider", 1, reason="test_own_document has a call of each operation"),
@@ -113,6 +114,8 @@ def test_every_response_matches_the_document(
         "--suppress-health-check",
         "all",
     ]
+    if examples == 1:
+        command += ["--exclude-method", "GET"]
     if key:
         command += ["--header", f"Authorization: ApiKey {key}"]
     done = subprocess.run(
@@ -131,4 +134,5 @@ def test_every_response_matches_the_document(
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     selected = re.search(r"Selected: (\d+)/(\d+)\s+Tested: (\d+)", done.stdout)
-    assert selected and selected[1] == selected[2] == selected[3], done.stdout[-3000:]
+    assert selected and selected[1] == selected[3], done.stdout[-3000:]
+    assert selected[1] == selected[2] or examples == 1

@@ -68,8 +68,13 @@ def callers(vendor: Caller, distributor: Caller) -> dict[str, Caller]:
 def longest(caller: Caller) -> Iterator[tuple[str, str, int]]:
     """Yield every list: its pattern, and its path with the most rows."""
     for path in sorted(path for method, path in routes.operations() if method == "GET"):
-        responses = {full: caller.get(full) for full in calls.filled(path, caller, 30)}
-        rows = {k: len(v.json) for k, v in responses.items() if "Content-Range" in v.headers}
+        rows: dict[str, int] = {}
+        for full in calls.filled(path, caller, 30):
+            response = caller.get(full)
+            if "Content-Range" not in response.headers:
+                # No list: nor are the others at this path.
+                break
+            rows[full] = len(response.json)
         if rows:
             full = max(rows, key=lambda k: rows[k])
             yield path, full, rows[full]
