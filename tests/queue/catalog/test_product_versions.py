@@ -265,8 +265,9 @@ def queries(kind: Kind, rows: list[Any]) -> Iterator[tuple[str, str]]:
         shown = [value_at(each, SHOWN.get(name, name).split(".")) for each in rows]
         values = dict.fromkeys(str(each).lower() for each in shown if isinstance(each, bool | int))
         values |= dict.fromkeys(each for each in shown if isinstance(each, str) and each)
-        for value in [*list(values)[:3], "1", "null()", "empty()"]:
+        for value in [*list(values)[:2], "1", "null()", "empty()"]:
             yield name, f"eq({name},{quote(value)})"
+        for value in [*list(values)[:1], "null()"]:
             yield name, f"ne({name},{quote(value)})"
             yield name, f"in({name},({quote(value)},x))"
         for value in list(values)[:1]:
