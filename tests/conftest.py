@@ -61,6 +61,7 @@ def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None
     )
     long: list[pytest.Item] = []
     pages: list[pytest.Item] = []
+    once: list[pytest.Item] = []
     shared: list[pytest.Item] = []
     rest: list[pytest.Item] = []
     for item in items:
@@ -68,14 +69,17 @@ def pytest_collection_modifyitems(config: Any, items: list[pytest.Item]) -> None
             long.append(item)
         elif item.get_closest_marker("browser"):
             pages.append(item)
-        elif {"shared_sandbox", "called"} & set(getattr(item, "fixturenames", ())):
+        elif item.get_closest_marker("clients") or "called" in getattr(item, "fixturenames", ()):
+            once.append(item)
+        elif "shared_sandbox" in getattr(item, "fixturenames", ()):
             shared.append(item)
         else:
             rest.append(item)
     long.sort(key=lambda item: [item.nodeid.startswith(name) for name in names].index(True))
     workers = getattr(config, "workerinput", {}).get("workercount", 1)
     others = max(1, workers - 2)
-    firsts = [*(long[number::others] for number in range(others)), pages, shared]
+    # Their fixtures make all calls of a document or a client: none is taken from one worker.
+    firsts = [*(long[number::others] for number in range(others)), pages, [*once, *shared]]
     size, left = len(items) // workers, iter(rest)
     items.clear()
     for number, first in enumerate(firsts, 1):
