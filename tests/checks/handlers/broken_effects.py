@@ -33,6 +33,8 @@ class ApprovesTwice(Handler):
 class ReadsFirstPageOnly(Handler):
     """It doesn't know that lists have pages."""
 
+    page = 10
+
     def read_pages(self, api: Api, product: str) -> Iterable[list[Json]]:
         return list(super().read_pages(api, product))[:1]
 
