@@ -283,7 +283,11 @@ class Lab:
 
     def _interval_by_itself(self) -> float:
         """Return the pause of a handler that looks for work often, called or not; else 0."""
-        if not self.platform.calls(self.measured_since):
+        mark, calls = self.mark(), self.platform.calls(self.measured_since)
+        if not calls:
+            return 0.0
+        silent_for = time.time() - max(call.began for call in calls)
+        if not self.wait_entry(mark, "api_call", min(_AGAIN - silent_for, _AGAIN)):
             return 0.0
         # All of it, unless the handler dies: workers that have just started look once each.
         self.wait_for(lambda: False, _AGAIN)

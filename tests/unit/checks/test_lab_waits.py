@@ -9,7 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from checks import lab as labs
 from checks.lab import Lab
+from tests.unit.checks.test_history import call
 
 
 @dataclass
@@ -100,3 +102,42 @@ def test_fault_is_armed_until_the_work_on_an_order_meets_it_or_is_done(
     # It has read no further, and each call ends soon, after which an interruption is seen.
     assert platform.pages == [[firing("FLT-1")]]
     assert max(platform.timeouts) <= 2
+
+
+@pytest.mark.parametrize(
+    ("looks", "interval", "ends"),
+    [
+        # Only when it starts, as do its workers; 0.5 s later it is measured.
+        ([], 0.0, 0.5),
+        ([0.0], 0.0, 3.0),
+        ([0.0, 0.4], 0.0, 3.4),
+        ([0.0, 0.6], 0.0, 3.6),
+        # By a timer.
+        ([0.1, 1.1, 2.1, 3.1, 4.1], 1.0, 4.1),
+        ([0.0, 1.9, 3.8, 5.7], 1.9, 4.9),
+        ([0.0, 2.5, 5.0, 7.5], 2.5, 5.5),
+    ],
+)
+def test_handler_that_looks_for_work_is_watched_until_it_does_not_look_again(
+    monkeypatch: pytest.MonkeyPatch, looks: list[float], interval: float, ends: float
+) -> None:
+    living, platform = lab()
+    now = 0.5
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def wait_entries(since: str, kinds: str, timeout: float) -> tuple[list[Any], str]:
+        following = [at for at in looks if now < at <= now + timeout]
+        sleep(following[0] - now if following else timeout)
+        return [{"object": ""}] * len(following[:1]), since
+
+    platform.wait_entries = wait_entries  # type: ignore[method-assign]
+    made = [call("GET", "/requests", began=at) for at in looks]
+    platform.calls = lambda since: [each for each in made if each.began <= now]  # type: ignore[attr-defined]
+    platform.cursor = lambda: "0"  # type: ignore[attr-defined]
+    clock = SimpleNamespace(time=lambda: now, monotonic=lambda: now, sleep=sleep)
+    monkeypatch.setattr(labs, "time", clock)
+    assert living._interval_by_itself() == pytest.approx(interval)
+    assert now == pytest.approx(ends, abs=0.1)
