@@ -69,7 +69,11 @@ def measure(
             finish()
         if reply.status:
             lab.settle(quiet, SHORT_PATIENCE)
-    happened = lab.since(mark)
+    return measured(sent, began, reply, lab.since(mark))
+
+
+def measured(sent: SentRequest, began: float, reply: Reply, happened: History) -> Measured:
+    """Return the measurement of a response to a request sent at `began` (Unix time)."""
     own = own_seconds(began, reply.seconds, happened.calls)
     taken = [call.seconds for call in happened.calls]
     return Measured(sent, reply, own, sum(taken) / len(taken) if taken else 0.0, happened)

@@ -28,7 +28,7 @@ from checks.starvation import Starvation
 from checks.timing import OutOfTime
 from checks.trace_file import BadTrace
 
-# Seconds that a check of a group takes, roughly, for a handler that works at once; of the others
+# Seconds that a check or those of a group take, roughly, for a handler that works at once; others
 # half a second. The longest come first, so that the lanes end at about the same time; but last for
 # a handler that can't be started again, which the first of them may damage.
 _SECONDS = {
@@ -41,6 +41,9 @@ _SECONDS = {
     "effects": 3.0,
     "delivery": 2.5,
     "retry": 2.0,
+    # Two checks of speed need no orders of their own after it.
+    "effects.all_pending": 10.0,
+    "token.expired_meanwhile": 2.0,
 }
 _OTHERS = 0.5
 # A lane is worth its start for so many seconds of checks.
@@ -390,18 +393,19 @@ class Schedule:
 
 
 def _priority(check: Check, options: Options) -> tuple[bool, float]:
-    seconds = _SECONDS.get(check.group, _OTHERS)
+    seconds = _seconds(check)
     return not check.is_control, -seconds if options.run else seconds
 
 
 def _count_lanes(checks: Sequence[Check]) -> int:
     """Return how many lanes are worth their start; a control comes before the rest of its group."""
     others = sum(not check.is_control for check in checks)
-    return min(ceil(sum(map(_seconds, checks)) / _WORTH), max(others, 1))
+    seconds = sum(_OTHERS if check.is_control else _seconds(check) for check in checks)
+    return min(ceil(seconds / _WORTH), max(others, 1))
 
 
 def _seconds(check: Check) -> float:
-    return _OTHERS if check.is_control else _SECONDS.get(check.group, _OTHERS)
+    return _SECONDS.get(check.id, _SECONDS.get(check.group, _OTHERS))
 
 
 def _may_go_on(verdict: Verdict) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from checks import batches, causes, experiments, verdicts
-from checks.catalog import forged
+from checks import batches, causes, experiments, response_time, verdicts
+from checks.catalog import forged, speed
 from checks.experiments import CONTROL_TEXTS, control
 from checks.handler_requests import Reply, SentRequest
 from checks.history import Call, History
@@ -118,7 +119,7 @@ def _send_duplicates(
 def all_pending(lab: Lab) -> Verdict:
     """Send one request while more orders are pending than a page of the API has."""
     batch = batches.create(lab, _MANY)
-    sent = lab.genuine()
+    sent, began = lab.genuine(), time.time()
     try:
         # A handler may process all orders first.
         reply = lab.send(sent, lab.budget.seconds)
@@ -131,6 +132,10 @@ def all_pending(lab: Lab) -> Verdict:
             "that this check lasts: the handler takes longer for them.",
             lab.since(batch.mark).exhibit("Last API calls of the handler"),
         )
+    measured = response_time.measured(sent, began, reply, happened)
+    # With fewer orders, it would come as soon.
+    if reply.is_success and measured.own <= speed.SLOW:
+        lab.shared[speed.MEASURED] = measured
     rows = lab.platform.requests_by_id(batch.orders).values()
     pending = sum(row["status"] != "approved" for row in rows)
     if pending:
@@ -309,6 +314,7 @@ CHECKS = (
         "full. Read all ids before you approve the first order, because approved ones leave the "
         "list and move the pages.",
         all_pending,
+        measurement=speed.MEASURED,
     ),
     Check(
         "effects.approved_elsewhere",

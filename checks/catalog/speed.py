@@ -26,7 +26,7 @@ _WORK, _DEEP_WORK = 20.0, 600.0
 _LATER = 5.0  # seconds for which a response is waited for after the longest time
 # Each API response is delayed so long. Work of two calls or more takes longer than 6 s then.
 DELAY = 3.5
-_MEASURED = "speed: a response with 100 pending orders"
+MEASURED = "speed: a response with 100 pending orders"
 
 
 def timeout_30s(lab: Lab) -> Verdict:
@@ -187,7 +187,7 @@ def connections_100(lab: Lab) -> Verdict:
 
 def _shared(lab: Lab) -> Iterator[Measured]:
     """Return the measurement that two checks share, and then a new one."""
-    return response_time.shared(lab, _MEASURED, lambda: _measure(lab, lab.orders(PENDING), _WORK))
+    return response_time.shared(lab, MEASURED, lambda: _measure(lab, lab.orders(PENDING), _WORK))
 
 
 def _measure(lab: Lab, orders: Sequence[str], patience: float) -> Measured:
@@ -220,25 +220,25 @@ CHECKS = (
         "speed.timeout_30s",
         Level.MUST,
         "Responds within 30 s with 100 pending orders",
-        "A genuine request while 100 orders are pending.",
+        "A genuine request while 100 orders or a few more are pending.",
         "A response with status 2xx within 30 s.",
         _LIMITS,
         _ANSWER_FIRST,
         timeout_30s,
-        measurement=_MEASURED,
+        measurement=MEASURED,
     ),
     Check(
         "speed.seconds_5",
         Level.SHOULD,
         "Responds within 5 s with 100 pending orders",
-        "A genuine request while 100 orders are pending.",
+        "A genuine request while 100 orders or a few more are pending.",
         "A response with status 2xx within 5 s.",
         "The calls of Connect's API take longer in production than here, and there may be more "
         "orders. A handler that needs 5 s here has little left of the 30 s after which many "
         "proxies cut a connection.",
         _ANSWER_FIRST,
         seconds_5,
-        measurement=_MEASURED,
+        measurement=MEASURED,
     ),
     Check(
         "speed.pending_5000",

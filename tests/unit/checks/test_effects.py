@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.catalog import effects
+from checks.catalog import effects, speed
 from checks.handler_requests import Reply, SentRequest
 from checks.lab import Lab
 from checks.outcomes import Exhibit, Outcome
@@ -106,3 +106,37 @@ def test_handler_that_takes_long_for_many_orders_is_not_judged() -> None:
     verdict = effects.all_pending(cast(Lab, lab))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.text.startswith("1 of 105 pending orders were approved in the 50 s")
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "is_shared"), [(200, 4.0, True), (200, 6.0, False), (500, 4.0, False)]
+)
+def test_good_response_with_many_orders_is_measured_once(
+    status: int, seconds: float, is_shared: bool
+) -> None:
+    sends: list[float] = []
+
+    def send(sent: SentRequest, timeout: float) -> Reply:
+        sends.append(timeout)
+        return Reply(status, b"", {}, seconds)
+
+    row = {"id": "PR-1", "status": "pending", "asset": {"params": []}}
+    lab = SimpleNamespace(
+        platform=SimpleNamespace(requests_by_id=lambda ids: {"PR-1": row}),
+        budget=Budget(),
+        shared={},
+        orders=lambda count, product="": ["PR-1"],
+        mark=lambda: "",
+        genuine=lambda: SENT,
+        send=send,
+        wait_finished=lambda orders, patience=0: True,
+        settle=lambda quiet, patience: None,
+        after=lambda mark: NOTHING,
+        since=lambda mark: NOTHING,
+    )
+    # Whatever has become of the orders.
+    assert effects.all_pending(cast(Lab, lab)).outcome is Outcome.FAIL
+    judged = [speed.timeout_30s(cast(Lab, lab)), speed.seconds_5(cast(Lab, lab))]
+    assert (judged[0].outcome is Outcome.PASS) is (status == 200)
+    assert (judged[1].outcome is Outcome.PASS) is is_shared
+    assert (len(sends) == 1) is is_shared
