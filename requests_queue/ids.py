@@ -5,7 +5,7 @@ that return whether an identifier was used by an object that no longer exists.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from operator import methodcaller
 from typing import Any, TypeVar
@@ -80,6 +80,22 @@ def create(row: M, kind: str, insert: Callable[[M], Any] = _insert) -> M:
                 continue
             raise
         return row
+
+
+def create_all(rows: Sequence[M], kind: str) -> None:
+    """Insert rows of a model with random identifiers by one statement: see `create`."""
+    while rows:
+        for row in rows:
+            row.pk = draw(kind)
+        manager, pks = type(rows[0])._base_manager, {row.pk for row in rows}
+        try:
+            with transaction.atomic():
+                manager.bulk_create(rows)
+        except IntegrityError:
+            if len(pks) < len(rows) or manager.filter(pk__in=pks).exists():
+                continue
+            raise
+        return
 
 
 def child(parent_id: str, prefix: str, number: int, width: int = 3) -> str:

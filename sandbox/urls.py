@@ -14,6 +14,7 @@ from sandbox.api import (
     snapshot_files,
     status,
     traces,
+    workbooks,
 )
 from sandbox.api import faults as faults_api
 from sandbox.api import world as world_api
@@ -51,6 +52,7 @@ api_urlpatterns = [
     *world_api.urlpatterns,
     *faults_api.urlpatterns,
     *observing.urlpatterns,
+    *workbooks.urlpatterns,
     *products.urlpatterns,
     *queue.urlpatterns,
     *readings.urlpatterns,

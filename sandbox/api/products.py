@@ -1,4 +1,4 @@
-"""`/sandbox/products`: products for tests, ready to be ordered, and products as workbooks.
+"""`/sandbox/products`: products for tests, ready to be ordered.
 
 A product of `POST /public/v1/products` is a draft without parts, and takes its way through a dozen
 calls and a listing request until it can be ordered. This one is published, connected and listed at
@@ -7,24 +7,23 @@ once, and no queue changes for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from operator import attrgetter
+from typing import Any, cast
 
 from django.db import transaction
-from django.http import HttpResponse
 from django.urls import path
 from rest_framework.exceptions import ValidationError
-from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from portal.media import icon_file
-from requests_queue.api.fields import Id, Input, List, Text, Values
+from requests_queue import clock, ids
+from requests_queue.api.fields import Input, List, Text, Values
 from requests_queue.api.resources import Field, Many, Part
-from requests_queue.api.schema import Form, Untrusted
+from requests_queue.api.schema import Untrusted
 from requests_queue.catalog import visibility
 from requests_queue.catalog.models import (
     Account,
@@ -33,28 +32,18 @@ from requests_queue.catalog.models import (
     Hub,
     Item,
     Listing,
+    Parameter,
     Product,
+    Template,
     User,
 )
 from requests_queue.catalog.representations.parameters import parameter_id
-from requests_queue.catalog.spreadsheets import limits
-from requests_queue.catalog.workbooks import exporting, importing
-from requests_queue.catalog.writes import (
-    capabilities,
-    connections,
-    items,
-    media,
-    parameters,
-    templates,
-    versions,
-)
-from requests_queue.catalog.writes.products import create_row, lock, save
+from requests_queue.catalog.writes import capabilities, items, parameters, templates
+from requests_queue.catalog.writes.products import POSITION_STEP
 from requests_queue.db.rows import get_row
 from requests_queue.errors import Forbidden, Invalid, Refused
-from requests_queue.queues.usage_file import spreadsheet, uploads
-from requests_queue.seed.accounts import VENDOR
 from requests_queue.seed.products import capabilities as all_capabilities
-from sandbox.api.schema import Exact, NoQuery, Operation, Operations, Query, Word
+from sandbox.api.schema import Exact, NoQuery, Operation, Operations
 
 MAX_PARTS = 200  # items, parameters or templates of a product
 
@@ -156,9 +145,12 @@ class ProductInput(Exact):
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """A product with what it is sold by: None where it is not connected or not listed."""
+    """A product with its parts, and what it is sold by: None if it isn't connected or listed."""
 
     product: Product
+    items: Iterable[Item]
+    params: Iterable[Parameter]
+    templates: Iterable[Template]
     connection: Connection | None
     listing: Listing | None
 
@@ -170,33 +162,68 @@ def create(values: Values, account: Account) -> Sold:
         raise Forbidden("Only vendors have products.")
     contract, hub = _sales_line(account)
     tree = capabilities.merge(all_capabilities(True), values.get("capabilities", {}))
-    columns = {"name": values.get("name") or "Test product", "capabilities": tree}
-    columns |= {"status": "draft", "version": 0}
-    product = lock(create_row(Product, "product", owner=account, **columns))
-    for place, part in enumerate(values["items"]):
-        with _errors_at(f"items.{place}"):
+    now = clock.shown(clock.now())
+    name, dates = values.get("name") or "Test product", {"created": now, "updated": now}
+    new = Product(owner=account, name=name, capabilities=tree, published=now, **dates)
+    product = ids.create(new, "product")
+    parts = _add_parts(product, values, {"product": product, **dates})
+    # Its version is stored when it is read, or before the first change (`versions.store_missing`).
+    connection = Connection(type="test", product=product, vendor=account, hub=hub, created=now)
+    connection.provider_id = contract.provider_id
+    ids.create(connection, "connection")
+    listing = Listing(product=product, contract=contract, status="listed", **dates)
+    return Sold(product, *parts, connection, ids.create(listing, "listing"))
+
+
+def _add_parts(
+    product: Product, values: Values, columns: Values
+) -> tuple[list[Item], list[Parameter], list[Template]]:
+    """Create the parts of a product, which nobody else knows: without locks and searches."""
+    known: set[tuple[str, ...]] = set()
+    added_items, added_parameters, added_templates = [], [], []
+    for number, part in enumerate(values["items"], 1):
+        with _errors_at(f"items.{number - 1}"):
             local_id = part.pop("local_id", "") or part["mpn"][:64]
-            item = items.create(product, part)
-            if Item.objects.filter(product=product, local_id=local_id).exists():
-                text = "Item with same local_id already exists for the product."
-                raise Invalid("local_id", text, "unique")
-            save(item, {"local_id": local_id}, only=True)
-    for place, part in enumerate(values["params"]):
-        with _errors_at(f"params.{place}"):
-            parameters.create(product, part)
+            _check_new(known, "Item", name=part["name"], mpn=part["mpn"], local_id=local_id)
+            item = Item(pk=f"{product.pk}-{number:04d}", local_id=local_id, **columns)
+            item.position = number * POSITION_STEP
+            items.assign(item, part, lambda *column: False)
+        item.save(force_insert=True)
+        added_items.append(item)
+    for number, part in enumerate(values["params"], 1):
+        with _errors_at(f"params.{number - 1}"):
+            _check_new(known, "Parameter", name=part["name"])
+            parameter = Parameter(scope="asset", phase="ordering", number=number, **columns)
+            parameter.position = number * POSITION_STEP
+            parameters.assign(parameter, part)
+        parameter.save(force_insert=True)
+        added_parameters.append(parameter)
+    last = 0
     for part in values["templates"]:
-        templates.create(product, part)
-    versions.create(product, {"public": True})
-    connection = connections.create(product, {"hub": hub.pk})
-    listing = create_row(Listing, "listing", product=product, contract=contract, status="listed")
-    return Sold(product, connection, listing)
+        defaults = {"scope": "asset", "position": last + POSITION_STEP}
+        added_templates.append(Template(**columns | defaults | part))
+        last = max(last, added_templates[-1].position)
+    ids.create_all(added_templates, "template")
+    added_templates.sort(key=attrgetter("position", "pk"))
+    return added_items, added_parameters, added_templates
+
+
+def _check_new(known: set[tuple[str, ...]], kind: str, **columns: str) -> None:
+    """Raise Invalid if another part of this kind has one of the values; then add them."""
+    for name, value in columns.items():
+        if (kind, name, value) in known:
+            text = f"{kind} with same {name} already exists for the product."
+            raise Invalid(name, text, "unique")
+        known.add((kind, name, value))
 
 
 def _sales_line(account: Account) -> tuple[Contract, Hub]:
     """Return a contract under which the vendor's products are listed, and a hub; raises Refused."""
     contracts = Contract.objects.filter(vendor=account, status="active", program=None)
     for contract in contracts.select_related("marketplace").order_by("created", "pk"):
-        hub = contract.marketplace.hubs.filter(company=contract.provider_id).order_by("pk").first()
+        hubs = contract.marketplace.hubs.filter(company=contract.provider_id).order_by("pk")
+        # The lock keeps the hub from being deleted until commit.
+        hub = hubs.select_for_update(of=("self",), no_key=True).first()
         if hub is not None:
             return contract, hub
     raise Refused(
@@ -248,7 +275,7 @@ SOLD_PRODUCT = Part(
                     **dict.fromkeys(("type", "period", "precision"), str),
                 },
             ),
-            lambda sold: sold.product.items.all(),
+            attrgetter("items"),
         ),
         "params": Many(
             Part(
@@ -261,7 +288,7 @@ SOLD_PRODUCT = Part(
                     "required": Field(bool, lambda row: bool(row.constraints.get("required"))),
                 },
             ),
-            lambda sold: sold.product.parameters.all(),
+            attrgetter("params"),
         ),
         "templates": Many(
             Part(
@@ -269,7 +296,7 @@ SOLD_PRODUCT = Part(
                 "A template of a product.",
                 {"id": str, "name": Untrusted, "scope": str, "type": str | None},
             ),
-            lambda sold: sold.product.templates.all(),
+            attrgetter("templates"),
         ),
     },
 )
@@ -310,141 +337,15 @@ class ProductView(APIView):
         if listing is not None:
             rows = rows.filter(provider=listing.contract.provider_id)
         connection = rows.order_by("created", "pk").first()
-        return Response(SOLD_PRODUCT.represent(Sold(product, connection, listing)))
+        parts = product.items.all(), product.parameters.all(), product.templates.all()
+        return Response(SOLD_PRODUCT.represent(Sold(product, *parts, connection, listing)))
 
 
 def _account(request: Request) -> Account:
     return cast(Account, cast(User, request.user).account)
 
 
-# Workbooks of `ccli product export`.
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-ZIP = "application/zip"
-_ROW = {"sheet": str, "id": Untrusted}
-_NAMED = Part("Named", "A reference to an object.", {"id": str, "name": Untrusted})
-IMPORTED_PRODUCT = Part(
-    "ImportedProduct",
-    "The result of an import; `kept` is what the product has and the file doesn't.",
-    {
-        "product": Field(_NAMED),
-        "vendor": Field(_NAMED, "product.owner"),
-        "created": Field(bool, "is_new"),
-        "changes": [
-            Part(
-                "ProductChange",
-                "What an import has changed: a row of a sheet, by the id of its object.",
-                {**_ROW, "change": Literal["created", "updated"], "columns": list[str]},
-            )
-        ],
-        "kept": [Part("ProductRow", "An object that a workbook lacks.", _ROW)],
-        "not_imported": list[Untrusted],
-        "warnings": list[Untrusted],
-    },
-)
-
-
-class ImportInput(Input):
-    """The fields beside the files."""
-
-    vendor = Id()
-
-
-class ExportQuery(Query):
-    """How a product is exported."""
-
-    pictures = Word(
-        ("true", "false"), help_text="Return a ZIP archive with the workbook and its pictures."
-    )
-
-
-class ImportView(APIView):
-    """`POST /sandbox/products/import`, a form: 200 `{"product", "created", "changes", …}`."""
-
-    parser_classes = (MultiPartParser,)
-    operations: Operations = {
-        "post": Operation(
-            "Products",
-            "Import a product",
-            IMPORTED_PRODUCT,
-            body=Form("file", "pictures", vendor=str),
-            errors=(409, 413, 503),
-        )
-    }
-
-    def post(self, request: Request) -> Response:
-        """Import a workbook of `ccli product export`, with its ids, in one transaction.
-
-        `file` is the workbook, `pictures` are the files of its folder `media`, and `vendor` is the
-        owner of the product, by default the demo vendor. A product that exists is changed to what
-        the file says; what the file lacks stays.
-        """
-        file = uploads.find(request, "file")
-        fields = cast("dict[str, Any]", request.data)
-        values = ImportInput().check({"vendor": fields.get("vendor")})
-        # To the end of the import, which keeps all cells in memory.
-        with spreadsheet.turn():
-            content = uploads.read(file, "file").content
-            if not limits.is_workbook(content):
-                raise Invalid("file", "The file is not an XLSX workbook.")
-            owner = _vendor(values.get("vendor"))
-            imported = importing.run(content, owner, _pictures(request))
-        return Response(IMPORTED_PRODUCT.represent(imported))
-
-
-class ExportView(APIView):
-    """`GET /sandbox/products/{id}/export`: 200 with the workbook."""
-
-    operations: Operations = {
-        "get": Operation(
-            "Products",
-            "Export a product",
-            bytes,
-            query=ExportQuery,
-            errors=(404, 409),
-            media_types=(XLSX, ZIP),
-        )
-    }
-
-    def get(self, request: Request, product: str) -> HttpResponse:
-        """Return the product as a workbook that `ccli product sync` and the import read."""
-        query = ExportQuery().check_query(request.query_params)
-        pictures = query.get("pictures") == "true"
-        with transaction.atomic():
-            # The lock keeps the product's parts from changing meanwhile.
-            row = get_row(Product.objects.select_for_update(no_key=True), product)
-            if pictures:
-                content = exporting.with_pictures(row, icon_file(row.pk, row.name))
-            else:
-                content = exporting.workbook(row)
-        name = f"{row.pk}.{'zip' if pictures else 'xlsx'}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return HttpResponse(content, content_type=ZIP if pictures else XLSX, headers=headers)
-
-
-def _vendor(pk: str | None) -> Account:
-    """Return the vendor of an import, by default the demo vendor; raises Invalid."""
-    found = Account.objects.filter(pk=pk or VENDOR).first()
-    if found is None:
-        more = "" if pk else " Name the vendor of the product."
-        raise Invalid("vendor", f"{pk or VENDOR} does not exist.{more}", "does_not_exist")
-    if not found.is_vendor:
-        raise Invalid("vendor", f"{found.pk} is not a vendor.")
-    return found
-
-
-def _pictures(request: Request) -> dict[str, bytes]:
-    """Return the uploaded pictures by their names; raises Refused (413)."""
-    found = {}
-    for file in request.FILES.getlist("pictures"):
-        if (file.size or 0) > media.MAX_BYTES:
-            raise limits.too_large("thumbnail", media.MAX_BYTES)
-        found[str(file.name)] = file.read()
-    return found
-
-
 urlpatterns = [
-    path("products/import", ImportView.as_view()),
-    path("products/<str:product>/export", ExportView.as_view()),
     path("products", ProductsView.as_view()),
     path("products/<str:id>", ProductView.as_view()),
 ]

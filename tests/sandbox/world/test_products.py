@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from requests_queue import ids
 from requests_queue.catalog.models import Contract, Product
 from sandbox.models import TimelineEntry
 from tests.api import Caller, refused
@@ -44,6 +45,69 @@ def test_product_has_the_default_parts(vendor: Caller) -> None:
     row = Product.objects.get(pk=product["id"])
     assert row.status == "published"
     assert row.capability("subscription.hold") and row.capability("tiers.configs.level") == 2
+
+
+def test_creation_takes_few_statements(vendor: Caller, django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(40):
+        create(vendor)
+    templates = [{"scope": "asset", "type": "pending"}] * 100
+    # Whether an id was used is asked for each.
+    with django_assert_max_num_queries(140):
+        create(vendor, templates=templates)
+
+
+def test_version_is_what_was_created(vendor: Caller) -> None:
+    product = create(vendor)
+    path = f"/products/{product['id']}"
+    assert vendor.put(path, {"name": "Renamed"}).status == 200
+    [version] = vendor.get(f"{path}/versions").json
+    assert (version["version"], version["status"], version["name"]) == (
+        1,
+        "published",
+        product["name"],
+    )
+    items = vendor.get(f"{path}/versions/1/items").json
+    assert [item["mpn"] for item in items] == ["mailbox", "traffic"]
+
+
+def test_parts_keep_their_order_and_share_titles_of_units(vendor: Caller) -> None:
+    product = create(
+        vendor,
+        items=[
+            {"mpn": "a", "unit": {"id": "seat", "title": "Seats"}},
+            {"mpn": "b", "unit": {"id": "seat"}},
+        ],
+        params=[
+            {"name": "edition"},
+            {"name": "region", "constraints": {"dependency": {"parameter": {"name": "edition"}}}},
+        ],
+        templates=[
+            {"name": "last", "position": 900},
+            {"name": "later"},
+            {"name": "first", "position": 1},
+        ],
+    )
+    assert [item["id"] for item in product["items"]] == [
+        f"{product['id']}-0001",
+        f"{product['id']}-0002",
+    ]
+    rows = Product.objects.get(pk=product["id"])
+    assert [item.unit["title"] for item in rows.items.all()] == ["Seats", "Seats"]
+    assert [param["name"] for param in product["params"]] == ["edition", "region"]
+    assert [template["name"] for template in product["templates"]] == ["first", "last", "later"]
+
+
+def test_id_of_a_template_that_is_taken_is_drawn_again(
+    vendor: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = create(vendor)["templates"][0]["id"]
+    drawn = ["TL-000-000-001", "TL-000-000-001", taken, "TL-000-000-002"]
+    draw = ids.draw
+    monkeypatch.setattr(
+        ids, "draw", lambda kind: drawn.pop(0) if kind == "template" and drawn else draw(kind)
+    )
+    templates = create(vendor, templates=[{"name": "a"}, {"name": "b"}])["templates"]
+    assert not drawn and len({taken, *(each["id"] for each in templates)}) == 3
 
 
 def test_product_is_ordered_and_approved_at_once(vendor: Caller, distributor: Caller) -> None:
