@@ -18,7 +18,7 @@ VENDOR, PROVIDER = "SU-111-111-111:vendor", "SU-222-222-222:provider"
 ANSWERS: dict[str, Any] = {
     "GET /sandbox/cursor": [200, {"cursor": "0.1"}],
     "GET /sandbox/version": [200, {"version": "0.1.0"}],
-    "POST /sandbox/reset": [200, {"now": "", "took_ms": 1, "unsettled": []}],
+    "POST /sandbox/reset": [200, {"now": "", "took_ms": 1, "unsettled": [], "cursor": "0.1"}],
     "GET /sandbox/timeline": [200, {"entries": [], "cursor": "0.1"}],
     "GET /sandbox/deliveries": [200, {"deliveries": []}],
     "GET /sandbox/api-calls": [200, {"calls": [], "cursor": "0.1"}],

@@ -34,6 +34,8 @@ def test_sandbox_is_started_once_and_reset_before_each_test(
     calls = [each["call"] for each in requests_made()]
     assert calls.count("POST /sandbox/reset") == 2
     assert not any("lease" in call for call in calls)
+    # The reset tells where a test begins, and all tests share one connection for each party.
+    assert calls[calls.index("POST /sandbox/reset") :] == ["POST /sandbox/reset"] * 2
 
 
 def test_marker_gives_seed_and_product(
@@ -172,12 +174,16 @@ def test_sandbox_of_another_version_is_warned_of(pytester: pytest.Pytester, run_
     result.stdout.fnmatch_lines(["*pytest-connect-sim is 0.1.0, but the sandbox at *is 9.9.9*"])
 
 
-def test_sandbox_that_does_not_tell_its_version_can_be_used(
-    pytester: pytest.Pytester, run_with: Run
+def test_sandbox_of_a_version_without_new_answers_can_be_used(
+    pytester: pytest.Pytester, run_with: Run, requests_made: Requests
 ) -> None:
     pytester.makepyfile("def test_it(connect_sim): ...")
-    result = run_with({"GET /sandbox/version": [404, {"error_code": "NFND_000", "errors": []}]})
-    result.assert_outcomes(passed=1)
+    older = {
+        "GET /sandbox/version": [404, {"error_code": "NFND_000", "errors": []}],
+        "POST /sandbox/reset": [200, {"now": "", "took_ms": 1, "unsettled": []}],
+    }
+    run_with(older).assert_outcomes(passed=1)
+    assert requests_made()[-1]["call"] == "GET /sandbox/cursor"
 
 
 @pytest.mark.parametrize("subject", ["PRD-1", "order", "TA-1"])

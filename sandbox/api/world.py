@@ -27,14 +27,14 @@ from sandbox.clock.moves import IDLE_MAX, MAX_PATIENCE, MAX_STEPS, MOVED
 from sandbox.clock.settling import HOLD_PART, SETTLE_TIME_PART, UNSETTLED, Token, Unsettled
 from sandbox.timeline import observer
 from sandbox.timeline.observer import MAX_WAIT, Result, json_result, refusal, respond
-from sandbox.timeline.timeline import Moment, Seconds, format_time, moment
+from sandbox.timeline.timeline import CursorText, Moment, Seconds, format_time, moment
 from sandbox.world import gate, snapshot_storage, snapshots
 from sandbox.world.gate import CURRENT_LEASE, LEASE, Taker
 
 REPLACED = Part(
     "Replaced",
-    "The world was replaced; `unsettled` is what it did not wait for.",
-    {"now": moment("now"), "took_ms": int, "unsettled": list[Untrusted]},
+    "A new world, with the entries after `cursor`; `unsettled` is what it did not wait for.",
+    {"now": moment("now"), "took_ms": int, "unsettled": list[Untrusted], "cursor": CursorText},
 )
 
 
@@ -102,7 +102,7 @@ class ResetView(APIView):
     }
 
     def post(self, request: Request) -> Response:
-        """Go back to the demo data: `{"now", "took_ms", "unsettled"}`."""
+        """Go back to the demo data: `{"now", "took_ms", "unsettled", "cursor"}`."""
         arguments = ReplaceInput().in_seconds(request.data or {})
         return Response(REPLACED.represent(snapshots.reset(**arguments)))
 
@@ -160,7 +160,7 @@ class RestoreView(APIView):
     }
 
     def post(self, request: Request, name: str) -> Response:
-        """Go back to a snapshot: `{"now", "took_ms", "unsettled"}`."""
+        """Go back to a snapshot: `{"now", "took_ms", "unsettled", "cursor"}`."""
         arguments = ReplaceInput().in_seconds(request.data or {})
         return Response(REPLACED.represent(snapshots.restore(name, **arguments)))
 

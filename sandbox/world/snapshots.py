@@ -52,11 +52,15 @@ _PRESENT_SCHEMA = {"sqlite": "main", "postgresql": "public"}
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Result of a reset or restore: platform time, duration (ms), what it didn't wait for."""
+    """Result of a reset or restore: platform time, duration (ms), what it didn't wait for.
+
+    What happens afterwards is in the timeline after the cursor.
+    """
 
     now: datetime
     took_ms: int
     unsettled: list[str]
+    cursor: str
 
 
 def reset(patience: float = gate.PATIENCE, settle: float | None = None) -> Replacement:
@@ -167,9 +171,10 @@ def _replace(name: str, action: str, patience: float, settle: float | None) -> R
         now = _replace_rows(name, action)
         tables.world_replaced.send_robust(sender=None)
         took = time.monotonic() - began
+        cursor = str(timeline.now())
     # Deliveries of the snapshot may be due.
     wakeup.send()
-    return Replacement(now, round(took * 1000), unsettled)
+    return Replacement(now, round(took * 1000), unsettled, cursor)
 
 
 def _replace_rows(name: str, action: str) -> datetime:

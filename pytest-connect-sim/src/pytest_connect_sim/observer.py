@@ -20,11 +20,11 @@ _BODY = 400  # characters of a body that a report shows
 
 
 class Observer:
-    """Reads what has happened since a cursor of the timeline."""
+    """Reads what has happened since a cursor of the timeline, by default that of the present."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, since: str = "") -> None:
         self._client = client
-        self.since: str = client.get("/sandbox/cursor")["cursor"]
+        self.since: str = since or client.get("/sandbox/cursor")["cursor"]
 
     def timeline(self, about: str = "", kind: EntryKind | Literal[""] = "") -> list[Json]:
         """Return the entries about a webhook or an object, by default of all kinds."""

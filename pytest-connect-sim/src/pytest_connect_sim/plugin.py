@@ -137,9 +137,10 @@ def _worker(config: pytest.Config) -> str:
 
 def _begin(server: Server, item: Any, seed: int | None, product: str) -> ConnectSim:
     """Reset the sandbox, and return it for a test."""
-    server.client().post("/sandbox/reset")
+    # Without a cursor in older versions.
+    since = server.client().post("/sandbox/reset").get("cursor", "")
     timeout = options.seconds(item.config, "timeout")
-    sim = ConnectSim(server, seed=seed, product=product, timeout=timeout)
+    sim = ConnectSim(server, seed=seed, product=product, timeout=timeout, since=since)
     # What an earlier run of the test has left, if another plugin repeats it.
     item.stash[_SENTENCE], item.stash[_FAILURES] = "", []
     item.stash[_SIM] = sim

@@ -6,6 +6,7 @@ import json
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,15 @@ class Server:
 
     def client(self, account: Account = "vendor") -> Client:
         """Return a client of the whole server for `vendor` or `provider`."""
-        keys = {
-            "vendor": self.vendor_key,
-            "provider": self.provider_key,
-            "distributor": self.provider_key,
-        }
-        if account not in keys:
+        if account not in self._clients:
             raise ValueError(f"Unknown account {account!r}. Available: vendor, provider.")
-        return Client(self.url, keys[account])
+        return self._clients[account]
+
+    @cached_property
+    def _clients(self) -> dict[str, Client]:
+        # Of all tests, which share their connections.
+        vendor, provider = (Client(self.url, key) for key in (self.vendor_key, self.provider_key))
+        return {"vendor": vendor, "provider": provider, "distributor": provider}
 
     def log_size(self) -> int:
         """Return the size of the log in bytes."""

@@ -57,6 +57,7 @@ class ConnectSim(Orders, Tiers, Selling):
 
     `url` is its root, `api_url` the base URL of Connect's API, `vendor_key` and `provider_key` API
     keys; `seed` makes up customers and external ids. `faults` are what goes wrong on purpose.
+    `since` is the cursor of the test's begin, by default that of the present.
     """
 
     def __init__(
@@ -66,11 +67,12 @@ class ConnectSim(Orders, Tiers, Selling):
         seed: int | None = None,
         product: str = "",
         timeout: float = TIMEOUT,
+        since: str = "",
     ) -> None:
         self.seed = secrets.randbelow(2**32) if seed is None else seed
         super().__init__(server.client("vendor"), server.client("provider"), People(self.seed))
         self._server, self._timeout, self._default_product = server, timeout, product
-        self._observer = Observer(self._vendor)
+        self._observer = Observer(self._vendor, since)
         self.faults = Faults(self._vendor, seed)
         self._failures: list[ExpectationError] = []
 

@@ -86,7 +86,7 @@ def test_reset_restores_every_table(saved: Rows, vendor: Caller, distributor: Ca
     cursor = timeline.now()
     response = reset(vendor, patience=0)
     assert not worlds.differing(saved, worlds.contents())
-    assert response["took_ms"] >= 0
+    assert response["took_ms"] >= 0 and response["cursor"] == str(timeline.last_reset())
     [entry] = timeline.between(cursor, timeline.now())
     assert entry.kind == "reset" and isinstance(entry.data.pop("products"), dict)
     assert entry.data == {"action": "reset", "snapshot": "seed"}
