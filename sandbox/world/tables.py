@@ -331,14 +331,16 @@ def is_used(pk: str) -> bool:
 
 def _remember_ids(schema: str | None) -> None:
     """Store the ids of the world that the snapshot lacks."""
+    gone = []
+    for model in _models()["world"]:
+        key = model._meta.pk
+        if key.column == "id" and isinstance(key, models.CharField):
+            select = f"SELECT id FROM {table(model)}"
+            if schema is not None:
+                select += f" EXCEPT SELECT id FROM {table(model, schema)}"
+            gone.append(f"SELECT id FROM ({select}) s")
     with connection.cursor() as cursor:
-        for model in _models()["world"]:
-            key = model._meta.pk
-            if key.column == "id" and isinstance(key, models.CharField):
-                gone = f"SELECT id FROM {table(model)}"
-                if schema is not None:
-                    gone += f" EXCEPT SELECT id FROM {table(model, schema)}"
-                _insert_used(cursor, gone)
+        _insert_used(cursor, " UNION ALL ".join(gone))
 
 
 def _insert_used(cursor: Any, select: str, params: Sequence[Any] = ()) -> None:
