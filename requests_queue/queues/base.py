@@ -280,9 +280,15 @@ def find_queue(name: str) -> Queue | None:
     return None
 
 
+def queues_of(pk: str) -> list[Queue]:
+    """Return the queues that may have an object with this id, by its letters."""
+    letters = pk.partition("-")[0]
+    return [queue for queue in _queues.values() if letters in (queue.prefixes or (letters,))]
+
+
 def find_object(pk: str) -> tuple[Queue, QueueObject] | None:
     """Return the object of an id, and its queue."""
-    for queue in _queues.values():
+    for queue in queues_of(pk):
         row = queue.model._default_manager.filter(pk=pk).first()
         if row is not None:
             return queue, row

@@ -131,11 +131,13 @@ class WaitView(APIView):
         A wait that skips ends with its client: otherwise it would go on moving the clock.
         """
         condition, values = _read(request.data)
-        since = timeline.now() if condition.has_never() else timeline.last_reset()
+        since = values.get("since")
+        if since is None:
+            since = timeline.now() if condition.has_never() else timeline.last_reset()
         wait = Wait(
             owner=str(cast(User, request.user).pk),
             condition=condition,
-            since=values.get("since") or since,
+            since=since,
             timeout=values.get("timeout", TIMEOUT),
             skip=values.get("skip", False),
             within=values.get("within"),

@@ -136,9 +136,11 @@ class Move:
         self._ignored: set[Hashable] = set()
         self._ended = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name="clock-lease", daemon=True)
-        # Attempts of the move are those after the cursor, except the ones that are there already.
-        self._cursor = timeline.now()
-        self._earlier = set(self._attempt_entries().values_list("pk", flat=True))
+        if action != WAIT:
+            # Attempts of the move, which a wait doesn't ask for, are those after the cursor, except
+            # the ones that are there already.
+            self._cursor = timeline.now()
+            self._earlier = set(self._attempt_entries().values_list("pk", flat=True))
         self.start, self._generation = _begin()
         self.now = self.start
 

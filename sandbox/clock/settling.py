@@ -159,7 +159,7 @@ def waiting_for(
     `first`, return as soon as there is anything.
     """
     result: list[Unsettled] = []
-    for part in _parts(now, settle, ignored):
+    for part in _parts(now, settle, ignored, first):
         result += [each for each in part if not (each.keys and each.keys <= ignored)]
         if first and result:
             break
@@ -167,7 +167,7 @@ def waiting_for(
 
 
 def _parts(
-    now: datetime, settle: float | None, ignored: frozenset[Hashable]
+    now: datetime, settle: float | None, ignored: frozenset[Hashable], first: bool
 ) -> Iterator[list[Unsettled]]:
     """Yield what is unsettled, part by part.
 
@@ -176,6 +176,10 @@ def _parts(
     """
     began = time.monotonic()
     yield _api_calls(ignored)
+    calling = _deadlines() if first else []
+    if all(at is None or at > now for _, at in calling):
+        # Without the locks of the next part, which also wakes the engine for what is overdue.
+        yield [_work(f"calling:{label}") for label, _ in calling]
     yield [_work(label) for label in sorted(jobs.busy(now))]
     yield _settling(began, settle)
     yield [_hold(hold) for hold in holds()]

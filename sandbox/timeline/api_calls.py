@@ -138,6 +138,12 @@ class Recorder:
         with self._guard:
             return not self._taken and all(call.opened for call in self._calls)
 
+    @property
+    def withholds(self) -> bool:
+        """Whether later entries cannot be read before a call is stored."""
+        with self._guard:
+            return bool(self._taken or self._dropped) or any(call.opened for call in self._calls)
+
     def __len__(self) -> int:
         return len(self._calls)
 
@@ -220,6 +226,12 @@ def flush(**kwargs: Any) -> None:
     then; outside their transaction, since a flush of another thread may wait for it.
     """
     _recorder.flush()
+
+
+def complete() -> None:
+    """Store the recorded calls if entries that are no API calls cannot be read before."""
+    if _recorder.withholds:
+        _recorder.flush()
 
 
 paused = _recorder.paused

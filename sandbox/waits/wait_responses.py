@@ -69,10 +69,16 @@ def is_idle(now: datetime) -> bool:
 def _statuses(ids: Iterable[str]) -> dict[str, str | None]:
     """Return the statuses of requests and subscriptions; None: no such object."""
     found: dict[str, str | None] = dict.fromkeys(ids)
-    models: list[type[Model]] = [*(queue.model for queue in base.registered()), Asset]
-    for model in models:
-        missing = [pk for pk, status in found.items() if status is None]
-        found |= model._default_manager.filter(pk__in=missing).values_list("pk", "status")
+    by_model: dict[type[Model], list[str]] = {}
+    for pk in found:
+        models: list[type[Model]] = [*(queue.model for queue in base.queues_of(pk)), Asset]
+        for model in models:
+            by_model.setdefault(model, []).append(pk)
+    for model, pks in by_model.items():
+        missing = [pk for pk in pks if found[pk] is None]
+        if missing:
+            rows = model._default_manager.filter(pk__in=missing).order_by()
+            found |= rows.values_list("pk", "status")
     return found
 
 

@@ -84,8 +84,7 @@ class Waits(Kind[Wait]):
     def turn(self) -> float:
         """Read the new entries and the present once, and decide the waits."""
         with self._turns:
-            needs = self._decide(self.undecided())
-            return self._until_next(needs)
+            return self._until_next(*self._decide(self.undecided()))
 
     def unavailable(self, waiter: Wait) -> None:
         """Respond through the mover, if it moves the clock for the wait."""
@@ -127,9 +126,8 @@ class Waits(Kind[Wait]):
             observer.add(self, wait)
             self._decide([wait])
 
-    def _read(self) -> None:
-        """Feed the new entries to all waits."""
-        until = timeline.now()
+    def _read(self, until: Cursor) -> None:
+        """Feed the new entries up to a cursor of the present to all waits."""
         waits = self.undecided()
         while self._position < until:
             rows = list(timeline.between(self._position, until)[:_BATCH])
@@ -140,22 +138,22 @@ class Waits(Kind[Wait]):
                 wait.was_reset = wait.was_reset or is_reset
             self._position = timeline.cursor_of(rows[-1]) if len(rows) == _BATCH else until
 
-    def _decide(self, waits: Sequence[Wait], reason: str = "") -> Needs:
+    def _decide(self, waits: Sequence[Wait], reason: str = "") -> tuple[Needs, bool]:
         """Respond to the waits whose verdict is known, or all of them with a `reason`.
 
-        Return what they need of the present.
+        Return what they need of the present, and whether entries were withheld.
         """
         needs = Needs()
         if not waits:
-            return needs
+            return needs, False
         for wait in waits:
             needs |= wait.condition.needs()
         now = clock.now()
-        api_calls.flush()
+        api_calls.complete()
         # Before the entries, which then include what has led to the present.
         state = wait_responses.read_present(needs, now)
-        is_withheld = needs != Needs() and timeline.is_withheld()
-        self._read()
+        until, is_withheld = timeline.present()
+        self._read(until)
         for wait in waits:
             # At the end itself, the mover decides when everything due then has happened.
             if reason == wait_responses.WITHIN or (wait.ends_at is not None and now > wait.ends_at):
@@ -164,7 +162,7 @@ class Waits(Kind[Wait]):
             is_early = is_withheld and not reason and time.monotonic() < wait.deadline
             if not is_early or wait.condition.needs() == Needs():
                 self._decide_one(wait, state, now, reason)
-        return needs
+        return needs, is_withheld
 
     def _decide_one(self, wait: Wait, state: Present, now: datetime, reason: str) -> None:
         verdict = wait.verdict(state)
@@ -186,7 +184,7 @@ class Waits(Kind[Wait]):
         wait.decided = result
         self.deliver(wait)
 
-    def _until_next(self, needs: Needs) -> float:
+    def _until_next(self, needs: Needs, is_withheld: bool) -> float:
         waits = self.undecided()
         seconds = [LONGEST]
         if ends := [wait.ends_at for wait in waits if wait.ends_at is not None]:
@@ -195,7 +193,8 @@ class Waits(Kind[Wait]):
             seconds.append(max(left, 0.0) + 0.01)
         if waits and needs.idle:
             seconds.append(_IDLE_POLL)
-        if waits and timeline.is_withheld():
+        if waits and is_withheld:
+            # What is written later notifies the observer.
             seconds.append(timeline.WITHHELD_POLL)
         return min(seconds)
 

@@ -24,7 +24,7 @@ from tests.handlers import Handler
 from tests.queue.test_jobs import receiving
 from tests.sandbox.calling import hook, served
 from webhooks.delivery.engine import Engine
-from webhooks.models import Webhook
+from webhooks.models import Delivery, Webhook
 
 __all__ = ["hook", "served"]
 
@@ -54,6 +54,18 @@ def test_move_does_not_wait_twice_for_the_same(
     # At the first of its stops, after its patience.
     assert moved["stops"] == 10 and len(given_up) == 1
     assert moved["unsettled"] == [{"kind": "job", "text": "stuck:1 is running."}]
+
+
+def test_request_in_flight_is_found_without_locks(
+    catalog: make.Catalog, django_assert_num_queries: Any
+) -> None:
+    delivery, now = make.delivery_about(catalog, "PR-1").pk, clock.now()
+    Delivery.objects.filter(pk=delivery).update(state=Delivery.CALLING, started_at=now)
+    with django_assert_num_queries(1):
+        [left] = settling.waiting_for(now, first=True)
+    assert left.text == f"Attempt 1 of delivery {delivery} is in flight."
+    # What a move has given up on doesn't hide the rest.
+    assert not settling.waiting_for(now, first=True, ignored=left.keys, settle=0)
 
 
 def test_move_waits_for_other_api_calls_than_those_it_gave_up_on(

@@ -153,6 +153,21 @@ def test_call_that_is_not_stored_leaves_no_open_entry(
     assert entries() == [] and not timeline.is_withheld()
 
 
+def test_calls_are_stored_for_a_wait_only_if_entries_are_withheld(
+    monkeypatch: pytest.MonkeyPatch, recorder: Recorder
+) -> None:
+    monkeypatch.setattr(api_calls, "_recorder", recorder)
+    recorder.add(call("/read"))
+    api_calls.complete()
+    assert paths() == []
+    opened = timeline.open_call(clock.now(), datetime.now(UTC), {})
+    recorder.add(call("/write", opened=[opened]))
+    before = timeline.present()
+    api_calls.complete()
+    assert paths() == ["/read", "/write"]
+    assert before == (timeline.Cursor(), True) and timeline.present() == (timeline.now(), False)
+
+
 def test_nothing_is_stored_inside_a_transaction(recorder: Recorder) -> None:
     recorder.add(call("/0"))
     with transaction.atomic():
