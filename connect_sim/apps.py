@@ -2,6 +2,14 @@
 
 from django.apps import AppConfig
 
+from connect_sim import installation
+
+# Fields, pages and clients that we don't use: 10 MiB, and a tenth of the time of a start. Before
+# any model, since ours import Django REST framework.
+installation.import_without(
+    "rest_framework.compat", "django.contrib.postgres", "pygments", "requests"
+)
+
 
 class ConnectSimConfig(AppConfig):
     """Register the commands and checks."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from connect_sim import IS_CHECKOUT
 
@@ -29,6 +31,18 @@ def install_extra(name: str) -> str:
 def home() -> Path:
     """Return the folder of `.env` and `var`: the checkout, or else the current folder."""
     return Path(__file__).resolve().parents[1] if IS_CHECKOUT else Path.cwd()
+
+
+def import_without(name: str, *optional: str) -> None:
+    """Import a library without packages that it would import wherever they are installed."""
+    # None is a module that can't be found.
+    hidden: dict[str, Any] = {each: None for each in optional if each not in sys.modules}
+    sys.modules.update(hidden)
+    try:
+        import_module(name)
+    finally:
+        for each in hidden:
+            del sys.modules[each]
 
 
 def refuse_windows() -> None:

@@ -1,8 +1,6 @@
 """Settings, all from the environment; `.env.example` lists every variable."""
 
 import hashlib
-import sys
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -377,13 +375,8 @@ SIM_OTLP_ENDPOINT = env(
 )
 if SIM_OTLP_ENDPOINT:
     MIDDLEWARE.insert(0, "connect_sim.middleware.note_route")
-elif "opentelemetry" not in sys.modules:
-    # redis-py would import it wherever it is installed; None is a module that can't be found.
-    sys.modules["opentelemetry"] = None  # type: ignore[assignment]
-    try:
-        import_module("redis")
-    finally:
-        del sys.modules["opentelemetry"]
+elif not CELERY_BROKER_URL.startswith("memory:"):
+    installation.import_without("redis", "opentelemetry")
 SIM_LOG_FORMAT = env("SIM_LOG_FORMAT", logs.TEXT, values.one_of(logs.TEXT, logs.JSON))
 LOGGING_CONFIG = "connect_sim.logs.configure"
 LOGGING = {

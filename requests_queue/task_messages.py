@@ -8,21 +8,25 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-import redis
 from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
 
 TIMEOUT = 0.5  # seconds
-# What an unavailable broker raises.
-UNAVAILABLE = (OperationalError, redis.RedisError, OSError)
 
 
 def send(task: str, *args: Any) -> None:
-    """Publish a task once; raises one of UNAVAILABLE."""
+    """Publish a task once; raises one of `unavailable()`."""
     with producers[_connection()].acquire(block=True, timeout=TIMEOUT) as producer:
         current_app.send_task(task, args, producer=producer, retry=False, ignore_result=True)
+
+
+def unavailable() -> tuple[type[Exception], ...]:
+    """Return what an unavailable broker raises."""
+    import redis
+
+    return OperationalError, redis.RedisError, OSError
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,6 @@ from django.core.exceptions import (
     SuspiciousOperation,
 )
 from django.http import Http404, HttpRequest, HttpResponse
-from py_rql.exceptions import RQLFilterError
 from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -77,6 +76,9 @@ def _log_unavailable(
 
 def describe(error: Exception) -> tuple[int, str, list[str], Any]:
     """Return status, code, errors and params of an exception."""
+    # With the first error or list: its parser of RQL takes a twentieth of the start.
+    from py_rql.exceptions import RQLFilterError
+
     match error:
         case Refused():
             return error.status, error.code, error.messages, error.params
@@ -106,7 +108,7 @@ def describe(error: Exception) -> tuple[int, str, list[str], Any]:
     return 500, "SYS_001", ["Unexpected error. See the log of the sandbox."], None
 
 
-def _rql(error: RQLFilterError) -> str:
+def _rql(error: Exception) -> str:
     details = getattr(error, "details", None) or {}
     # Without the value, which may be a secret.
     parts = [f"{key}: {details[key]}" for key in ("filter", "lookup") if key in details]

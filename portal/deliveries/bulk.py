@@ -128,7 +128,7 @@ def start(job: BulkResend) -> None:
 def _notify_worker() -> None:
     try:
         task_messages.send(TASK)
-    except task_messages.UNAVAILABLE as error:
+    except task_messages.unavailable() as error:
         logger.warning(
             "The broker is unavailable (%s): the scheduler starts %s.", type(error).__name__, TASK
         )

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import redis
 from django.conf import settings
 from django.db import connection
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from requests_queue import heartbeats
 from requests_queue.heartbeats import Summary
@@ -100,6 +97,10 @@ def broker() -> Component:
 
 
 def _is_broker_reachable() -> bool:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     try:
         with redis.Redis.from_url(
             settings.CELERY_BROKER_URL,

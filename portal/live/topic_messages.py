@@ -14,7 +14,6 @@ import time
 import uuid
 from collections.abc import Callable
 
-import redis
 from django.conf import settings
 
 from requests_queue import topics
@@ -56,6 +55,8 @@ class Publisher:
             self._condition.notify()
 
     def _publish_forever(self) -> None:
+        import redis
+
         client = redis.Redis.from_url(
             settings.CELERY_BROKER_URL,
             socket_timeout=TIMEOUT,

@@ -15,13 +15,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
-import redis
-import redis.asyncio
 from django.conf import settings
 from django.db import transaction
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from requests_queue import task_messages
 from requests_queue.db import sql
@@ -75,7 +72,7 @@ def send() -> None:
             _redis().zadd(KEY, {"": 0})
         else:
             task_messages.send("webhooks.tasks.pump")
-    except task_messages.UNAVAILABLE as error:
+    except task_messages.unavailable() as error:
         _paused_until = time.monotonic() + _PAUSE_AFTER_FAILURE
         logger.warning(_AWAY, type(error).__name__)
 
@@ -96,7 +93,10 @@ def is_broker_redis() -> bool:
 
 
 @lru_cache(maxsize=1)
-def _redis() -> redis.Redis:
+def _redis() -> Any:
+    # Not with this module: most sandboxes have no Redis, and it takes 8 MiB.
+    import redis
+
     return redis.Redis.from_url(
         settings.CELERY_BROKER_URL, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT
     )
@@ -140,6 +140,8 @@ class Listener:
             await self._task
 
     async def _run(self) -> None:
+        import redis
+
         while True:
             try:
                 await self._listen()
@@ -153,6 +155,10 @@ class Listener:
                 await asyncio.sleep(PAUSES[-1])
 
     async def _listen(self) -> None:
+        import redis.asyncio
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+
         async with redis.asyncio.Redis.from_url(
             settings.CELERY_BROKER_URL,
             socket_connect_timeout=TIMEOUT,

@@ -19,7 +19,7 @@ def publish(pk: str) -> None:
     """Publish the task, without retries."""
     try:
         task_messages.send(TASK, pk)
-    except task_messages.UNAVAILABLE as error:
+    except task_messages.unavailable() as error:
         logger.warning(
             "The broker is unreachable (%s). %s will be processed later.", type(error).__name__, pk
         )
