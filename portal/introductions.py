@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 _YEAR = 365 * 24 * 3600
-# By the names of the URL patterns; apps above the portal add theirs in `AppConfig.ready`. Pages
+# By the names of the URL patterns; apps above the portal add theirs with their URLs. Pages
 # that ask before an action have none: they always say what it does.
 SENTENCES = {
     "home": "Home shows what needs your attention: failing webhooks, the deliveries of the last "

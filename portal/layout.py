@@ -38,7 +38,7 @@ class NavigationItem:
         return path == "/" if self.path == "/" else path.startswith(self.path)
 
 
-# Apps above the portal append theirs in `AppConfig.ready`.
+# Apps above the portal append theirs with their URLs.
 NAVIGATION: list[NavigationItem] = [
     NavigationItem("Home", "/"),
     NavigationItem("Webhooks", "/webhooks/"),
@@ -59,7 +59,7 @@ class Bar:
     load: Callable[[HttpRequest, Viewer], Any]
 
 
-# Apps above the portal append theirs in `AppConfig.ready`.
+# Apps above the portal append theirs with their URLs.
 BARS: list[Bar] = []
 
 

@@ -31,7 +31,7 @@ STYLESHEET_NAMES = [
     *("home", "webhooks", "deliveries", "queues", "products", "inquiry", "palette"),
     "utilities",
 ]
-# Files of apps above the portal, which append theirs in `AppConfig.ready`: before the utilities.
+# Files of apps above the portal, which append theirs: before the utilities.
 MORE_STYLESHEETS: list[Path] = []
 # The scripts of all pages with the layout: what others call, and then each in a block of its own,
 # so that their names don't collide.

@@ -46,7 +46,7 @@ class FilledPanel:
     data: Mapping[Any, Any]
 
 
-# Apps above the portal append theirs in `AppConfig.ready`.
+# Apps above the portal append theirs with their URLs.
 PANELS: list[Panel] = []
 
 

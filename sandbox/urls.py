@@ -19,10 +19,12 @@ from sandbox.api import (
 from sandbox.api import faults as faults_api
 from sandbox.api import world as world_api
 from sandbox.mcp import views as mcp
-from sandbox.pages import checks, faults, timeline, world
+from sandbox.pages import checks, faults, panels, timeline, world
 from sandbox.pages import snapshots as snapshot_pages
 from sandbox.pages import traces as trace_pages
 
+# Not when the app is ready: only what serves pages needs their modules.
+panels.register()
 page_urlpatterns = [
     path("snapshots/", snapshot_pages.snapshot_list, name="snapshots"),
     path("snapshots/import/", snapshot_pages.import_, name="snapshot-import"),

@@ -33,8 +33,7 @@ class CommandLine:
     api_key: Callable[[Account], str]
 
 
-# Functions, since they depend on settings. Apps above the portal append theirs in
-# `AppConfig.ready`.
+# Functions, since they depend on settings. Apps above the portal append theirs with their URLs.
 COMMAND_LINES: list[Callable[[], CommandLine]] = []
 
 

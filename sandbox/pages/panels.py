@@ -10,9 +10,11 @@ from typing import Any
 from django.conf import settings
 
 from checks import sandbox_file
+from portal import introductions, media
+from portal.commands import COMMANDS, LOOKUPS
 from portal.deliveries.bodies import escape_controls
-from portal.home.first_steps import CommandLine
-from portal.layout import NavigationItem
+from portal.home.first_steps import COMMAND_LINES, CommandLine
+from portal.layout import BARS, NAVIGATION, Bar, NavigationItem
 from portal.panels import (
     ATTEMPT,
     CHOSEN_ATTEMPT,
@@ -27,7 +29,7 @@ from portal.panels import (
 from requests_queue.catalog.models import Account, User
 from sandbox import LISTEN_PORT
 from sandbox.api.checks import checkable_webhooks
-from sandbox.pages import checks, timeline, world
+from sandbox.pages import checks, faults, timeline, world
 from sandbox.timeline import deliveries, handler_activity
 from sandbox.timeline.handler_activity import Key
 from webhooks.models import Webhook
@@ -58,13 +60,14 @@ SENTENCES = {
     "this sandbox has only its file.",
     "snapshot-diff": "This is what has changed since the snapshot was saved, field by field.",
 }
-_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+_ROOT = _PACKAGE.parent
 MAX_CALLS = 20  # of an attempt or object that are shown
 MAX_FORECAST = 20  # attempts of a forecast that are shown
 Shown = dict[str, Any]
 
 
-def add_navigation(items: list[NavigationItem]) -> None:
+def _add_navigation(items: list[NavigationItem]) -> None:
     """Add ours: the timeline after the deliveries, which it has too, the others at the end."""
     names = [item.name for item in items]
     items.insert(names.index("Deliveries") + 1, TIMELINE)
@@ -116,7 +119,14 @@ def _packages() -> str:
 
 
 def register() -> None:
-    """Add the panels to the portal's registry."""
+    """Add the panels, and what all pages have, to the portal's registries."""
+    _add_navigation(NAVIGATION)
+    introductions.SENTENCES.update(SENTENCES)
+    COMMANDS.extend([world.commands, faults.commands])
+    LOOKUPS.extend([faults.find_faults, checks.find_checks])
+    media.MORE_STYLESHEETS.append(_PACKAGE / "static" / "sandbox" / "pages.css")
+    BARS.append(Bar("portal/sandbox/bar.html", world.load_bar))
+    COMMAND_LINES.append(command_line)
     PANELS.extend(
         [
             Panel(ATTEMPT, "sandbox/attempt.html", _summaries),
