@@ -1,8 +1,9 @@
-"""What the tables of demo data have in common: missing rows, moments, and values."""
+"""What the tables of demo data have in common: missing rows, offers, moments, and values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.db import models
 
 from requests_queue import clock
 from requests_queue.catalog import parameter_values
+from requests_queue.catalog.models import Connection, Contract, Listing, Product, Template
 from requests_queue.catalog.parameter_values import Params
 
 
@@ -28,6 +30,37 @@ def add_missing(rows: Sequence[models.Model], *key: str) -> int:
     missing = [row for row, k in zip(rows, keys, strict=True) if k not in existing]
     table.bulk_create(missing, ignore_conflicts=True)
     return len(missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A product with the connection and the contract of its orders."""
+
+    product: Product
+    connection: Connection
+    contract: Contract
+
+    def template(self, scope: str, kind: str) -> Template | None:
+        """Return the first template of a scope and type."""
+        rows = self.product.templates.all()
+        return next((row for row in rows if (row.scope, row.type) == (scope, kind)), None)
+
+
+def offers(ids: Collection[str]) -> dict[str, Offer]:
+    """Return the products that can be ordered by their ids, with items and templates."""
+    products = Product.objects.prefetch_related("items", "templates").in_bulk(ids)
+    connections = Connection.objects.filter(product__in=ids).order_by("-pk")
+    listings = Listing.objects.filter(product__in=ids).order_by("-pk")
+    # Of several ones the first, which is written last.
+    by_product = {row.product_id: row for row in connections}
+    contracts = {
+        row.product_id: row.contract for row in listings.select_related("contract__marketplace")
+    }
+    return {
+        pk: Offer(product, by_product[pk], contracts[pk])
+        for pk, product in products.items()
+        if pk in by_product and pk in contracts
+    }
 
 
 def moment(at: datetime, days: float) -> datetime:

@@ -6,26 +6,18 @@ no events for webhooks.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from requests_queue import clock, ids
 from requests_queue.catalog import parameter_values
-from requests_queue.catalog.models import (
-    Asset,
-    Connection,
-    Contract,
-    Listing,
-    Product,
-    Template,
-    TierAccount,
-    User,
-)
+from requests_queue.catalog.models import Asset, TierAccount, User
 from requests_queue.errors import Invalid
 from requests_queue.queues.fulfillment import effects, items
 from requests_queue.queues.fulfillment.models import Request
 from requests_queue.seed.accounts import VENDOR_USER
 from requests_queue.seed.orders import SUBSCRIPTIONS, Step, Subscription
-from requests_queue.seed.rows import add_missing, filled, moment
+from requests_queue.seed.rows import Offer, add_missing, filled, moment, offers
 
 # Statuses that a request reaches without the vendor.
 _UNASSIGNED = ("draft", "tiers_setup", "pending")
@@ -37,61 +29,64 @@ def add_subscriptions(at: datetime) -> dict[str, int]:
     Requests of existing subscriptions are left alone. A subscription whose product or customer
     the user has changed or deleted is skipped.
     """
-    added = {"subscriptions": 0, "requests": 0}
-    existing = set(
-        Asset.objects.filter(pk__in=[row.id for row in SUBSCRIPTIONS]).values_list("pk", flat=True)
-    )
+    stored = Asset.objects.filter(pk__in=[row.id for row in SUBSCRIPTIONS])
+    existing = set(stored.values_list("pk", flat=True))
+    by_product = offers({row.product for row in SUBSCRIPTIONS})
+    params = {pk: parameter_values.blank(offer.product) for pk, offer in by_product.items()}
+    tiers = TierAccount.objects.in_bulk({pk for row in SUBSCRIPTIONS for pk in _tiers(row)})
+    user = User.objects.filter(uid=VENDOR_USER).first()
+    missing: dict[Asset, list[Request]] = {}
     for row in SUBSCRIPTIONS:
-        if row.id in existing:
+        offer = by_product.get(row.product)
+        if row.id in existing or offer is None or not _tiers(row) <= tiers.keys():
             continue
-        asset = _asset(row, at)
-        requests = asset and _requests(asset, row, at)
-        if not asset or not requests:
-            continue
-        add_missing([asset])
-        # Not inserted where a subscription of the user has the same external uid.
-        if Asset.objects.filter(pk=asset.pk).exists():
-            added["subscriptions"] += 1
-            added["requests"] += add_missing(requests)
-    return added
+        asset = _asset(row, offer, tiers, at)
+        asset.params = params[row.product]
+        if requests := _requests(asset, row, offer, user, at):
+            missing[asset] = requests
+    add_missing(list(missing))
+    # Not inserted where a subscription of the user has the same external uid.
+    added = set(stored.values_list("pk", flat=True)) - existing
+    requests = [each for asset in missing if asset.pk in added for each in missing[asset]]
+    return {"subscriptions": len(added), "requests": add_missing(requests)}
 
 
-def _asset(row: Subscription, at: datetime) -> Asset | None:
-    """Return the asset before its first request, None where an object it needs is missing."""
-    product = Product.objects.filter(pk=row.product).first()
-    connection = Connection.objects.filter(product=row.product).order_by("pk").first()
-    listing = Listing.objects.filter(product=row.product).order_by("pk").first()
-    tiers = TierAccount.objects.in_bulk([row.customer, row.tier1, *filter(None, [row.tier2])])
-    if not product or not connection or not listing:
-        return None
-    if not {row.customer, row.tier1, row.tier2 or row.tier1} <= set(tiers):
-        return None
-    contract = Contract.objects.select_related("marketplace").get(pk=listing.contract_id)
+def _tiers(row: Subscription) -> set[str]:
+    return {row.customer, row.tier1, row.tier2 or row.tier1}
+
+
+def _asset(
+    row: Subscription, offer: Offer, tiers: Mapping[str, TierAccount], at: datetime
+) -> Asset:
+    """Return the asset before its first request."""
     return Asset(
         id=row.id,
         external_id=row.external_id,
         external_uid=row.external_uid,
-        product=product,
-        connection=connection,
-        marketplace=contract.marketplace,
-        contract=contract,
+        product=offer.product,
+        connection=offer.connection,
+        marketplace=offer.contract.marketplace,
+        contract=offer.contract,
         customer=tiers[row.customer],
         tier1=tiers[row.tier1],
         tier2=tiers[row.tier2] if row.tier2 else None,
         items=[],
-        params=parameter_values.blank(product),
         created=moment(at, -row.steps[0].days),
         updated=moment(at, -row.steps[0].days),
     )
 
 
-def _requests(asset: Asset, row: Subscription, at: datetime) -> list[Request]:
+def _requests(
+    asset: Asset, row: Subscription, offer: Offer, user: User | None, at: datetime
+) -> list[Request]:
     """Return the requests and apply them to the asset; none where the product does not fit."""
     requests: list[Request] = []
     try:
         for step in row.steps:
-            requests.append(_request(asset, step, requests, at))
-            _apply(asset, requests[-1])
+            request = _request(asset, step, requests, at)
+            _assign(request, offer, user)
+            _apply(asset, request)
+            requests.append(request)
     except Invalid:
         return []
     return requests
@@ -99,7 +94,7 @@ def _requests(asset: Asset, row: Subscription, at: datetime) -> list[Request]:
 
 def _request(asset: Asset, step: Step, before: list[Request], at: datetime) -> Request:
     created = moment(at, -step.days)
-    request = Request(
+    return Request(
         pk=ids.child(asset.pk, "PR-", len(before) + 1),
         status=step.status,
         type=step.type,
@@ -118,8 +113,6 @@ def _request(asset: Asset, step: Step, before: list[Request], at: datetime) -> R
         created=created,
         updated=clock.shown(created + timedelta(hours=step.hours)),
     )
-    _assign(request)
-    return request
 
 
 def _items(asset: Asset, step: Step) -> items.Items:
@@ -129,17 +122,15 @@ def _items(asset: Asset, step: Step) -> items.Items:
     return items.order_items(asset.product, ordered, asset.items)
 
 
-def _assign(request: Request) -> None:
+def _assign(request: Request, offer: Offer, user: User | None) -> None:
     """Set the assignee, the template and the date of approval of a request."""
     # Requests that failed at creation have no assignee.
     if request.status not in _UNASSIGNED and request.updated > request.created:
-        request.assignee = User.objects.filter(uid=VENDOR_USER).first()
+        request.assignee = user
     kind = {"approved": "fulfillment", "inquiring": "inquire"}.get(request.status)
     if kind is None:
         return
-    request.template = Template.objects.filter(
-        product=request.product_id, scope="asset", type=kind
-    ).first()
+    request.template = offer.template("asset", kind)
     if request.status == "approved":
         request.effective_date = request.updated
         request.activation_key = request.template.body if request.template else ""

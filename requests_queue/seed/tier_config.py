@@ -5,12 +5,13 @@ The rows are written in their final state, so that demo data causes no events fo
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from requests_queue import clock, ids
 from requests_queue.catalog import parameter_values
-from requests_queue.catalog.models import Connection, Listing, Template, TierAccount, User
+from requests_queue.catalog.models import TierAccount, User
 from requests_queue.errors import Invalid
 from requests_queue.queues.tier_config.models import OPEN, TierConfig, TierConfigRequest
 from requests_queue.queues.tier_config.setup import SCOPES
@@ -25,7 +26,7 @@ from requests_queue.seed.customers import (
 )
 from requests_queue.seed.orders import Step
 from requests_queue.seed.products import SUITE
-from requests_queue.seed.rows import add_missing, filled, moment
+from requests_queue.seed.rows import Offer, add_missing, filled, moment, offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,56 +148,63 @@ def add_configs(at: datetime) -> dict[str, int]:
     A configuration whose product or reseller the user has changed or deleted is skipped.
     """
     added = {"tier configs": 0, "tier requests": 0}
-    existing = set(TierConfig.objects.values_list("pk", flat=True))
-    for row in _CONFIGS:
-        if row.id in existing:
-            continue
-        try:
-            config = _config(row, at)
-            requests = _requests(config, row, at) if config else []
-        except Invalid:
-            # The user has removed a parameter from the product.
-            continue
-        if config is None or not add_missing([config]):
-            continue
-        if TierConfig.objects.filter(pk=config.pk).exists():
-            added["tier configs"] += 1
-            added["tier requests"] += add_missing(requests)
+    offer = offers([SUITE]).get(SUITE)
+    if offer is None:
+        return added
+    params = {level: parameter_values.blank(offer.product, SCOPES[level]) for level in SCOPES}
+    accounts = TierAccount.objects.in_bulk([row.account for row in _CONFIGS])
+    user = User.objects.filter(uid=VENDOR_USER).first()
+    # A configuration of the user's may be in the place of a parent, which isn't inserted then.
+    for has_parent in (False, True):
+        existing = set(TierConfig.objects.values_list("pk", flat=True))
+        missing: dict[TierConfig, list[TierConfigRequest]] = {}
+        for row in _CONFIGS:
+            if row.id in existing or row.account not in accounts:
+                continue
+            if (row.parent in existing) if has_parent else (row.parent is None):
+                config = _config(row, offer, accounts[row.account], at)
+                config.params = params[row.level]
+                # The user may have removed a parameter from the product.
+                with suppress(Invalid):
+                    missing[config] = _requests(config, row, offer, user, at)
+        add_missing(list(missing))
+        stored = set(TierConfig.objects.values_list("pk", flat=True)) - existing
+        requests = [each for config in missing if config.pk in stored for each in missing[config]]
+        added["tier configs"] += len(stored)
+        added["tier requests"] += add_missing(requests)
     return added
 
 
-def _config(row: Config, at: datetime) -> TierConfig | None:
-    """Return the configuration before its first request, None where an object is missing."""
-    connection = Connection.objects.filter(product=SUITE).order_by("pk").first()
-    listing = Listing.objects.select_related("contract__marketplace").filter(product=SUITE).first()
-    account = TierAccount.objects.filter(pk=row.account).first()
-    if not connection or not listing or not account:
-        return None
-    if row.parent and not TierConfig.objects.filter(pk=row.parent).exists():
-        return None
+def _config(row: Config, offer: Offer, account: TierAccount, at: datetime) -> TierConfig:
+    """Return the configuration before its first request."""
     created = moment(at, -row.steps[0].days)
     return TierConfig(
         id=row.id,
         status="processing" if any(step.status in OPEN for step in row.steps) else "active",
-        product=connection.product,
-        connection=connection,
-        marketplace=listing.contract.marketplace,
-        contract=listing.contract,
+        product=offer.product,
+        connection=offer.connection,
+        marketplace=offer.contract.marketplace,
+        contract=offer.contract,
         account=account,
         tier_level=row.level,
         parent_id=row.parent,
-        params=parameter_values.blank(connection.product, SCOPES[row.level]),
         requests_made=len(row.steps),
         created=created,
         updated=created,
     )
 
 
-def _requests(config: TierConfig, row: Config, at: datetime) -> list[TierConfigRequest]:
+def _requests(
+    config: TierConfig, row: Config, offer: Offer, user: User | None, at: datetime
+) -> list[TierConfigRequest]:
     """Return the requests and apply them to the configuration."""
     requests: list[TierConfigRequest] = []
     for step in row.steps:
         request = _request(config, step, requests, at)
+        if step.status == "approved":
+            request.template = offer.template(SCOPES[row.level], "fulfillment")
+        if request.status not in ("draft", "tiers_setup") and request.updated > request.created:
+            request.assignee = user
         requests.append(request)
         if step.status != "draft":
             config.updated = request.updated
@@ -212,8 +220,6 @@ def _request(
 ) -> TierConfigRequest:
     created = moment(at, -step.days)
     updated = clock.shown(created + timedelta(hours=step.hours))
-    vendor = User.objects.filter(uid=VENDOR_USER).first()
-    touched = step.status not in ("draft", "tiers_setup") and updated > created
     return TierConfigRequest(
         id=ids.child(config.pk, "TCR-", len(before) + 1),
         status=step.status,
@@ -222,11 +228,9 @@ def _request(
         product=config.product,
         vendor_id=config.connection.vendor_id,
         provider_id=config.connection.provider_id,
-        assignee=vendor if touched else None,
         params=filled(config.params, step.params, step.errors),
         notes=step.note,
         reason=step.reason,
-        template=_template(config, step),
         effective_date=updated if step.status == "approved" else None,
         inquired=updated if step.status == "inquiring" else None,
         pended=created if step.status not in ("draft", "tiers_setup") else None,
@@ -234,10 +238,3 @@ def _request(
         created=created,
         updated=updated,
     )
-
-
-def _template(config: TierConfig, step: Step) -> Template | None:
-    if step.status != "approved":
-        return None
-    rows = Template.objects.filter(product=config.product, scope=SCOPES[config.tier_level])
-    return rows.filter(type="fulfillment").first()

@@ -73,20 +73,27 @@ def add_usage(at: datetime) -> dict[str, int]:
     if not product or not contract or not item or not assets:
         return added
     people = {u.uid: u for u in User.objects.filter(uid__in=(VENDOR_USER, DISTRIBUTOR_USER))}
-    for digits, status, months, history in _FILES:
-        file = _file(digits, status, _month(at, months), history.split(), people)
+    existing = set(UsageFile.objects.values_list("pk", flat=True))
+    files = [
+        file
+        for digits, status, months, history in _FILES
+        if (file := _file(digits, status, _month(at, months), history.split(), people)).pk
+        not in existing
+    ]
+    for file in files:
         file.schema = str(product.capability("ppu.schema") or "qt").lower()
-        if not add_missing([file]):
-            continue
-        added["usage files"] += 1
-        if status not in _EMPTY:
-            added["usage records"] += add_missing(_records(file, item, assets))
-            records.recount(file.pk)
-            added["usage contents"] += _contents(file, assets)
-        if "accepted" in history.split():
+    added["usage files"] = add_missing(files)
+    filled = [file for file in files if file.status not in _EMPTY]
+    rows = [row for file in filled for row in _records(file, item, assets)]
+    added["usage records"] = add_missing(rows)
+    contents = [content for file in filled for content in _contents(file, assets)]
+    added["usage contents"] = len(StoredFile.objects.bulk_create(contents))
+    for file in filled:
+        records.recount(file.pk)
+        if "accepted" in file.events:
             chunks.create(file, file.created + timedelta(hours=3))
             added["usage chunks"] += file.chunks.count()
-        if status == "closed":
+        if file.status == "closed":
             _reconcile(file)
             added["usage contents"] += 1
             added["reconciliations"] += 1
@@ -206,22 +213,21 @@ def _records(file: UsageFile, item: Item, assets: list[Asset]) -> list[UsageReco
     return rows
 
 
-def _contents(file: UsageFile, assets: list[Asset]) -> int:
-    """Store the upload and the processed file; return the number of contents.
+def _contents(file: UsageFile, assets: list[Asset]) -> list[StoredFile]:
+    """Return the upload and the processed file.
 
     Making workbooks would take a tenth of a first start: uploads are CSV, and a processed file is
     made when it is downloaded.
     """
     last = file.period_to
     if last is None:
-        return 0
+        return []
     upload = io.StringIO()
     csv.writer(upload).writerows(samples.build_rows(assets, f"{last:%Y-%m}", last.day))
     contents = [(StoredFile.UPLOAD, "desk.csv", upload.getvalue().encode())]
     if file.sub_status == "processed":
         contents.append((StoredFile.PROCESSED, f"{file.pk}-processed.xlsx", b""))
-    StoredFile.objects.bulk_create(
+    return [
         StoredFile(file=file, kind=kind, name=name, content=content, created=file.updated)
         for kind, name, content in contents
-    )
-    return len(contents)
+    ]

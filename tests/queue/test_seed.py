@@ -30,6 +30,7 @@ from requests_queue.catalog.models import (
 from requests_queue.catalog.tiers import complete_contact_info
 from requests_queue.queues.fulfillment import creation, effects, first_order, request_types, rules
 from requests_queue.queues.fulfillment.models import OPEN, Request
+from requests_queue.queues.tier_config.models import TierConfig
 from requests_queue.seed.customers import CASCADE
 from requests_queue.seed.products import BACKUP, METER, SUITE
 from tests.make import CONTACT
@@ -304,6 +305,23 @@ def test_users_sign_in_by_link_only_and_no_webhook_exists(seeded: seed.Summary) 
     assert all(u.is_staff and not u.has_usable_password() for u in User.objects.all())
     assert [u.username for u in User.objects.filter(is_superuser=True)] == ["admin"]
     assert not [k for k in everything() if k.startswith(("webhooks.", "catalog.ApiToken"))]
+
+
+def test_rows_are_inserted_together(django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(300):
+        seed.run(lambda line: None)
+
+
+def test_configuration_of_a_user_in_the_place_of_a_parent_is_kept(seeded: seed.Summary) -> None:
+    child = TierConfig.objects.exclude(parent=None).first()
+    assert child is not None
+    parent, pk = child.parent, child.parent_id
+    TierConfig.objects.filter(pk__in=[pk, child.pk]).delete()
+    parent.pk = "TC-000-000-001"
+    parent.save(force_insert=True)
+    seed.run(lambda line: None)
+    # Without its own parent, the child isn't added either.
+    assert not TierConfig.objects.filter(pk__in=[pk, child.pk]).exists()
 
 
 def test_is_empty_until_there_is_an_account() -> None:

@@ -23,7 +23,7 @@ def order_items(product: Product, ordered: list[Values] | None, current: Items) 
     """
     if not ordered:
         raise Invalid("asset.items", "This list may not be empty.")
-    rows = list(Item.objects.filter(product=product))
+    rows = list(product.items.all())
     # Of equal names ids win, then local ids.
     by_name = {row.mpn: row for row in rows} | {row.local_id: row for row in rows}
     by_name |= {row.id: row for row in rows}
