@@ -29,7 +29,7 @@ from connect_sim import (
 )
 from connect_sim.installation import StartError
 from portal import sign_in
-from requests_queue import clock, seed
+from requests_queue import clock, heap, seed
 from requests_queue.catalog.models import User
 from requests_queue.errors import Refused
 from requests_queue.event_loops import StartFailed
@@ -62,6 +62,7 @@ class Command(BaseCommand):
         port_path: Path | None = options["port_file"]
         with_parent = options["exit_with_parent"]
         _check(with_parent=with_parent)
+        heap.share()
         data_lock.hold(exclusive=True)
         if port_path:
             port_file.remove(port_path)

@@ -6,17 +6,15 @@ imports all of its commands, and an editor for the terminal.
 
 from __future__ import annotations
 
-import ctypes
 import sys
-from contextlib import suppress
 from typing import Any
 
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
 
-# Of glibc's <malloc.h>.
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
-# Its default, in bytes.
+from requests_queue import heap
+
+# Bytes. Statements of many rows would leave a heap 4 MiB larger than it needs to be.
 _MAPPED = 128 * 1024
 
 
@@ -36,7 +34,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Work until SIGINT or SIGTERM; a second signal ends the process."""
-        _limit_heap()
+        heap.share()
+        heap.map_blocks(_MAPPED)
         from connect_sim.celery import app
 
         # Workers coordinate through the table of deliveries and need no messages between them.
@@ -50,21 +49,3 @@ class Command(BaseCommand):
         )
         worker.start()
         sys.exit(worker.exitcode)
-
-
-def _limit_heap() -> None:
-    """Let all threads allocate from one heap, and large blocks outside of it.
-
-    glibc has one for each thread, so that threads don't wait for each other: those of Python wait
-    for its lock anyway. What is free in one heap isn't used by another, which takes 5 MiB with
-    1,000 requests in flight.
-
-    A large block is returned to the system when it is freed. But glibc then takes the next ones of
-    its size from the heap, which statements of many rows leave 4 MiB larger than it needs to be.
-    """
-    # Other C libraries don't have it.
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_ARENA_MAX, 1)
-        # Set to any value, it isn't raised any more.
-        mallopt(_M_MMAP_THRESHOLD, _MAPPED)

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import codecs
 import csv
-import ctypes
 import io
 import pickle
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +16,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from requests_queue import heap
 from requests_queue.catalog.spreadsheets import limits, workbook_reader
 from requests_queue.catalog.spreadsheets.limits import Unreadable
 from requests_queue.catalog.spreadsheets.workbook_reader import Workbook
@@ -42,10 +41,8 @@ _REQUESTS = threading.BoundedSemaphore(5)
 _TURN = threading.Lock()
 
 
-# M_MMAP_THRESHOLD of glibc: blocks of this size are returned to the system when they are freed. By
-# default it rises to the size of the largest block so far, and each thread keeps such blocks.
-if sys.platform == "linux" and hasattr(_libc := ctypes.CDLL(None), "mallopt"):
-    _libc.mallopt(-3, limits.MIB)
+# Each thread would keep the blocks of large files.
+heap.map_blocks(limits.MIB)
 
 
 def _busy() -> Refused:
