@@ -21,7 +21,8 @@ def prefetch(route: str = "") -> Prefetch[Any]:
 def read(product: Product) -> None:
     """Read the configured values of one product."""
     rows = Configuration.objects.select_related("parameter").filter(product=product)
-    product.configured = list(rows)  # type: ignore[attr-defined]
+    # The default order begins with the product's, for which Django joins its table.
+    product.configured = list(rows.order_by("pk"))  # type: ignore[attr-defined]
 
 
 def of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:

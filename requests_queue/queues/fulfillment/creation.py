@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import QuerySet
 
 from requests_queue import assumptions, clock, ids
 from requests_queue.api.fields import Values
@@ -36,7 +35,7 @@ def create(data: Mapping[str, Any], actor: Actor) -> Request:
     """
     if data.get("type") in request_types.TYPES and not _names_preview(data):
         # Before the body is checked: a vendor gets 403 even with an invalid body.
-        _check_creator(data["type"], actor, Connection.objects.filter(vendor=actor.account))
+        _check_creator(data["type"], actor, vendor=actor.account)
     values = CREATE.check(data)
     asset = values["asset"]
     try:
@@ -63,17 +62,20 @@ def _create(values: Values, asset: Values, actor: Actor) -> Request:
     return _on_asset(values["type"], values, asset, actor, clock.now())
 
 
-def _check_creator(kind: str, actor: Actor, connections: QuerySet[Connection]) -> None:
-    """Raise Forbidden for a vendor, except for adjustments and in its preview environment."""
+def _check_creator(kind: str, actor: Actor, **connection: Any) -> None:
+    """Raise Forbidden for a vendor, except for adjustments and in its preview environment.
+
+    That is where a connection with these columns is a preview.
+    """
     if actor.role != VENDOR or kind == "adjustment":
         return
-    if not connections.filter(type="preview").exists():
+    if not Connection.objects.filter(type="preview", **connection).exists():
         raise Forbidden(f"A request of type {kind} is created by the distributor.")
 
 
 def _purchase(data: Values, given: Values, actor: Actor, now: datetime) -> Request:
     connection = lookups.connection(given, actor)
-    _check_creator("purchase", actor, Connection.objects.filter(pk=connection.pk))
+    _check_creator("purchase", actor, pk=connection.pk)
     uid, external_id = given.get("external_uid", ""), given.get("external_id", "")
     if uid and (twin := lookups.by_uid(connection, uid)):
         raise lookups.conflict(twin)
@@ -114,7 +116,7 @@ def _purchase(data: Values, given: Values, actor: Actor, now: datetime) -> Reque
 
 def _on_asset(kind: str, data: Values, given: Values, actor: Actor, now: datetime) -> Request:
     asset = lookups.asset(given, actor)
-    _check_creator(kind, actor, Connection.objects.filter(pk=asset.connection_id))
+    _check_creator(kind, actor, pk=asset.connection_id)
     twin = asset.requests.filter(status__in=OPEN).first()
     if twin is not None:
         raise lookups.conflict(twin)
@@ -167,13 +169,13 @@ def _add(
     reason: str = "",
 ) -> Request:
     shown = clock.shown(now)
-    count, approved = 0, None
     # A purchase is the first request of a new asset.
+    pk, approved = ids.child(asset.pk, "PR-", 1), None
     if kind != "purchase":
-        count = asset.requests.count()
+        pk = ids.next_in(Request, asset.pk, "PR-", asset.requests.count())
         approved = asset.requests.filter(status="approved").order_by("-pk").first()
     request = Request(
-        pk=ids.next_in(Request, asset.pk, "PR-", count),
+        pk=pk,
         status=status,
         type=kind,
         asset=asset,

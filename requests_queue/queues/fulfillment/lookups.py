@@ -9,7 +9,6 @@ from requests_queue.catalog.models import (
     Asset,
     Connection,
     Contract,
-    Listing,
     Marketplace,
     Product,
 )
@@ -58,15 +57,17 @@ def marketplace(
     if preview.is_preview(connection):
         contract = preview.contract()
         return contract.marketplace, contract
-    listings = Listing.objects.select_related("contract__marketplace").filter(
-        product=connection.product_id, status="listed", contract__provider=connection.provider_id
+    contracts = Contract.objects.select_related("marketplace").filter(
+        provider=connection.provider_id,
+        listings__product=connection.product_id,
+        listings__status="listed",
     )
     if pk := data.get("marketplace") or given.get("marketplace"):
-        listings = listings.filter(contract__marketplace=pk)
-    listing = listings.first()
-    if listing is None:
+        contracts = contracts.filter(marketplace=pk)
+    found = contracts.order_by("listings__pk").first()
+    if found is None:
         raise Refused("VAL_001", "There is no Listing for specified Product and Marketplace.")
-    return listing.contract.marketplace, listing.contract
+    return found.marketplace, found
 
 
 def asset(given: Values, actor: Actor) -> Asset:

@@ -65,8 +65,10 @@ def _unique(product_id: str, scope: str, params: Params) -> list[Param]:
     Both their own copy of the constraints and the product's current one count.
     """
     filled = [p for p in params if not is_empty(p)]
+    if not filled:
+        return []
     rows = Parameter.objects.filter(product=product_id, scope=scope, constraints__unique=True)
-    names = set(rows.values_list("name", flat=True)) if filled else set()
+    names = set(rows.values_list("name", flat=True))
     return [p for p in filled if p["id"] in names or p["constraints"].get("unique")]
 
 
