@@ -14,6 +14,7 @@ COPY LICENSE manage.py connect-sim ./
 COPY connect_sim connect_sim
 COPY requests_queue requests_queue
 COPY webhooks webhooks
+COPY extensions extensions
 COPY portal portal
 COPY checks checks
 COPY sandbox sandbox

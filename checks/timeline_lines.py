@@ -55,6 +55,9 @@ def _text(kind: str, entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         start, end = (datetime.fromisoformat(data[name]) for name in ("from", "to"))
         span = format_span((end - start).total_seconds())
         return f"Time was moved {span}, to {moment(data['to'])} ({data['action']})."
+    if kind == "task":
+        what = "was sent" if data["action"] == "started" else f"{data['result']} {data['why']}"
+        return f"{data['id']} ({data['type']}): {what}"
     if kind == "hold":
         note = f": {data['note']}" if data.get("note") else "."
         return f"Hold {data['id']} {_HOLDS[data['action']]}{note}"

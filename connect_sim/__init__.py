@@ -16,7 +16,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-SERVER_PACKAGES = ("sandbox", "checks", "portal", "webhooks", "requests_queue")
+SERVER_PACKAGES = ("sandbox", "checks", "portal", "extensions", "webhooks", "requests_queue")
 _HERE = Path(__file__).resolve().parent
 _INSTALLED = _HERE / "_server"
 IS_CHECKOUT = not _INSTALLED.is_dir()

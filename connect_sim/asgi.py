@@ -38,10 +38,18 @@ def registered_routes() -> dict[str, Application]:
 
 
 def with_middleware(application: Application) -> Application:
-    """Return the application inside the middleware of all apps, that of the first app outermost."""
+    """Return the application inside the middleware of all apps, that of the first app outermost.
+
+    Websockets pass it by: they are no requests that end soon.
+    """
+    wrapped = application
     for wrap in reversed(registered("asgi_middleware")):
-        application = wrap(application)
-    return application
+        wrapped = wrap(wrapped)
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await (application if scope["type"] == "websocket" else wrapped)(scope, receive, send)
+
+    return serve
 
 
 def registered(attribute: str) -> list[Any]:

@@ -25,7 +25,15 @@ from requests_queue.errors import Invalid
 
 logger = logging.getLogger(__name__)
 TAG = "settings"
-_OUR_PACKAGES = ("connect_sim", "sandbox", "checks", "portal", "webhooks", "requests_queue")
+_OUR_PACKAGES = (
+    "connect_sim",
+    "sandbox",
+    "checks",
+    "portal",
+    "extensions",
+    "webhooks",
+    "requests_queue",
+)
 _CHECKED_ROWS = 500  # of each encrypted column, the newest
 # Settings of removed limits; a proxy in front limits slow clients.
 _REMOVED = ("SIM_CONNECTIONS", "SIM_BODY_RATE", "SIM_BODY_WINDOW")

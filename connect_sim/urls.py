@@ -40,7 +40,7 @@ def _api_urls() -> list[Any]:
     """Return the patterns of each app with an `api` module."""
     patterns: list[Any] = []
     for config in apps.get_app_configs():
-        if config.name.startswith(("requests_queue.", "webhooks")):
+        if config.name.startswith(("requests_queue.", "webhooks", "extensions")):
             try:
                 patterns += import_module(f"{config.name}.api").urlpatterns
             except ModuleNotFoundError as error:

@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -22,10 +23,11 @@ from connect_sim.health import Health
 from connect_sim.installation import StartError
 from connect_sim.metrics.endpoint import MetricsEndpoint
 from connect_sim.server.django_app import DjangoApplication
-from connect_sim.server.listening import listen
+from connect_sim.server.listening import listen, with_port
 from connect_sim.server.protocol import Connection
 from connect_sim.server.proxies import TrustedProxies
 from connect_sim.server.response import Wsgi
+from extensions import certificate, tls
 from requests_queue import event_loops
 from webhooks.delivery import validators
 
@@ -101,7 +103,8 @@ class _Server(uvicorn.Server):
         config = uvicorn.Config(
             application,
             http=Connection,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=2**21,
             interface="asgi3",
             lifespan="off",
             log_config=None,
@@ -116,6 +119,7 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self.ready = threading.Event()
+        self._tls_port = 0
         self._end_waits = (django.end_waits, health.end_waits)
         self._closers = (django.stop, health.close, metrics.close)
 
@@ -128,16 +132,55 @@ class _Server(uvicorn.Server):
                 stack.callback(close)
             await super().serve(sockets)
 
+    def open_tls(self) -> int:
+        """Speak TLS on a second port from now on, for extension runners; return the port.
+
+        It is that of SIM_TLS_PORT, or a free one if that is taken. Call in another thread.
+        """
+        return asyncio.run_coroutine_threadsafe(self._open_tls(), self._loop).result(10)
+
+    async def _open_tls(self) -> int:
+        if not self._tls_port:
+            files = certificate.ensure(settings.SIM_DATA_DIR)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(files.certificate, files.key)
+            sockets = _listen_tls()
+            for each in sockets:
+                server = await self._loop.create_server(self._connect, sock=each, ssl=context)
+                self.servers.append(server)
+            self._tls_port = sockets[0].getsockname()[1]
+        return self._tls_port
+
+    def _connect(self) -> Connection:
+        return Connection(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and set the event."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        tls.opener = self.open_tls
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the waits, which would last for minutes, and stop."""
+        tls.opener = None
         for end_waits in self._end_waits:
             end_waits()
         await super().shutdown(sockets)
+
+
+def _listen_tls() -> list[socket.socket]:
+    for port in (settings.SIM_TLS_PORT, 0):
+        try:
+            return listen(with_port(settings.SIM_BIND, port).split()[0])
+        except OSError:
+            if not port:
+                raise
+    raise AssertionError
 
 
 def _bind() -> list[socket.socket]:

@@ -21,7 +21,7 @@ class SandboxConfig(AppConfig):
         from sandbox.coverage import possible  # noqa: F401
         from sandbox.faults import delivery_side
         from sandbox.readings import chosen
-        from sandbox.timeline import api_calls, attempts, timeline  # noqa: F401
+        from sandbox.timeline import api_calls, attempts, tasks, timeline  # noqa: F401
         from sandbox.world.tables import is_used
 
         timeline.register_retention()

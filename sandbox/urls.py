@@ -6,6 +6,7 @@ from sandbox.api import checks as checks_api
 from sandbox.api import (
     coverage,
     docs,
+    extensions,
     observing,
     products,
     queue,
@@ -20,6 +21,7 @@ from sandbox.api import faults as faults_api
 from sandbox.api import world as world_api
 from sandbox.mcp import views as mcp
 from sandbox.pages import checks, faults, panels, timeline, world
+from sandbox.pages import extensions as extension_pages
 from sandbox.pages import snapshots as snapshot_pages
 from sandbox.pages import traces as trace_pages
 
@@ -32,6 +34,13 @@ page_urlpatterns = [
     path("snapshots/<str:name>/restore/", snapshot_pages.restore, name="snapshot-restore"),
     path("snapshots/<str:name>/delete/", snapshot_pages.delete, name="snapshot-delete"),
     path("snapshots/<str:name>/diff/", snapshot_pages.compare, name="snapshot-diff"),
+    path("extensions/", extension_pages.overview, name="extensions"),
+    path("extensions/<str:pk>/", extension_pages.environment, name="extension"),
+    path(
+        "extensions/<str:pk>/tasks/<int:number>/resubmit/",
+        extension_pages.resubmit,
+        name="task-resubmit",
+    ),
     path("timeline/", timeline.page, name="timeline"),
     path("timeline/calls/<int:pk>/", timeline.call, name="api-call"),
     path("traces/<slug:pk>/", trace_pages.trace, name="trace"),
@@ -64,6 +73,7 @@ api_urlpatterns = [
     *mcp.urlpatterns,
     *traces.urlpatterns,
     *coverage.urlpatterns,
+    *extensions.urlpatterns,
     *schema.urlpatterns,
     *docs.urlpatterns,
 ]

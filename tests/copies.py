@@ -140,6 +140,11 @@ class Copy:
                 # It follows from the marketplace's.
                 fresh_place = Marketplace(pk=self._other(row.marketplace.pk))
                 self.ids[row.pk] = Agreement.of_marketplace(fresh_place).pk
+            if hasattr(row, "shown_id") and hasattr(row, "environment_id"):
+                # What an extension has: numbered, with the identifier of its environment.
+                environment = self._other(row.environment_id)
+                fresh_row = model(pk=self._number(row.pk), environment_id=environment)
+                self.ids[row.shown_id] = fresh_row.shown_id  # type: ignore[attr-defined]
             if prefix:
                 self.ids[label(prefix, row.pk)] = label(prefix, self._number(row.pk))
 
@@ -198,7 +203,7 @@ def _labels() -> set[str]:
 
 def _models() -> Iterator[type[models.Model]]:
     for config in apps.get_app_configs():
-        if config.name.startswith(("requests_queue", "webhooks")):
+        if config.name.startswith(("requests_queue", "webhooks", "extensions")):
             for model in config.get_models(include_auto_created=True):
                 if model._meta.label not in _NEVER:
                     yield model

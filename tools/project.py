@@ -9,7 +9,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGIN = ROOT / "pytest-connect-sim"
-PACKAGES = ("connect_sim", "sandbox", "checks", "portal", "webhooks", "requests_queue")
+PACKAGES = (
+    "connect_sim",
+    "sandbox",
+    "checks",
+    "portal",
+    "extensions",
+    "webhooks",
+    "requests_queue",
+)
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

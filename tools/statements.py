@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # `checks` was a part of `sandbox`.
-PRODUCT = ("connect_sim", "sandbox", "checks", "portal", "webhooks", "requests_queue")
+PRODUCT = ("connect_sim", "sandbox", "checks", "portal", "extensions", "webhooks", "requests_queue")
 ROWS: Mapping[str, Callable[[PurePosixPath], bool]] = {
     "product": lambda path: path.parts[0] in PRODUCT,
     "of it sandbox, checks": lambda path: path.parts[0] in ("sandbox", "checks"),

@@ -14,7 +14,7 @@ from connect_sim import installation
 
 # Commands of the program that `manage.py` has too.
 FORWARDED = ("clock", "listen", "queue")
-_PACKAGES = ("connect_sim", "sandbox", "portal", "webhooks", "requests_queue")
+_PACKAGES = ("connect_sim", "sandbox", "portal", "extensions", "webhooks", "requests_queue")
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ KINDS = (
     "fault",
     "hold",
     "reset",
+    "task",
 )
 
 # `timeline --follow`: seconds for which a call waits for entries, for which a call may take, and

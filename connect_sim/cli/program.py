@@ -25,6 +25,7 @@ _COMMANDS = {
     "listen": ("listen", "Run a webhook handler on this machine that prints each request."),
     "queue": ("queue", "Create samples, run actions, validate drafts."),
     "webhook": ("webhook", "Create, show, trigger, change and delete webhooks."),
+    "extension": ("extension", "Make an extension, and see what its runner does."),
     "product": ("product", "List products; import and export them as workbooks."),
     "clock": ("clock", "Show and move the platform time."),
     "hold": ("hold", "Keep the clock from moving on."),

@@ -30,6 +30,9 @@ _LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^ \r\n]+) HTTP/1\.([01])\r
 _TARGET = re.compile(rb"(?:https?://[^/?#]*)?([^?#]*)\??([^#]*)", re.IGNORECASE)
 # Java's clients offer HTTP/2, and send the body of the request behind the offer.
 _UPGRADE = re.compile(rb"^upgrade:.*\n", re.IGNORECASE | re.MULTILINE)
+# The only path of websockets, and what asks for one.
+_WEBSOCKETS = b"/public/v1/devops/ws/"
+_WEBSOCKET = re.compile(rb"^upgrade:[ \t]*websocket[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 # Where a chunked body may end, also if the end is in two packets.
 _LAST_CHUNK = re.compile(rb"\A\n?\r?\n|\r\n\r\n")
 _INVALID = "The request is not valid HTTP."
@@ -158,13 +161,33 @@ class Connection(HttpToolsProtocol):
         return rest
 
     def _parse_head(self, head: bytes) -> None:
+        raw = head
         method, self._target, head = _read_head(head)
-        if not method or len(self.pipeline) >= MAX_PIPELINE:
+        if method == "GET" and self._is_websocket(raw):
+            self._upgrade(raw)
+        elif not method or len(self.pipeline) >= MAX_PIPELINE:
             self._refuse(400, _INVALID)
         elif method in HTTPMethod.__members__:
             self._parse(head)
         else:
             self._refuse(405, f'Method "{method}" not allowed.')
+
+    def _is_websocket(self, head: bytes) -> bool:
+        is_first = self.cycle is None or self._is_complete
+        is_there = self._target["raw_path"].startswith(_WEBSOCKETS)
+        return is_first and is_there and _WEBSOCKET.search(head) is not None
+
+    def _upgrade(self, head: bytes) -> None:
+        """Hand the connection over to uvicorn's protocol of websockets."""
+        self._ended = True
+        self.connections.discard(self)
+        make: Callable[..., Any] = cast(Any, self.config.ws_protocol_class)
+        protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.app_state
+        )
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        protocol.data_received(head)
 
     def _parse(self, data: bytes | memoryview) -> None:
         try:

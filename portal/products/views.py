@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -126,6 +126,12 @@ def delete(request: HttpRequest, viewer: Viewer, pk: str) -> HttpResponse:
     return pages.see_other(reverse("products"))
 
 
+# Apps above the portal append theirs: the response to the link of an action, or None.
+ACTION_EXECUTORS: list[
+    Callable[[HttpRequest, ProductAction, Mapping[str, Any]], HttpResponse | None]
+] = []
+
+
 @require_safe
 def action(request: HttpRequest, pk: str) -> HttpResponse:
     """Show the decoded token of a link, and how the vendor's own page verifies it.
@@ -143,6 +149,9 @@ def action(request: HttpRequest, pk: str) -> HttpResponse:
         return pages.render(
             request, "products/action_refused.html", {"why": str(wrong)}, status=403
         )
+    for execute in ACTION_EXECUTORS if request.method == "GET" else ():
+        if (response := execute(request, row, claims)) is not None:
+            return response
     context = {
         "row": row,
         "product": row.product,

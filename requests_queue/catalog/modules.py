@@ -15,6 +15,7 @@ BY_PATH = {
     "categories": "Products",
     "contracts": "Partners",
     "conversations": "Conversations",
+    "devops": "DevOps",
     "helpdesk": "Helpdesk",
     "hubs": "Marketplaces",
     "listing-requests": "Listings",

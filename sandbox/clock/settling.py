@@ -203,6 +203,7 @@ def _work(label: str) -> Unsettled:
         "calling": (IN_FLIGHT, f"Attempt {attempt} of delivery {delivery} is in flight."),
         "overdue": (IN_FLIGHT, f"Attempt {attempt} of delivery {delivery} is timing out."),
         "processing": (PROCESSING, f"{about} is being processed."),
+        "task": (PROCESSING, f"Task {about} of an extension has not ended."),
         "failed": (JOB, f"A job of the platform fails: {about}."),
     }.get(name, (JOB, f"{label} is running."))
     return Unsettled(kind, text, frozenset({label}), _AGAIN[kind])

@@ -26,16 +26,18 @@ from portal.panels import (
     WEBHOOK_HEALTH,
     Panel,
 )
+from portal.products.views import ACTION_EXECUTORS
 from requests_queue.catalog.models import Account, User
 from sandbox import LISTEN_PORT
 from sandbox.api.checks import checkable_webhooks
-from sandbox.pages import checks, faults, timeline, world
+from sandbox.pages import checks, extensions, faults, timeline, world
 from sandbox.timeline import deliveries, handler_activity
 from sandbox.timeline.handler_activity import Key
 from webhooks.models import Webhook
 
 TIMELINE = NavigationItem("Timeline", "/timeline/")
 ITEMS = [
+    NavigationItem("Extensions", "/extensions/"),
     NavigationItem("Checks", "/checks/"),
     NavigationItem("Faults", "/faults/"),
     NavigationItem("Snapshots", "/snapshots/"),
@@ -49,6 +51,10 @@ SENTENCES = {
     "checks-webhook": "The checks send requests to this handler as Connect does, and judge what it "
     "does with them.",
     "checks-run": "A run has the result of each check, with evidence, and how to fix what failed.",
+    "extensions": "An extension does what a webhook handler does, but its runner connects to the "
+    "platform and gets tasks from it.",
+    "extension": "These are the tasks of an extension: each is sent to its runner, and its result "
+    "says whether it has ended or comes again.",
     "faults": "A fault lets requests to handlers or responses of the API fail on purpose, until "
     "you clear it or reset the sandbox.",
     "fault-new": "An armed fault fires for the requests or API calls that match this form.",
@@ -127,6 +133,7 @@ def register() -> None:
     media.MORE_STYLESHEETS.append(_PACKAGE / "static" / "sandbox" / "pages.css")
     BARS.append(Bar("portal/sandbox/bar.html", world.load_bar))
     COMMAND_LINES.append(command_line)
+    ACTION_EXECUTORS.append(extensions.execute_action)
     PANELS.extend(
         [
             Panel(ATTEMPT, "sandbox/attempt.html", _summaries),

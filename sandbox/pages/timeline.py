@@ -156,6 +156,7 @@ def _visible(
         "clock": Q(kind__in=(timeline.HOLD, timeline.RESET))
         | Q(kind=timeline.CLOCK) & ~Q(data__action="settle"),
         "fault": Q(kind=timeline.FAULT) & (own | called),
+        "task": Q(kind=timeline.TASK, data__account=account.pk),
     }
     return rows.filter(conditions[group] if group else reduce(or_, conditions.values()))
 

@@ -26,6 +26,7 @@ GOOD, BAD, BUSY, WAIT = "good", "bad", "busy", "wait"
 LABELS = {
     "change": "Status",
     "delivery": "Delivery",
+    "task": "Task",
     "api": "API call",
     "message": "Message",
     "clock": "Clock",
@@ -36,6 +37,7 @@ ATTEMPTS = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
 GROUPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "change": ("Status changes", (timeline.CHANGE,)),
     "delivery": ("Deliveries", (timeline.EVENT, *ATTEMPTS)),
+    "task": ("Tasks", (timeline.TASK,)),
     "api": ("API calls", (timeline.API_CALL,)),
     "message": ("Messages", (timeline.MESSAGE,)),
     "clock": ("Clock", (timeline.CLOCK, timeline.HOLD, timeline.RESET)),
@@ -274,6 +276,14 @@ def _reset(entry: TimelineEntry, related: _Related) -> _Text:
     return "Reset to the demo data.", "", ""
 
 
+def _task(entry: TimelineEntry, related: _Related) -> _Text:
+    data = entry.data
+    if data["action"] == "started":
+        return f"Task {data['id']} was sent.", BUSY, data["type"]
+    tone = {"success": GOOD, "skip": "", "reschedule": WAIT}.get(data["result"], BAD)
+    return f"Task {data['id']}: {data['result']}", tone, data["why"] or data["message"][:200]
+
+
 def _fault(entry: TimelineEntry, related: _Related) -> _Text:
     data = entry.data
     where = f"{data['method']} {data['path']}" if "path" in data else ""
@@ -290,6 +300,7 @@ _TEXTS: dict[str, Callable[[TimelineEntry, _Related], _Text]] = {
     timeline.CLOCK: _clock,
     timeline.HOLD: _hold,
     timeline.RESET: _reset,
+    timeline.TASK: _task,
     timeline.FAULT: _fault,
 }
 

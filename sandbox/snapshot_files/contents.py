@@ -86,6 +86,20 @@ LEFT_OUT = {
     "auth.Group": "rights of users",
     "auth.Group_permissions": "rights of users",
     "admin.LogEntry": "what users did in the admin",
+    **{
+        f"extensions.{name}": "extensions belong to a sandbox: their runners connect to it"
+        for name in (
+            "Extension",
+            "Extension_products",
+            "Environment",
+            "Variable",
+            "Installation",
+            "Schedule",
+            "Instance",
+            "Task",
+            "Run",
+        )
+    },
 }
 
 # A file has null, and an import makes a new secret.

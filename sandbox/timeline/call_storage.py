@@ -37,8 +37,13 @@ _COMPARED = re.compile(
     r"|(?:^|[&|(,;]|%26)(?:jwt_secret|headers)[\w.-]*(?:=|%3D)))[^&]*",
     re.IGNORECASE,
 )
+_SECRETS = ("jwt_secret", "headers", "token", "installation_api_key")
 _VALUE = re.compile(r'"(?:(?:structured_)?value|default)"\s*:\s*')
 _DECODER = json.JSONDecoder(strict=False)
+
+# Parts of paths whose bodies may contain secrets; values of variables are one's, too.
+_VARIABLES = "/variables"
+_WITH_SECRETS = ("/webhooks", "/regeneratesecret", "/auth/tokens", "/impersonate", _VARIABLES)
 
 _Object = dict[str, Any]
 MAX_BODY = 16 * 1024  # bytes of a body that are stored, except of errors
@@ -53,7 +58,7 @@ def without_compared_secrets(query: str) -> str:
     return _COMPARED.sub(rf"\1{MASK}", query)
 
 
-def without_secrets(body: str) -> str:
+def without_secrets(body: str, keys: Collection[str] = _SECRETS) -> str:
     """Return a JSON body with secrets and header values masked; none that is not valid."""
     if not body:
         return ""
@@ -61,7 +66,7 @@ def without_secrets(body: str) -> str:
         value = json.loads(body)
     except (ValueError, RecursionError):
         return f"[not valid JSON, {len(body)} characters: left out, since it may contain secrets]"
-    return _changed(value, _mask_secrets)
+    return _changed(value, lambda each: _mask_secrets(each, keys))
 
 
 def password_names(rows: Iterable[tuple[str, int, str]]) -> set[str]:
@@ -134,8 +139,8 @@ def _objects(value: Any) -> Iterator[_Object]:
             remaining += current.values()
 
 
-def _mask_secrets(each: _Object) -> None:
-    for key in ("jwt_secret", "headers", "token"):
+def _mask_secrets(each: _Object, keys: Collection[str]) -> None:
+    for key in keys:
         if value := each.get(key):
             each[key] = masked(value) if isinstance(value, dict) and key == "headers" else MASK
 
@@ -220,7 +225,7 @@ class _Row:
 
 def may_have_secrets(path: str) -> bool:
     """Return whether bodies of a path may contain JWT secrets, header values, or a new key."""
-    return any(part in path for part in ("/webhooks", "/regeneratesecret", "/auth/tokens"))
+    return any(part in path for part in _WITH_SECRETS)
 
 
 def store(calls: Sequence[RecordedCall]) -> None:
@@ -268,7 +273,8 @@ def _row(call: RecordedCall, state: clock.State, redaction: Redaction) -> _Row:
     is_truncated, query, masks = call.is_truncated, call.query, False
     if may_have_secrets(path):
         query = without_compared_secrets(query)
-        sent, returned = without_secrets(sent), without_secrets(returned)
+        keys = (*_SECRETS, "value") if _VARIABLES in path else _SECRETS
+        sent, returned = without_secrets(sent, keys), without_secrets(returned, keys)
         masks = MASK in query + sent + returned
     texts = [path, query, call.user_agent]
     bodies = [call.request_note or sent, call.response_note or returned]

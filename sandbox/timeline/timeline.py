@@ -15,6 +15,8 @@ Entries are written in the transaction of what they report. Their `data` by kind
 |  | or `action` (`settle`), `url, ms` |
 | `message` | `id, type, account` of a message in a conversation, without its text |
 | `fault` | `id, name, kind, side, fired`, and `method, path, account` of an API call |
+| `task` | `action` (`started`, `finished`), `id, type, number, account` of an extension's task, |
+|  | and at its end `result, message, why, status, due_at` |
 | `hold` | `action` (`taken`, `released`, `expired`), `id, note` |
 | `reset` | `action` (`reset`, `restored`), `snapshot`, `products`: the features that products |
 |  | with webhooks had, for `sandbox.coverage` |
@@ -59,19 +61,9 @@ from webhooks.signals import events_recorded
 CHANGE, EVENT = "change", "event"
 ATTEMPT_STARTED, ATTEMPT_FINISHED = "attempt_started", "attempt_finished"
 API_CALL, MESSAGE, CLOCK, FAULT = "api_call", "message", "clock", "fault"
-HOLD, RESET = "hold", "reset"
-KINDS = (
-    CHANGE,
-    EVENT,
-    ATTEMPT_STARTED,
-    ATTEMPT_FINISHED,
-    API_CALL,
-    MESSAGE,
-    CLOCK,
-    FAULT,
-    HOLD,
-    RESET,
-)
+HOLD, RESET, TASK = "hold", "reset", "task"
+_OF_THE_SANDBOX = (CLOCK, FAULT, HOLD, RESET, TASK)
+KINDS = (CHANGE, EVENT, ATTEMPT_STARTED, ATTEMPT_FINISHED, API_CALL, MESSAGE, *_OF_THE_SANDBOX)
 KEEP = 200_000  # entries; older ones are pruned
 WITHHELD_POLL = 0.02  # seconds after which entries that were withheld are read again
 OPEN_FOR = 5.0  # seconds for which an API call without a response keeps later entries unread

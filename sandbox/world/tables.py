@@ -32,7 +32,7 @@ LOCK_WAIT = 2.0  # seconds for which a replacement waits for other transactions
 _ROWS_WAIT = 60.0  # seconds of one statement that copies rows
 
 # Apps whose models belong to the world, unless they are listed below.
-_APPS = ("requests_queue", "webhooks", "portal")
+_APPS = ("requests_queue", "webhooks", "portal", "extensions")
 # Tables that belong to the world, of other apps.
 _MORE = (
     "sandbox.ApiCall",

@@ -177,7 +177,10 @@ def _two() -> dict[str, Caller]:
     vendor, distributor = Account.objects.get(pk=VENDOR), Account.objects.get(pk=PROVIDER)
     _add_webhooks(vendor, distributor)
     _add_messages(vendor, distributor)
-    return {calls.VENDOR: caller(vendor), calls.DISTRIBUTOR: caller(distributor)}
+    callers = {calls.VENDOR: caller(vendor), calls.DISTRIBUTOR: caller(distributor)}
+    for party in callers:
+        calls.extension_with_tasks(callers, party)
+    return callers
 
 
 def _made() -> Platform:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from extensions.models import FAILED, Task
 from requests_queue import clock
 from requests_queue.catalog.models import Account, Contract
 from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB, MARKETPLACE
@@ -206,6 +207,44 @@ def webhook(callers: Callers) -> str:
     return str(_must(callers[VENDOR].post("/notifications/webhooks", WEBHOOK))["id"])
 
 
+def extension(callers: Callers, party: str = VENDOR) -> str:
+    """Create an extension with a variable and a schedule, and return the ids of its paths."""
+    who = callers[party]
+    service = _must(who.post("/devops/services", {"name": "Automation", "type": "multiaccount"}))
+    ids = f"{service['id']} {service['environments']['development']['id']}"
+    for kind, body in (("variables", _VARIABLE), ("schedules", _SCHEDULE)):
+        _must(who.post(at(f"{_ENVIRONMENT}/{kind}", ids), body))
+    return ids
+
+
+def _of_extension(kind: str) -> Callable[[Callers], str]:
+    """Return a function that creates an extension, and returns the path of a part of it."""
+
+    def make(callers: Callers) -> str:
+        ids = extension(callers)
+        path = at(f"{_ENVIRONMENT}/schedules", ids)
+        if kind == "tasks":
+            schedule = _must(callers[VENDOR].get(path))[0]["id"]
+            _must(callers[VENDOR].post(f"{path}/{schedule}/trigger"))
+            Task.objects.update(status=FAILED)
+        [row] = _must(callers[VENDOR].get(at(f"{_ENVIRONMENT}/{kind}", ids)))
+        return f"{ids} {row['id']}"
+
+    return make
+
+
+def _installation(callers: Callers) -> str:
+    service, _, _ = extension(callers).partition(" ")
+    [row] = _must(callers[VENDOR].get(f"/devops/services/{service}/installations"))
+    return f"{service} {row['id']}"
+
+
+_ENVIRONMENT = "/devops/services/{}/environments/{}"
+_VARIABLE = {"name": "TOKEN", "value": "value-of-a-variable", "secure": True}
+_SCHEDULE = {
+    "name": "Nightly", "method": "run", "parameter": {"a": 1},
+    "trigger": {"type": "recurring", "start": "2099-01-01T00:00:00Z", "unit": "days", "amount": 1},
+}  # fmt: skip
 WEBHOOK = {
     "label": "Nimbus provisioning", "object_class": "fulfillment_request", "product_id": BACKUP,
     "external_url": "https://hooks.example.com/connect", "description": "Wakes the processor",
@@ -428,6 +467,33 @@ WRITES: dict[tuple[str, str], Call] = {
     ("PUT", "/notifications/webhooks/{}"): Call(VENDOR, {"label": "Renamed"}, webhook),
     ("POST", "/notifications/webhooks/{}/trigger"): Call(VENDOR, None, webhook),
     ("DELETE", "/notifications/webhooks/{}"): Call(VENDOR, None, webhook),
+    ("POST", "/devops/services"): Call(VENDOR, {"name": "New", "products": [{"id": BACKUP}]}),
+    ("PUT", "/devops/services/{}/environments/{}"): Call(
+        VENDOR, {"error_output": "Traceback"}, extension
+    ),
+    ("POST", f"{_ENVIRONMENT}/variables"): Call(VENDOR, {"name": "URL", "value": ""}, extension),
+    ("PUT", f"{_ENVIRONMENT}/variables/{{}}"): Call(
+        VENDOR, {"value": "another-value"}, _of_extension("variables")
+    ),
+    ("DELETE", f"{_ENVIRONMENT}/variables/{{}}"): Call(VENDOR, None, _of_extension("variables")),
+    ("POST", f"{_ENVIRONMENT}/schedules"): Call(VENDOR, _SCHEDULE, extension),
+    ("PUT", f"{_ENVIRONMENT}/schedules/{{}}"): Call(
+        VENDOR, {"description": "Each night."}, _of_extension("schedules")
+    ),
+    ("DELETE", f"{_ENVIRONMENT}/schedules/{{}}"): Call(VENDOR, None, _of_extension("schedules")),
+    **{
+        ("POST", f"{_ENVIRONMENT}/schedules/{{}}/{name}"): Call(
+            VENDOR, None, _of_extension("schedules")
+        )
+        for name in ("enable", "disable", "trigger")
+    },
+    ("POST", f"{_ENVIRONMENT}/tasks/{{}}/resubmit"): Call(VENDOR, None, _of_extension("tasks")),
+    ("PUT", "/devops/installations/{}"): Call(
+        VENDOR, {"settings": {"a": 1}}, lambda callers: _installation(callers).split()[1]
+    ),
+    ("POST", "/devops/services/{}/installations/{}/impersonate"): Call(
+        VENDOR, None, _installation
+    ),
     ("POST", "/tier/config-requests"): Call(DISTRIBUTOR, _tier_setup()),
     ("PUT", "/tier/config-requests/{}"): Call(VENDOR, {"notes": "Checked."}, "?status=pending"),
     ("POST", "/tier/config-requests/{}/approve"): Call(VENDOR, None, tier_request),
@@ -537,6 +603,16 @@ WRITES: dict[tuple[str, str], Call] = {
     ),
     ("PUT", "/conversations/{}/messages/{}"): Call(VENDOR, {"text": "Done."}, _own_message),
 }  # fmt: skip
+
+
+def extension_with_tasks(callers: Callers, party: str = VENDOR, count: int = 1) -> None:
+    """Create an extension of whose variables, schedules and tasks there are some."""
+    who, path = callers[party], at(_ENVIRONMENT, extension(callers, party))
+    for n in range(1, count):
+        _must(who.post(f"{path}/variables", {"name": f"V{n}", "value": ""}))
+        _must(who.post(f"{path}/schedules", _SCHEDULE))
+    for row in _must(who.get(f"{path}/schedules")):
+        _must(who.post(f"{path}/schedules/{row['id']}/trigger"))
 
 
 def write(method: str, path: str, callers: Callers) -> Response:

@@ -31,6 +31,7 @@ def called(django_db_setup: None, django_db_blocker: Any) -> list[ObservedRespon
             calls.DISTRIBUTOR: caller(Account.objects.get(pk=PROVIDER)),
         }
         _called_once(calls.webhook(callers))
+        calls.extension_with_tasks(callers)
         return list(_all(callers))
 
 

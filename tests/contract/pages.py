@@ -7,6 +7,7 @@ from typing import Any
 
 from django.test import Client
 
+from extensions.models import Environment
 from requests_queue.catalog.models import Product
 from requests_queue.queues import base
 from tests.contract import routes
@@ -17,6 +18,7 @@ from webhooks.models import Delivery, Webhook
 _MORE = {"webhooks/{}/do/": "trigger", "webhooks/{}/last/": "success"}
 _LISTS = (
     "", "home/live/", "webhooks/", "deliveries/", "queues/", "products/", "checks/", "faults/",
+    "extensions/",
 )  # fmt: skip
 
 
@@ -43,6 +45,7 @@ def of_hidden(platform: Platform, party: str) -> Iterator[tuple[str, str]]:
         "webhooks/{}": Webhook,
         "deliveries/{}": Delivery,
         "products/{}": Product,
+        "extensions/{}": Environment,
     }
     for queue in base.registered():
         models[f"queues/{queue.model._meta.app_label}/{{}}"] = queue.model

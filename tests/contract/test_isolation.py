@@ -74,6 +74,7 @@ ELSEWHERE = {
     "public/v1": "addresses, the same for all",
     "public/v1/branding/brand": "tests/queue/catalog/test_reference_lists.py",
     "public/v1/pricing/versions": "empty for all",
+    "public/v1/devops/event-definitions": "the same for all",
     "public/v1/categories": "tests/queue/catalog/test_reference_lists.py",
     "public/v1/categories/{}": "tests/queue/catalog/test_reference_lists.py",
     "public/v1/localization/locales": "the same for all",
@@ -149,9 +150,9 @@ SHARED = {
 # Pages of the portal that the tests below check.
 PAGES = {
     "", "home/live/", "webhooks/", "deliveries/", "products/", "queues/", "queues/{}/",
-    "queues/{}/new/", "checks/", "faults/",
+    "queues/{}/new/", "checks/", "faults/", "extensions/",
 }  # fmt: skip
-THINGS = ("webhooks/{}/", "deliveries/{}/", "products/{}/", "queues/{}/{}/")
+THINGS = ("extensions/{}/", "webhooks/{}/", "deliveries/{}/", "products/{}/", "queues/{}/{}/")
 
 
 def test_every_url_pattern_is_covered() -> None:

@@ -35,6 +35,12 @@ _OFF = "null while it is off: captured, and clients ask so"
 
 # METHOD path status place: what
 DEVIATIONS = {
+    "* /devops/services* environments.*: missing": (
+        "an extension has one environment, the machine of its developer, without image and pages"
+    ),
+    "* /devops/services/*/environments* schedulables: array instead of *": (
+        "runners declare a list of methods"
+    ),
     "* /requests* type: 'adjustment' is none of the words": _LATER,
     "* /requests* type: 'renew' is none of the words": _LATER,
     "* /requests* type: 'transfer' is none of the words": _LATER,

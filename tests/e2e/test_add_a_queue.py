@@ -16,6 +16,7 @@ import requests
 from tests import doc_blocks, orders
 from tests.handlers import handler
 from tests.processes import ROOT, Sandbox, copy_first_data, environment, output, sandbox
+from tools import project
 
 PAGE = "docs/add-a-queue.md"
 FOLDER = "requests_queue/queues/refund"
@@ -26,7 +27,7 @@ FILES = re.compile(r"^`([^`\n]+)`:\n\n```python\n(.*?)^```", re.M | re.S)
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with the code of the page."""
     folder = tmp_path_factory.mktemp("project")
-    for room in ("connect_sim", "sandbox", "checks", "portal", "webhooks", "requests_queue"):
+    for room in project.PACKAGES:
         shutil.copytree(ROOT / room, folder / room)
     for name in ("manage.py", "connect-sim", "pyproject.toml"):
         shutil.copy(ROOT / name, folder / name)

@@ -55,6 +55,9 @@ LEFT_OUT = {
     "docs/coverage.md": dict.fromkeys(
         ("options", "merge"), "needs tests: tests/plugin/test_coverage.py"
     ),
+    "docs/extensions.md": {
+        "install": "installs packages: tests/e2e/test_extension_example.py",
+    },
     "docs/mcp.md": {".venv/bin/pip": "installs packages: tests/packaging/test_installed.py"},
     "docs/metrics.md": {
         "SIM_METRICS_PORT=9464 make": MAKE,
@@ -301,6 +304,12 @@ def coverage(terminal: Terminal) -> None:
     assert printed.count("def test_") + len(sentences) == 5 > len(sentences), printed
 
 
+def extensions(terminal: Terminal) -> None:
+    printed = terminal.run()
+    # Nobody has started a runner, which says what it wants tasks for.
+    assert "ENVIRONMENT_ID=ENV-" in printed and printed.endswith("No tasks.\n"), printed
+
+
 def readings(terminal: Terminal) -> None:
     terminal.run()
     # The last command goes back.
@@ -331,6 +340,7 @@ PAGES: dict[str, Callable[[Terminal], None]] = {
     "README.md": readme,
     "docs/cli.md": cli,
     "docs/coverage.md": coverage,
+    "docs/extensions.md": extensions,
     "docs/faults.md": faults,
     "docs/inquiring-form.md": inquiring_form,
     "docs/mcp.md": mcp,

@@ -221,7 +221,7 @@ def test_nothing_is_written_outside_the_data_folder(running: Sandbox, installed:
     names = {name for name in wheels.files(installed.project) if not name.startswith("var/")}
     expected = {
         f"{name}/__init__.py"
-        for name in ("sandbox", "checks", "portal", "webhooks", "requests_queue")
+        for name in ("sandbox", "checks", "portal", "extensions", "webhooks", "requests_queue")
     }
     assert names == {".env", *expected}
     assert wheels.files(root / "home") == set()

@@ -93,7 +93,7 @@ def run(command: list[str], cwd: Path, **variables: str) -> str:
 
 def with_modules_of_our_names(folder: Path) -> Path:
     """Create a handler's folder with packages named like those of the server."""
-    for name in ("sandbox", "checks", "portal", "webhooks", "requests_queue"):
+    for name in ("sandbox", "checks", "portal", "extensions", "webhooks", "requests_queue"):
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").write_text(f"raise ImportError('{name} of the handler')\n")
     return folder

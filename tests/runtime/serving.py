@@ -8,13 +8,17 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from typing import Any
+from unittest.mock import AsyncMock, patch
+
+from django.core.handlers.wsgi import WSGIHandler
 
 from connect_sim import web
 from connect_sim.server.django_app import is_validation
+from extensions import gateway
 from requests_queue.operations import QUESTION
 from tests.processes import free_port
 
@@ -51,14 +55,20 @@ def stoppable(
     settings.SIM_BIND = f"127.0.0.1:{free_port()}"
     settings.SIM_VALIDATIONS = validations
     server = web.Web(wsgi, threads)
-    server.start()
-    try:
-        yield f"http://{settings.SIM_BIND}", server
-    finally:
-        if isinstance(wsgi, App):
-            wsgi.release.set()
-        server.stop()
-        assert not server.is_running()
+    with nullcontext() if isinstance(wsgi, WSGIHandler) else _without_database():
+        server.start()
+        try:
+            yield f"http://{settings.SIM_BIND}", server
+        finally:
+            if isinstance(wsgi, App):
+                wsgi.release.set()
+            server.stop()
+            assert not server.is_running()
+
+
+def _without_database() -> Any:
+    """Let the gateway of extensions look for nothing in a database that the test doesn't have."""
+    return patch.object(gateway.Gateway, "_sweep_once", AsyncMock())
 
 
 @contextmanager

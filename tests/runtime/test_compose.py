@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from connect_sim import SERVER_PACKAGES
 from requests_queue import alternatives
 from requests_queue.catalog import keys
 from tests import image
@@ -150,7 +151,7 @@ def test_sandbox_is_the_default_target() -> None:
 def test_target_has_packages_health_check_and_a_user_without_rights(name: str) -> None:
     stage = STAGES[name]
     copied = {source for source, _ in stage.copies}
-    assert copied >= {"connect_sim", "requests_queue", "webhooks", "portal", "checks", "sandbox"}
+    assert copied >= {"connect_sim", *SERVER_PACKAGES}
     assert stage.probe and stage.command
     # By number, so that Kubernetes can tell that it is not root.
     assert int(stage.user.partition(":")[0]) > 0

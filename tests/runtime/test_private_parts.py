@@ -25,6 +25,7 @@ from py_rql.parser import RQLParser
 from uvicorn.config import Config
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 from tests.processes import ROOT
@@ -101,6 +102,9 @@ def test_protocol_of_uvicorn_has_the_attributes_that_are_used() -> None:
     assert "self._start_asgi_task(cycle, app)" in source
     # The application runs later, so the target may still be set.
     assert "create_task" in inspect.getsource(HttpToolsProtocol._start_asgi_task)
+    # What an upgrade hands the connection to.
+    parameters = inspect.signature(WebSocketsSansIOProtocol).parameters
+    assert {"config", "server_state", "app_state"} <= set(parameters)
     assert httptools_impl.STATUS_LINE[408] == b"HTTP/1.1 408 Request Timeout\r\n"
     source = inspect.getsource(RequestResponseCycle.__init__)
     used = "keep_alive response_complete response_started disconnected message_event"

@@ -115,6 +115,7 @@ EntryKind = Literal[
     "fault",
     "hold",
     "reset",
+    "task",
 ]
 
 ObjectClass = Literal[

@@ -1,0 +1,17 @@
+"""The Django app of extensions."""
+
+from django.apps import AppConfig
+
+
+class ExtensionsConfig(AppConfig):
+    """Tasks for extension runners, their websocket, and the API that they call."""
+
+    name = "extensions"
+    verbose_name = "Extensions"
+    default_auto_field = "django.db.models.BigAutoField"
+    asgi_routes = {"/public/v1/devops/ws": "extensions.gateway.endpoint"}
+    asgi_lifespan = ("extensions.gateway.lifespan",)
+
+    def ready(self) -> None:
+        """Connect the signal receivers."""
+        from extensions import receivers  # noqa: F401  (connects on import)

@@ -1,0 +1,67 @@
+"""`/sandbox/extensions`: make and list extensions, for the caller's account."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from extensions import tls
+from extensions.models import Extension
+from tests import make
+from tests.api import Caller, caller, refused
+from tests.sandbox.calling import catalog, client
+
+__all__ = ["catalog", "client"]
+
+PATH = "/sandbox/extensions"
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _port(monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path) -> None:
+    settings.SIM_DATA_DIR = tmp_path
+    monkeypatch.setattr(tls, "opener", lambda: 8443)
+
+
+def test_extension_is_made_with_what_its_runner_needs(
+    client: Caller, catalog: make.Catalog, tmp_path: Path
+) -> None:
+    made = client.post(PATH, {"name": "Mine", "products": [catalog.product.pk]}).json
+    assert made["variables"] == {
+        "ENVIRONMENT_ID": made["environment"],
+        "SERVER_ADDRESS": "127.0.0.1:8443",
+        "SSL_CERT_FILE": str(tmp_path / "tls" / "bundle.pem"),
+        "REQUESTS_CA_BUNDLE": str(tmp_path / "tls" / "bundle.pem"),
+    }
+    assert [each["id"] for each in made["products"]] == [catalog.product.pk]
+    assert len(made["installations"]) == 1
+    other = client.post(PATH, {}).json
+    assert (other["name"], other["type"], other["products"]) == ("Extension", "products", [])
+    assert {each["id"] for each in client.get(PATH).json} == {made["id"], other["id"]}
+    assert caller(catalog.provider).get(PATH).json == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"products": ["PRD-999-999-999"]},
+        {"products": "PRD-999-999-999"},
+        {"type": "transformations"},
+        {"name": 1},
+        {"nothing": 1},
+    ],
+)
+def test_invalid_extension_is_refused(client: Caller, body: Any) -> None:
+    refused(client.post(PATH, body), 400)
+    assert not Extension.objects.exists()
+
+
+def test_other_processes_have_no_port(client: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.post(PATH, {})
+    monkeypatch.setattr(tls, "opener", None)
+    refused(client.get(PATH), 400)
+    refused(client.post(PATH, {}), 400)
+    # Nothing half-done.
+    assert Extension.objects.count() == 1
