@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from extensions import messages
+from extensions import dispatch, messages
 from extensions.models import (
     MULTIACCOUNT,
     PRODUCTS,
@@ -153,7 +153,7 @@ def frame(task: Task) -> dict[str, Any]:
         "options": {
             "task_id": task.shown_id,
             "task_category": task.category,
-            "correlation_id": f"{task.shown_id}-{task.sent}",
+            "correlation_id": dispatch.claim_id(task),
             "reply_to": task.environment_id,
             "api_key": f"ApiKey {key_of(task.installation)}" if is_shared else None,
             "installation_id": task.installation_id if is_shared else None,

@@ -2,7 +2,8 @@
 
 A claim is the task's `instance`, which one connection at a time holds. A connection that ends keeps
 its tasks for GRACE seconds, since a runner goes on working, connects again and then sends results;
-after that they are handed back, and an old result counts no more. Lock order: tasks by id.
+after that they are handed back, and an old result counts no more. It is known by its `claim_id`. A
+task that is lost on its way is handed back LEASE after its claim. Lock order: tasks by id.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
@@ -32,12 +33,16 @@ from extensions.models import (
 )
 from extensions.signals import tasks_finished, tasks_started
 from requests_queue import clock
+from requests_queue.db import background_work, pausing
 from webhooks import conf
 
 # What a connection of each kind gets.
 CATEGORIES = {BACKGROUND: (BACKGROUND, SCHEDULED), INTERACTIVE: (INTERACTIVE,)}
 GRACE = 30.0  # seconds, of real time
+LEASE = 300.0  # seconds of platform time, those for which the published runner processes a task
 _ENDED = {"success": SUCCEEDED, "fail": FAILED, "skip": SKIPPED}
+# Asked in the transaction of a claim: how often tasks are sent, by id, where it isn't once.
+copies_finders: list[Callable[[Sequence[Task]], Mapping[int, int]]] = []
 
 
 class _Answered:
@@ -105,9 +110,20 @@ def is_connected(instance: Instance, token: uuid.UUID) -> bool:
     return Instance.objects.filter(pk=instance.pk, connection=token).exists()
 
 
+def claim_id(task: Task) -> str:
+    """Return the id of a task's latest claim, also after a replacement of all data."""
+    return f"{task.shown_id}-{task.sent}-{background_work.generation()}"
+
+
 @transaction.atomic
 def claim(instance: Instance, limit: int) -> list[Task]:
-    """Claim up to `limit` tasks that are due, the oldest first, for a connected instance."""
+    """Claim up to `limit` tasks that are due, the oldest first, for a connected instance.
+
+    None while a replacement of all data waits for what is processed, but for interactive ones,
+    whose callers it waits for.
+    """
+    if pausing.is_draining() and instance.kind != INTERACTIVE:
+        return []
     now = clock.now()
     due = (
         Task.objects.filter(
@@ -135,6 +151,11 @@ def claim(instance: Instance, limit: int) -> list[Task]:
     ]
     Run.objects.bulk_create(runs)
     tasks_started.send(sender=None, runs=runs)
+    copies = {pk: count for find in copies_finders for pk, count in find(tasks).items()}
+    for task in tasks:
+        task.copies = copies.get(task.pk, 1)
+    lost = [task.pk for task in tasks if not task.copies]
+    Task.objects.filter(pk__in=lost).update(due_at=_after(now, LEASE))
     return tasks
 
 
@@ -144,15 +165,17 @@ def record(instance: Instance, results: Sequence[Result]) -> None:
     now = clock.now()
     by_task = {result.task: result for result in results}
     for task in _processing(instance).filter(pk__in=by_task):
-        _settle(task, by_task[task.pk], now)
+        if by_task[task.pk].claim_id in ("", claim_id(task)):
+            _settle(task, by_task[task.pk], now)
     transaction.on_commit(answered.notify, robust=True)
 
 
 def hand_back_lost(tokens: Collection[uuid.UUID]) -> None:
     """Note the end of other connections; hand back what instances lost GRACE seconds ago had."""
     lose_others(tokens)
-    since = datetime.now(UTC) - timedelta(seconds=GRACE)
-    lost = Instance.objects.filter(connection=None, lost_at__lt=since, tasks__status=PROCESSING)
+    lost = Instance.objects.filter(
+        connection=None, lost_at__lt=_lost_since(), tasks__status=PROCESSING
+    )
     for instance in lost.distinct():
         hand_back(instance)
 
@@ -183,6 +206,21 @@ def hand_back_runs(instance: Instance, runs: Mapping[int, int]) -> None:
     for task in _processing(instance).filter(pk__in=runs):
         if task.sent == runs[task.pk]:
             _hand_back(task, clock.now())
+
+
+def _lost_since() -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=GRACE)
+
+
+@transaction.atomic
+def hand_back_overdue(now: datetime) -> None:
+    """Hand back the tasks that were lost on their way, LEASE after their claim."""
+    rows = Task.objects.filter(status=PROCESSING, due_at__lte=now)
+    for task in (
+        rows.select_related("environment__extension").select_for_update(of=("self",)).order_by("pk")
+    ):
+        why = f"No result came within {LEASE:g} s. Sent again at once."
+        _write(task, RETRYING, now, why, Result(task.pk, ""))
 
 
 @transaction.atomic
@@ -271,16 +309,27 @@ def _write(
 
 
 def next_due(now: datetime) -> datetime | None:
-    """Return when the next task that waits for its time is due, or None."""
-    rows = Task.objects.filter(status__in=WAITING, due_at__gt=now)
+    """Return when the next task is due that waits for its time or was lost, or None."""
+    rows = Task.objects.filter(status__in=(*WAITING, PROCESSING), due_at__gt=now)
     return rows.order_by("due_at").values_list("due_at", flat=True).first()
 
 
 def busy(now: datetime) -> set[str]:
-    """Return labels of tasks that are due or processed while a runner is connected."""
-    rows = Task.objects.filter(environment__instances__connection__isnull=False)
-    active = Q(status=PROCESSING) | (Q(status__in=WAITING) & (Q(due_at=None) | Q(due_at__lte=now)))
-    return {f"task:{row.shown_id}" for row in rows.filter(active).distinct()[:100]}
+    """Return labels of tasks that are processed, or due while a runner is there or comes back."""
+    instances = Instance.objects.filter(Q(connection__isnull=False) | Q(lost_at__gte=_lost_since()))
+    there = Q()
+    for kind, categories in CATEGORIES.items():
+        environments = instances.filter(kind=kind).values("environment")
+        there |= Q(category__in=categories, environment__in=environments)
+    rows = Task.objects.filter(Q(due_at=None) | Q(due_at__lte=now))
+    active = rows.filter(Q(status=PROCESSING) | (Q(status__in=WAITING) & there))
+    return {f"task:{task.shown_id}" for task in active.order_by("pk")[:100]}
+
+
+def in_progress() -> list[str]:
+    """Return the ids of tasks that are processed, without those that were lost on their way."""
+    rows = Task.objects.filter(status=PROCESSING, due_at=None).order_by("pk")[:100]
+    return [task.shown_id for task in rows]
 
 
 @transaction.atomic

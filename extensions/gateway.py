@@ -27,7 +27,7 @@ from django.db import DatabaseError
 from extensions import actions, dispatch, messages, tls
 from extensions.definitions import BACKGROUND, INTERACTIVE
 from extensions.messages import BadMessage, Result
-from extensions.models import Environment, Extension, Instance
+from extensions.models import Environment, Extension, Instance, Task
 from extensions.signals import configured, wake
 from requests_queue import event_loops
 from requests_queue.catalog import keys
@@ -209,9 +209,11 @@ class Gateway:
                 await _send(send, messages.compose(messages.SETUP_RESPONSE, response))
             free = 0 if connection.is_stopping else SLOTS - len(connection.in_flight)
             tasks = await self._run(_claim, connection, free)
-            for pk, frame in tasks:
-                connection.in_flight.add(pk)
-                await _send(send, frame)
+            for task, frame in tasks:
+                if task.copies:
+                    connection.in_flight.add(task.pk)
+                for _ in range(task.copies):
+                    await _send(send, frame)
             if len(tasks) < free or not free:
                 await event_loops.wait(connection.due, TICK)
 
@@ -280,11 +282,13 @@ def _authenticate(scope: Scope) -> Connection:
 
 def _set_up(connection: Connection, setup: messages.Setup) -> dict[str, Any]:
     """Store what a runner declares, and return the response."""
+    response = actions.set_up(connection.instance, setup)
+    # After it: who sees that the runner is connected may rely on what it has declared.
     if not dispatch.connect(connection.instance, connection.token, setup.version):
         raise Refused("The data has been replaced.")
     if connection.is_idle:
         connection.left = dispatch.runs_of(connection.instance)
-    return actions.set_up(connection.instance, setup)
+    return response
 
 
 def _check(connection: Connection) -> None:
@@ -292,12 +296,12 @@ def _check(connection: Connection) -> None:
         raise Refused("Another connection, or other data, has taken its place.")
 
 
-def _claim(connection: Connection, limit: int) -> list[tuple[int, str]]:
+def _claim(connection: Connection, limit: int) -> list[tuple[Task, str]]:
     _check(connection)
     if limit <= 0:
         return []
     tasks = dispatch.claim(connection.instance, limit)
-    return [(task.pk, messages.compose(messages.TASK, actions.frame(task))) for task in tasks]
+    return [(task, messages.compose(messages.TASK, actions.frame(task))) for task in tasks]
 
 
 def _record(connection: Connection, results: list[Result]) -> None:

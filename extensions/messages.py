@@ -45,7 +45,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a runner has sent of a task: `countdown` and `runtime` in seconds."""
+    """What a runner has sent of a task: `countdown` and `runtime` in seconds.
+
+    `claim_id` is that of the frame which it answers, empty if the runner doesn't repeat it.
+    """
 
     task: int
     result: str
@@ -53,6 +56,7 @@ class Result:
     countdown: float = 0
     runtime: float = 0
     data: Any = None
+    claim_id: str = ""
 
 
 def parse(frame: str | bytes | None) -> tuple[str, Json]:
@@ -124,6 +128,7 @@ def read_result(data: Json) -> Result:
         _seconds(output.get("countdown")),
         _seconds(output.get("runtime")),
         output.get("data"),
+        str(options.get("correlation_id") or ""),
     )
 
 

@@ -163,9 +163,13 @@ class Instance(models.Model):
 class Task(models.Model):
     """A task: it waits to be sent, is processed by an instance, or has ended.
 
-    `due_at` is platform time before which it isn't sent, null for at once. `retries` is how many
-    results in a row were `retry`; a lost runner is none.
+    `due_at` is platform time before which it isn't sent, null for at once; of one that was sent,
+    when it is handed back, null for one that has arrived. `retries` is how many results in a row
+    were `retry`; a lost runner is none.
     """
+
+    # How often a claim that was made just now is sent.
+    copies = 1
 
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="tasks")
     installation = models.ForeignKey(Installation, models.CASCADE, related_name="tasks")

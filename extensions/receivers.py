@@ -41,13 +41,13 @@ def next_scheduled(now: datetime, **kwargs: Any) -> datetime | None:
 
 @collect_next_work.connect
 def next_due(now: datetime, **kwargs: Any) -> datetime | None:
-    """Return when the next rescheduled or repeated task is due."""
+    """Return when the next rescheduled, repeated or lost task is due."""
     return dispatch.next_due(now)
 
 
 @collect_busy.connect
 def unsettled(now: datetime, **kwargs: Any) -> set[str]:
-    """Return labels of the tasks of connected runners that are due or processed."""
+    """Return labels of tasks that are processed, or due while a runner is there."""
     return dispatch.busy(now)
 
 
@@ -55,4 +55,5 @@ def unsettled(now: datetime, **kwargs: Any) -> set[str]:
 def send_due(now: datetime, **kwargs: Any) -> None:
     """Insert the tasks of schedules that are due, and send what is due now."""
     schedules.run_due(now)
+    dispatch.hand_back_overdue(now)
     wake.send(sender=None)

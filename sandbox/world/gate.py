@@ -26,6 +26,7 @@ from typing import Any, cast
 
 from django.db.models import QuerySet
 
+from extensions import dispatch
 from requests_queue.api.resources import Part
 from requests_queue.db import pausing
 from requests_queue.db.sql import DatabaseTime
@@ -218,7 +219,7 @@ def _wait_for_handlers(deadline: float, settle: float | None) -> list[Unsettled]
 
 
 def _unsettled(settle: float | None) -> list[Unsettled]:
-    """Return requests in flight, usage files in processing, and handlers that may still work.
+    """Return requests in flight, what is processed, and handlers that may still work.
 
     Due deliveries and holds are dropped instead. Only reads: `jobs.busy` would wait for locks.
     """
@@ -230,6 +231,10 @@ def _unsettled(settle: float | None) -> list[Unsettled]:
     result += [
         Unsettled(settling.PROCESSING, f"{pk} is being processed.", frozenset({pk}), _AGAIN)
         for pk in usage_leases.in_progress()
+    ]
+    result += [
+        Unsettled(settling.PROCESSING, f"{each} is being processed.", frozenset({each}), _AGAIN)
+        for each in dispatch.in_progress()
     ]
     for each in settling.of_handlers(settle):
         is_learned = settle is None and each.kind == settling.SETTLE_TIME

@@ -19,6 +19,8 @@ from typing import Any
 
 from django.db import DatabaseError, connection, models
 
+from extensions import dispatch
+from extensions.signals import wake
 from requests_queue import clock, seed, topics
 from requests_queue.catalog.models import Configuration, Parameter
 from requests_queue.db.encryption import EncryptedJSONField, EncryptedTextField
@@ -172,8 +174,9 @@ def _replace(name: str, action: str, patience: float, settle: float | None) -> R
         tables.world_replaced.send_robust(sender=None)
         took = time.monotonic() - began
         cursor = str(timeline.now())
-    # Deliveries of the snapshot may be due.
+    # Deliveries of the snapshot may be due, and runners connect again.
     wakeup.send()
+    wake.send(sender=None)
     return Replacement(now, round(took * 1000), unsettled, cursor)
 
 
@@ -188,7 +191,9 @@ def _replace_rows(name: str, action: str) -> datetime:
             tables.replace(schema)
             # Of processes that have lost these claims by the replacement.
             claim.expire_leases()
-            return _begin_time(name, action, snapshot, generation + 1, notes)
+            now = _begin_time(name, action, snapshot, generation + 1, notes)
+            dispatch.hand_back_all()
+            return now
     except (Missing, Conflict):
         if action == RESTORED:
             raise

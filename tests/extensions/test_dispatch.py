@@ -259,7 +259,10 @@ def test_busy_while_a_connected_runner_has_tasks(
     _record(instance, task, "reschedule", countdown=60)
     assert dispatch.busy(clock.now()) == set()
     assert dispatch.busy(clock.now() + timedelta(seconds=61)) == label
+    # It comes back, or has not within GRACE.
     _lose(instance, 0)
+    assert dispatch.busy(clock.now() + timedelta(seconds=61)) == label
+    _lose(instance, dispatch.GRACE + 1)
     assert dispatch.busy(clock.now() + timedelta(seconds=61)) == set()
 
 
