@@ -204,15 +204,20 @@ def _follow(client: Client, since: str | None, as_json: bool, filters: dict[str,
 
 
 @click.command(cls=options.Command, example="connect-sim forecast WH-338-310-411")
-@click.argument("webhook")
+@click.argument("id", metavar="WEBHOOK|EXTENSION")
+@options.party("The party that develops the extension.")
 @options.as_json
 @options.data_dir
-def forecast(webhook: str, as_json: bool) -> None:
-    """Show when a webhook is called next, if each further attempt fails."""
-    path = f"/sandbox/webhooks/{running.segment(webhook)}/forecast"
-    content = running.client().call("GET", path)
+def forecast(id: str, party: str, as_json: bool) -> None:
+    """Show what is sent next: to a webhook, if each further attempt fails, or to an extension."""
+    is_extension = id.startswith("SRVC-")
+    path = f"/sandbox/{'extensions' if is_extension else 'webhooks'}/{running.segment(id)}/forecast"
+    content = running.client(party).call("GET", path)
     if as_json:
         output.print_json(content)
+        return
+    if is_extension:
+        _print_tasks(content["rows"])
         return
     if content["reason"]:
         output.line(content["reason"])
@@ -230,6 +235,21 @@ def forecast(webhook: str, as_json: bool) -> None:
                     "yes" if row["out_of_order"] else "",
                     row["reason"],
                 )
+                for row in rows
+            ),
+        ]
+    )
+
+
+def _print_tasks(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        output.line("No further tasks.")
+        return
+    output.table(
+        [
+            ("ID", "AT", "TYPE", "OBJECT", "REASON"),
+            *(
+                (row["id"], output.moment(row["at"]), row["type"], row["object"], row["reason"])
                 for row in rows
             ),
         ]

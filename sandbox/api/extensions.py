@@ -16,8 +16,9 @@ from extensions.models import HUB, PRODUCTS, TYPES, Environment
 from requests_queue.api.fields import Id, List, String
 from requests_queue.api.resources import NAMED, Field, Many, Part
 from requests_queue.catalog.models import Account, User
-from requests_queue.errors import Refused
+from requests_queue.errors import Missing, Refused
 from sandbox.api.schema import Exact, NoQuery, Operation, Operations, Word
+from sandbox.timeline import tasks
 
 
 class Shown(NamedTuple):
@@ -109,4 +110,24 @@ def _port() -> int:
     return tls.opener()
 
 
-urlpatterns = [path("extensions", ExtensionsView.as_view())]
+class ExtensionForecastView(APIView):
+    """`GET /sandbox/extensions/{id}/forecast`: `{"environment", "now", "rows"}`."""
+
+    operations: Operations = {
+        "get": Operation("Extensions", "Forecast the tasks", tasks.FORECAST, errors=(404,))
+    }
+
+    def get(self, request: Request, id: str) -> Response:
+        """Return the next tasks that are planned; 404 for an extension of somebody else."""
+        NoQuery().check_query(request.query_params)
+        account = cast(Account, cast(User, request.user).account)
+        row = Environment.objects.filter(extension=id, extension__account=account).first()
+        if row is None:
+            raise Missing(id)
+        return Response(tasks.FORECAST.represent(tasks.forecast_of(row)))
+
+
+urlpatterns = [
+    path("extensions", ExtensionsView.as_view()),
+    path("extensions/<str:id>/forecast", ExtensionForecastView.as_view()),
+]

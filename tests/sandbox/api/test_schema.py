@@ -12,6 +12,7 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.validation import validate_schema
 
 from checks import trace_file
+from extensions import tls
 from sandbox import urls
 from sandbox.api import schema
 from sandbox.models import CheckRun
@@ -98,6 +99,9 @@ POST holds {"note": "n"} -> hold
 GET holds
 GET readings
 PUT readings {"jwt_header": "both"}
+POST extensions {} -> extension
+GET extensions
+GET extensions/{extension}/forecast
 GET clock
 POST clock/advance {"by": "1m", "patience": 0}
 DELETE holds/{hold}
@@ -141,8 +145,9 @@ POST reset {"patience": 0}
 
 
 def test_answer_of_every_operation_is_as_the_document_says(
-    saved: worlds.Rows, vendor: Caller, program: Program
+    saved: worlds.Rows, vendor: Caller, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tls, "opener", lambda: 8443)
     client = CheckedCaller(vendor.key)
     hook = worlds.webhook(vendor, "http://127.0.0.1:9/")["id"]
     worlds.ok(vendor.post(f"/notifications/webhooks/{hook}/trigger", {}))
