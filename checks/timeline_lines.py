@@ -47,6 +47,8 @@ def _text(kind: str, entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         where = f"delivery {entry['delivery']}, attempt {entry['attempt']}"
         if data["side"] == "api":
             where = f"{data['method']} {data['path']}"
+        elif data["side"] == "task":
+            where = data["task"]
         return f"{fault(data)}: {where}"
     if kind == "clock":
         if data["action"] == "settle":

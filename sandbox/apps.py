@@ -19,12 +19,13 @@ class SandboxConfig(AppConfig):
         from requests_queue import ids
         from sandbox.clock import settling  # noqa: F401
         from sandbox.coverage import possible  # noqa: F401
-        from sandbox.faults import delivery_side
+        from sandbox.faults import delivery_side, task_side
         from sandbox.readings import chosen
         from sandbox.timeline import api_calls, attempts, tasks, timeline  # noqa: F401
         from sandbox.world.tables import is_used
 
         timeline.register_retention()
         delivery_side.register()
+        task_side.register()
         chosen.register()
         ids.taken_checks.append(is_used)

@@ -13,12 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # Also when it is run as a script.
 sys.path.insert(0, str(ROOT))
 
-from sandbox.faults.kinds import API, DELIVERY, KINDS, Kind  # noqa: E402
+from sandbox.faults.kinds import API, DELIVERY, KINDS, TASK, Kind  # noqa: E402
 from tools import project  # noqa: E402
 
 PAGE = "docs/faults.md"
 MARKER = "<!-- From here on, this page is written by tools/faults_page.py. -->\n"
-_SIDES = {DELIVERY: "Requests to handlers", API: "Calls of the API"}
+_SIDES = {DELIVERY: "Requests to handlers", API: "Calls of the API", TASK: "Tasks of extensions"}
 
 
 def updated(page: str, kinds: Iterable[Kind]) -> str:

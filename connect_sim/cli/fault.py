@@ -32,11 +32,11 @@ def fault() -> None:
 @click.option(
     "--side",
     type=options.Choice(SIDES),
-    help="Our requests to handlers, or their calls "
-    "of the API. Needed without a scope if the kind has both.",
+    help="Our requests to handlers, their calls "
+    "of the API, or our tasks for extensions. Needed without a scope if the kind has both.",
 )
 @click.option("--webhook", metavar="WH-…", help="Only requests of this webhook.")
-@click.option("--account", metavar="VA-…", help="Only calls of this account.")
+@click.option("--account", metavar="VA-…", help="Only calls of this account, or its tasks.")
 @click.option("--method", help="Only calls of this method.")
 @click.option(
     "--path",

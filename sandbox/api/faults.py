@@ -41,7 +41,7 @@ from sandbox.api.schema import (
 from sandbox.faults import api_side, armed, kinds
 from sandbox.faults.api_side import Caller
 from sandbox.faults.armed import DEFAULT_SEED
-from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
+from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, TASK, Kind, Parameter
 from sandbox.models import Fault, HeldResponse
 from sandbox.timeline import observer
 from sandbox.timeline.observer import MAX_WAIT, Result, json_result, refusal, respond
@@ -51,7 +51,8 @@ from webhooks.models import Webhook
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_TTL = 24 * 3600.0  # seconds
 _MOST = 1_000_000  # requests of a count
-_SCOPES = {DELIVERY: ("webhook",), API: ("account", "method", "path")}
+_SCOPES = {DELIVERY: ("webhook",), API: ("account", "method", "path"), TASK: ("account",)}
+_SCOPE_NAMES = ("webhook", "account", "method", "path")
 TIMEOUT = 5.0  # real seconds
 _MOST_HELD = 10_000
 
@@ -62,13 +63,13 @@ class FaultInput(Exact):
     kind = Word(KINDS, required=True, help_text="What goes wrong.")
     side = Word(
         SIDES,
-        help_text="`delivery`: our request to a handler; `api`: our response to its call. "
-        "Needed where the kind has both and no scope says it.",
+        help_text="`delivery`: our request to a handler; `api`: our response to its call; "
+        "`task`: our task for an extension. Needed where the kind has both and no scope says it.",
     )
     name = String(100, allow_blank=False, help_text="By default the kind and a number.")
     parameters = Free(help_text="Values of the kind's parameters.")
     webhook = Id(help_text="Only requests of this webhook.")
-    account = Id(help_text="Only calls of this account.")
+    account = Id(help_text="Only calls of this account, or tasks of its extensions.")
     method = Word(METHODS, help_text="Only calls of this method.")
     path = String(
         300,
@@ -115,15 +116,16 @@ class FaultInput(Exact):
 
 def _side(kind: Kind, values: Values) -> str:
     """Return the side that the body names, or that its scope or its kind leave."""
-    scoped = {side for side, names in _SCOPES.items() if any(values.get(n) for n in names)}
-    if len(scoped) > 1:
+    given = {name for name in _SCOPE_NAMES if values.get(name)}
+    scoped = {side for side, names in _SCOPES.items() if given <= set(names)}
+    if not scoped:
         raise Invalid("webhook", "A fault concerns deliveries or calls of the API, not both.")
-    named = {values["side"]} if "side" in values else set()
-    if scoped and named and scoped != named:
+    named = {values["side"]} if "side" in values else scoped
+    if not named <= scoped:
         [side] = named
         allowed = ", ".join(_SCOPES[side])
         raise Invalid("side", f"Faults of side {side} can be limited by {allowed} only.")
-    possible = (named or scoped or set(kind.sides)) & set(kind.sides)
+    possible = named & set(kind.sides)
     if not possible:
         raise Invalid("kind", f"{kind.name} exists on side {' and '.join(kind.sides)} only.")
     if len(possible) > 1:
@@ -132,7 +134,7 @@ def _side(kind: Kind, values: Values) -> str:
 
 
 def _scope(values: Values) -> dict[str, str]:
-    scope = {name: values[name] for names in _SCOPES.values() for name in names if values.get(name)}
+    scope = {name: values[name] for name in _SCOPE_NAMES if values.get(name)}
     if "webhook" in scope and not Webhook.objects.filter(pk=scope["webhook"]).exists():
         raise Invalid("webhook", f"There is no webhook {scope['webhook'][:40]}.")
     if "account" in scope and not Account.objects.filter(pk=scope["account"]).exists():
@@ -198,7 +200,7 @@ FAULT = Part(
         "id": Field(str, "row.pk"),
         "name": Field(Untrusted, "row.name"),
         "kind": Field(Annotated[str, Also(enum=list(KINDS))], "row.kind"),
-        "side": Field(Literal["delivery", "api"], "row.side"),
+        "side": Field(Literal["delivery", "api", "task"], "row.side"),
         "parameters": Field(UntrustedJson, "row.parameters"),
         "webhook": _in_scope("webhook"),
         "account": _in_scope("account"),

@@ -14,6 +14,7 @@ from typing import Any
 
 from sandbox.coverage import cases
 from sandbox.coverage.cases import DELIVERIES_GROUP, FAULT, VALIDATOR
+from sandbox.faults.kinds import TASK
 from sandbox.models import ApiCall
 from sandbox.timeline import timeline
 from sandbox.timeline.timeline import Cursor
@@ -117,7 +118,9 @@ class _Reading:
             self.cases += [(row.webhook_id, found)] if found else []
 
     def read_fault(self, row: Any) -> None:
-        self.cases.append((row.webhook_id, f"{FAULT}.{row.data['side']}.{row.data['kind']}"))
+        # The cases are those of handlers.
+        if row.data["side"] != TASK:
+            self.cases.append((row.webhook_id, f"{FAULT}.{row.data['side']}.{row.data['kind']}"))
 
     def read_reset(self, row: Any) -> None:
         for pk, words in row.data.get(PRODUCTS, {}).items():

@@ -23,7 +23,7 @@ from requests_queue.queues.tier_config import creation as tier_creation
 from requests_queue.queues.tier_config import setup
 from sandbox.coverage import cases, happened
 from sandbox.coverage.cases import API_ERROR, CREATED, DELIVERIES_GROUP, FAULT, VALIDATOR
-from sandbox.faults.kinds import KINDS
+from sandbox.faults.kinds import KINDS, TASK
 from sandbox.world.tables import world_replacing
 from webhooks.models import Webhook
 from webhooks.types import EVENT
@@ -181,7 +181,8 @@ def possible(features: Collection[str]) -> set[str]:
     found |= {f"{VALIDATOR}.{name}.{outcome}" for name in types for outcome in cases.OUTCOMES}
     if classes:
         found |= {f"{DELIVERIES_GROUP}.{name}" for name in cases.DELIVERIES}
-        found |= {f"{FAULT}.{side}.{kind.name}" for kind in KINDS.values() for side in kind.sides}
+        sides = [(side, kind.name) for kind in KINDS.values() for side in kind.sides]
+        found |= {f"{FAULT}.{side}.{name}" for side, name in sides if side != TASK}
         found |= {
             each
             for each in (f"{API_ERROR}.{name}" for name in cases.API_ERRORS)

@@ -20,9 +20,9 @@ from typing import Any
 
 _PREFIX = "/public/v1"
 _WILDCARD = re.compile(r"\*+")
-# Our request to a handler, and our response to a handler's call of the API.
-DELIVERY, API = "delivery", "api"
-SIDES = (DELIVERY, API)
+# Our request to a handler, our response to a handler's call of the API, and our task for a runner.
+DELIVERY, API, TASK = "delivery", "api", "task"
+SIDES = (DELIVERY, API, TASK)
 
 # Types of parameters; seconds may be written as a duration, for example 5m.
 INTEGER, NUMBER, SECONDS, JSON = "integer", "number", "seconds", "json"
@@ -332,6 +332,21 @@ _ALL = (
         "hold_call",
         {API: "The call waits until it is released; then it is served."},
         is_final=False,
+    ),
+    Kind(
+        "lost_task",
+        {
+            TASK: "The task is lost on its way: the runner doesn't get it, and after 5 minutes of "
+            "platform time it is sent again.",
+        },
+    ),
+    Kind("duplicate_task", {TASK: "The task is sent twice; the first result counts."}),
+    Kind(
+        "restart_gateway",
+        {
+            TASK: "The task is sent, then the connections of all runners are closed with 1012, as "
+            "when the gateway restarts.",
+        },
     ),
 )
 

@@ -22,24 +22,24 @@ from django.urls import reverse
 from portal import layout, pages
 from portal.commands import MAX_FOUND, Command
 from portal.identity import Viewer
-from requests_queue.catalog.models import Account
 from requests_queue.errors import Conflict, Invalid, Missing
 from requests_queue.time_format import format_span
 from sandbox.api.faults import METHODS, FaultInput
 from sandbox.faults import api_side, armed, kinds
-from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, Kind, Parameter
+from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, TASK, Kind, Parameter
 from sandbox.models import Fault, HeldResponse
 from webhooks.models import Webhook
 
 SIDE_TITLES = {
     DELIVERY: "Requests to handlers",
     API: "Responses of the API to handlers",
+    TASK: "Tasks for runners of extensions",
 }
 MAX_HELD = 10  # calls of a fault that are shown
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 _SCOPES = {
     "webhook": "Webhook",
-    "account": "Calls of",
+    "account": "Account",
     "method": "Method",
     "path": "Path",
 }
@@ -227,7 +227,7 @@ class FaultForm(forms.Form):
         self._parameters = kind.parameters_of(side)
         for parameter in self._parameters:
             self.fields[_field_name(parameter)] = _parameter_field(parameter)
-        scopes = _delivery_scope(viewer) if side == DELIVERY else _api_scope(viewer)
+        scopes = {DELIVERY: _delivery_scope, API: _api_scope, TASK: _task_scope}[side](viewer)
         self._scopes = tuple(scopes)
         self.fields.update(scopes)
         for name, (label, text) in _COUNTS.items():
@@ -300,16 +300,19 @@ def _parameter_field(parameter: Parameter) -> forms.CharField:
 
 
 def _delivery_scope(viewer: Viewer) -> dict[str, forms.Field]:
-    rows = webhooks(viewer).values_list("pk", "label")
-    choices = [(pk, f"{label} ({pk})") for pk, label in rows]
+    choices = [(row.pk, f"{row.label} ({row.pk})") for row in webhooks(viewer)]
     return {"webhook": _choice("webhook", choices, may_be_any=viewer.user.is_superuser)}
 
 
+def _task_scope(viewer: Viewer) -> dict[str, forms.Field]:
+    accounts = viewer.accounts or [viewer.account]
+    choices = [(each.pk, f"{each.name} ({each.pk})") for each in accounts]
+    return {"account": _choice("account", choices, may_be_any=viewer.user.is_superuser)}
+
+
 def _api_scope(viewer: Viewer) -> dict[str, forms.Field]:
-    accounts: list[Account] = viewer.accounts or [viewer.account]
-    choices = [(row.pk, f"{row.name} ({row.pk})") for row in accounts]
     return {
-        "account": _choice("account", choices, may_be_any=viewer.user.is_superuser),
+        **_task_scope(viewer),
         "method": _choice("method", [(name, name) for name in METHODS]),
         "path": forms.CharField(
             required=False,

@@ -286,7 +286,7 @@ def _task(entry: TimelineEntry, related: _Related) -> _Text:
 
 def _fault(entry: TimelineEntry, related: _Related) -> _Text:
     data = entry.data
-    where = f"{data['method']} {data['path']}" if "path" in data else ""
+    where = f"{data['method']} {data['path']}" if "path" in data else data.get("task", "")
     return f"{data['name']} ({data['kind']}) fired.", BAD, where
 
 

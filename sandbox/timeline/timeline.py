@@ -14,7 +14,8 @@ Entries are written in the transaction of what they report. Their `data` by kind
 | `clock` | `action` (`advance`, `next`, `run-until-idle`, `wait`), `from, to`; |
 |  | or `action` (`settle`), `url, ms` |
 | `message` | `id, type, account` of a message in a conversation, without its text |
-| `fault` | `id, name, kind, side, fired`, and `method, path, account` of an API call |
+| `fault` | `id, name, kind, side, fired`, and `method, path, account` of an API call, |
+|  | or `task, account` of a task |
 | `task` | `action` (`started`, `finished`), `id, type, number, account` of an extension's task, |
 |  | and at its end `result, message, why, status, due_at` |
 | `hold` | `action` (`taken`, `released`, `expired`), `id, note` |

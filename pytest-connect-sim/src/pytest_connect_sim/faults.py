@@ -84,7 +84,7 @@ class Fault(Named):
     def describe(self) -> str:
         """Return its name, and what it is limited to."""
         scope = [f"{key} {self.data[key]}" for key in _SCOPES if self.data.get(key)]
-        side = "API calls" if self.data["side"] == "api" else "deliveries"
+        side = {"api": "API calls", "task": "tasks"}.get(self.data["side"], "deliveries")
         kind = f"{self.kind} of {', '.join([side, *scope])}"
         return f"{self.name} ({kind}): asked for {_times(self.data['asked'])}, never fired"
 
@@ -134,10 +134,10 @@ class Faults:
     ) -> Fault:
         """Add a fault of a kind, with its parameters, and return it.
 
-        `webhook`, `account`, `method` and `path` limit it, `side` says `delivery` or `api` where
-        these don't. It fires always, or with a `probability`, for the `nth` requests, or `times`
-        times at most; `after` skips the first requests (of an outage it is a parameter, as is
-        `for_`).
+        `webhook`, `account`, `method` and `path` limit it, `side` says `delivery`, `api` or `task`
+        where these don't. It fires always, or with a `probability`, for the `nth` requests, or
+        `times` times at most; `after` skips the first requests (of an outage it is a parameter, as
+        is `for_`).
         """
         values = {key.rstrip("_"): value for key, value in parameters.items()}
         after = None if kind == "outage" else values.pop("after", None)

@@ -99,8 +99,11 @@ FaultKind = Literal[
     "lost_response",
     "hold",
     "hold_call",
+    "lost_task",
+    "duplicate_task",
+    "restart_gateway",
 ]
-FaultSide = Literal["delivery", "api"]
+FaultSide = Literal["delivery", "api", "task"]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 DeliveryState = Literal["waiting", "calling", "delivered", "failed", "cancelled"]
@@ -117,6 +120,9 @@ EntryKind = Literal[
     "reset",
     "task",
 ]
+
+# What a task of an extension ends with.
+TaskResult = Literal["success", "fail", "skip", "reschedule", "retry", "lost"]
 
 ObjectClass = Literal[
     "fulfillment_request",

@@ -46,6 +46,11 @@ def _text(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
         return f"{who}: {data.get('method')} {data.get('path')} {result}{code}"
     if kind == "fault":
         return f"{data['name']} ({data.get('kind')}){_where(entry, data)}"
+    if kind == "task":
+        text = f"{data['id']} {data['type']} "
+        if data["action"] == "started":
+            return f"{text}was sent"
+        return f"{text}{data['result']}: {data['message'] or data['why']}".rstrip(": ")
     if kind == "clock" and data.get("to"):
         return f"time was moved to {moment(data['to'])} ({data['action']})"
     if kind == "hold":
@@ -57,6 +62,8 @@ def _text(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
 def _where(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     if data.get("path"):
         return f": {data['method']} {data['path']}"
+    if data.get("task"):
+        return f": {data['task']}"
     return f": delivery {entry['delivery']}, attempt {entry['attempt']}"
 
 
