@@ -10,8 +10,10 @@ import click
 from checks.client import ApiError
 from checks.timeline_lines import describe
 from connect_sim.cli import options, output, running
+from sandbox.waits.task_conditions import RESULTS
 
 _TIMED_OUT = 408
+_TYPE = click.option("--type", metavar="EVENT_TYPE", help="Only of this event type.")
 
 
 @click.group(
@@ -119,6 +121,25 @@ def idle(**more: Any) -> None:
 def out_of_order(webhook: str, **more: Any) -> None:
     """Wait until a webhook is out of order."""
     _wait({"out_of_order": webhook}, **more)
+
+
+@wait.command(example="connect-sim wait task PR-5810-2277-4101-001 --result fail --skip")
+@click.argument("object")
+@_TYPE
+@click.option("--result", type=options.Choice(RESULTS), default="success", show_default=True)
+@_waiting
+def task(object: str, type: str | None, result: str, **more: Any) -> None:
+    """Wait until a task of an extension about an object has ended."""
+    _wait({"task": _without_none({"object": object, "result": result}, type=type)}, **more)
+
+
+@wait.command(example="connect-sim wait rescheduled PR-5810-2277-4101-001")
+@click.argument("object")
+@_TYPE
+@_waiting
+def rescheduled(object: str, type: str | None, **more: Any) -> None:
+    """Wait until an extension has rescheduled a task about an object."""
+    _wait({"rescheduled": _without_none({"object": object}, type=type)}, **more)
 
 
 @wait.command(

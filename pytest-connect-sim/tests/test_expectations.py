@@ -75,6 +75,18 @@ WEBHOOK, ORDER = "WH-1", "PR-1"
         ),
         (WEBHOOK, lambda e: e.out_of_order(), {"out_of_order": "WH-1"}),
         ("", lambda e: e.idle(), {"idle": True}),
+        (
+            ORDER,
+            lambda e: e.task("asset_purchase_request_processing"),
+            {
+                "task": {
+                    "object": "PR-1",
+                    "type": "asset_purchase_request_processing",
+                    "result": "success",
+                }
+            },
+        ),
+        (ORDER, lambda e: e.rescheduled(), {"rescheduled": {"object": "PR-1"}}),
     ],
 )
 def test_expectation_waits_and_skips_time(
@@ -246,6 +258,8 @@ def test_expectations_are_chained_and_have_timeouts_of_their_own() -> None:
         (WEBHOOK, lambda e: e.status("approved")),
         (WEBHOOK, lambda e: e.never_status("approved", within="1h")),
         (ORDER, lambda e: e.out_of_order()),
+        (WEBHOOK, lambda e: e.task()),
+        ("", lambda e: e.rescheduled()),
         ("", lambda e: e.delivered()),
         ("", lambda e: e.never_called(within="1h")),
         ("", lambda e: e.status("approved")),

@@ -39,7 +39,7 @@ from sandbox.api.schema import (
     Word,
 )
 from sandbox.models import ApiCall
-from sandbox.timeline import api_calls, deliveries, handler_activity, observer, timeline
+from sandbox.timeline import api_calls, deliveries, handler_activity, observer, tasks, timeline
 from sandbox.timeline.handler_activity import CALL
 from sandbox.timeline.observer import MAX_WAIT, respond
 from sandbox.timeline.timeline import Cursor, CursorText
@@ -65,6 +65,7 @@ class KnownIds:
     def __init__(self) -> None:
         self.has_webhook = cache(_has_webhook)
         self.kind_of = cache(_kind_of)
+        self.may_have_tasks = cache(tasks.may_be_about)
 
 
 def _has_webhook(pk: str) -> bool:
@@ -89,8 +90,8 @@ class ConditionField(Anything):
         "type": "object",
         "minProperties": 1,
         "maxProperties": 1,
-        "description": "`delivered`, `failed`, `called`, `status`, `idle`, `out_of_order`, or "
-        "`all`, `any` or `never` of them.",
+        "description": "`delivered`, `failed`, `called`, `status`, `idle`, `out_of_order`, "
+        "`task`, `rescheduled`, or `all`, `any` or `never` of them.",
         "example": {"delivered": {"webhook": "WH-123-456-789", "attempts_at_most": 1}},
     }
 

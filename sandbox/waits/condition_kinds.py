@@ -14,6 +14,7 @@ from sandbox.waits.conditions import (
     CHANGE,
     FINISHED,
     STARTED,
+    TASK,
     Condition,
     Difference,
     Entry,
@@ -28,6 +29,7 @@ from sandbox.waits.conditions import (
     moment_of,
     order_of,
     outcome_of,
+    outcome_of_task,
     result_of,
 )
 
@@ -403,6 +405,8 @@ class Never(Several):
         entry = self._happened[-1]
         if entry["kind"] == CHANGE:
             return f"{entry['object']} became {entry['data']['to']} at {moment_of(entry)}"
+        if entry["kind"] == TASK:
+            return outcome_of_task(entry)
         key = (STARTED, entry["delivery"], entry["attempt"])
         start = history.last(lambda e: (e["kind"], e["delivery"], e["attempt"]) == key)
         return outcome_of(entry, start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from extensions.definitions import EVENT_TYPES
 from requests_queue.suggestions import did_you_mean
 from sandbox.waits.condition_kinds import (
     All,
@@ -18,6 +19,7 @@ from sandbox.waits.condition_kinds import (
     Status,
 )
 from sandbox.waits.conditions import Condition, ObjectKind, Subject
+from sandbox.waits.task_conditions import RESCHEDULE, RESULTS, TaskEnded
 
 MAX_CONDITIONS = 50  # conditions of a wait, nested ones included
 MAX_COUNT = 1_000_000
@@ -39,6 +41,9 @@ class Known(Protocol):
 
     def kind_of(self, pk: str) -> ObjectKind | None:
         """Return the kind of a request, a usage file or a subscription; None: no such object."""
+
+    def may_have_tasks(self, pk: str) -> bool:
+        """Return whether tasks of extensions can be, or were, about an object."""
 
 
 def parse(data: Any, known: Known, path: str = "until") -> Condition:
@@ -133,6 +138,22 @@ class _Parser:
         check_webhook(pk, path, self._known)
         return OutOfOrder(pk)
 
+    def task(self, name: str, value: Any, path: str) -> Condition:
+        names = ("object", "type", "result") if name == "task" else ("object", "type")
+        values = _values(value, path, names)
+        pk = _text(values.get("object"), f"{path}.object")
+        if not self._known.may_have_tasks(pk):
+            text = f"No task is about {pk!r}: no object of this id is one that extensions get."
+            raise BadCondition(f"{path}.object", text)
+        default = "success" if name == "task" else RESCHEDULE
+        chosen = {"type": values.get("type"), "result": values.get("result", default)}
+        for key, available in (("type", EVENT_TYPES), ("result", RESULTS)):
+            word = chosen[key]
+            if word is not None and (not isinstance(word, str) or word not in available):
+                text = f"Unknown {key} {str(word)[:60]!r}. Available: {', '.join(available)}."
+                raise BadCondition(f"{path}.{key}", text + did_you_mean(str(word), available))
+        return TaskEnded(pk, **chosen)
+
     def several(self, name: str, value: Any, path: str) -> Condition:
         if name == "never" and isinstance(value, Mapping):
             return Never([self.parse(value, path)])
@@ -160,6 +181,8 @@ _PARSERS: dict[str, Callable[[_Parser, str, Any, str], Condition]] = {
     "status": _Parser.status,
     "idle": _Parser.idle,
     "out_of_order": _Parser.out_of_order,
+    "task": _Parser.task,
+    "rescheduled": _Parser.task,
     **dict.fromkeys(_SEVERAL, _Parser.several),
 }
 

@@ -6,11 +6,13 @@
     {"status": {"object": ID, "is": "approved"}}
     {"idle": true}
     {"out_of_order": WEBHOOK}
+    {"task": {"object": ID, "type": EVENT_TYPE, "result": "success"}}
+    {"rescheduled": {"object": ID, "type": EVENT_TYPE}}
     {"all": [...]}, {"any": [...]}, {"never": {...}}
 
-Entries are those of the API (`represent`). `delivered`, `failed` and `called` are
-about the entries since the cursor, `status`, `idle` and `out_of_order` about the present. A verdict
-is True, False (it cannot come true any more) or None (undecided).
+Entries are those of the API (`represent`). `delivered`, `failed`, `called`, `task` and
+`rescheduled` are about the entries since the cursor, `status`, `idle` and `out_of_order` about the
+present. A verdict is True, False (it cannot come true any more) or None (undecided).
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from requests_queue.time_format import format_moment
 Entry = Mapping[str, Any]
 
 CHANGE, EVENT, STARTED, FINISHED = "change", "event", "attempt_started", "attempt_finished"
+TASK = "task"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,36 @@ def outcome_of(entry: Entry, start: Entry | None = None) -> str:
     return f"{attempt} {'is in flight' if result == 'in flight' else 'succeeded'}"
 
 
+def task_result_of(entry: Entry) -> str:
+    """Return what came of a task that was sent: its result, or `processing`."""
+    data = entry["data"]
+    return str(data["result"]) if data["action"] == "finished" else "processing"
+
+
+def outcome_of_task(entry: Entry) -> str:
+    """Return a task that was sent and what came of it, as a clause."""
+    data, result = entry["data"], task_result_of(entry)
+    task = f"task {data['id']} ({data['type']})"
+    if result == "processing":
+        return f"{task} was sent at {moment_of(entry)} and is processed"
+    message = f": {data['message'].rstrip('.')}" if data["message"] else ""
+    due = ""
+    if data["due_at"]:
+        due = f", and is sent again at {format_moment(datetime.fromisoformat(data['due_at']))}"
+    return f"{task} ended with {result}{message}{due}"
+
+
+def tasks_of(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the last entry of each time that a task was sent."""
+    latest: dict[tuple[str, int], Entry] = {}
+    for entry in entries:
+        if entry["kind"] == TASK:
+            key = entry["data"]["id"], entry["data"]["number"]
+            latest.pop(key, None)
+            latest[key] = entry
+    return list(latest.values())
+
+
 def moment_of(entry: Entry) -> str:
     """Return the platform time of an entry: `2026-11-26 01:42:30 UTC`."""
     return format_moment(datetime.fromisoformat(entry["at"]))
@@ -164,7 +197,7 @@ def order_of(cursor: str) -> tuple[int, int]:
 
 Verdict = bool | None
 
-KINDS = (CHANGE, FINISHED)  # of the entries that conditions are fed; others are ignored
+KINDS = (CHANGE, FINISHED, TASK)  # of the entries that conditions are fed; others are ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +265,15 @@ class History:
         return matching[-1] if matching else None
 
     def misses(
-        self, subject: Subject, differ: Callable[[Entry], Iterator[Difference]]
+        self,
+        subject: Subject,
+        differ: Callable[[Entry], Iterator[Difference]],
+        latest: Callable[[Iterable[Entry]], list[Entry]] = attempts_of,
     ) -> Iterator[NearMiss]:
         """Yield the attempts about a subject with the points in which they differ."""
         before = Difference("since", "after the cursor", "before it", 2)
         for entries, also in ((self.entries, ()), (self.earlier, (before,))):
-            for entry in filter(subject.is_near, attempts_of(entries)):
+            for entry in filter(subject.is_near, latest(entries)):
                 yield NearMiss((*differ(entry), *also), entry)
 
 

@@ -14,6 +14,7 @@ from requests_queue.queues import base
 from sandbox.api.faults import METHODS
 from sandbox.faults import kinds
 from sandbox.timeline import timeline
+from sandbox.waits import task_conditions
 from tests.processes import ROOT
 from webhooks import states, types
 from webhooks.validation_rules import WebhookInput
@@ -72,6 +73,7 @@ def test_all_queues_have_types() -> None:
         ("Method", METHODS),
         ("DeliveryState", states.STATES),
         ("EntryKind", timeline.KINDS),
+        ("TaskResult", task_conditions.RESULTS),
         ("ObjectClass", types.PLURALS),
         ("WebhookType", dict.fromkeys(each.type for each in types.registered())),
         ("ListingType", queue_of("listing_request").types),

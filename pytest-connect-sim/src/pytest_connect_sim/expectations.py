@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Union
 
 from pytest_connect_sim.client import ApiError, Client
-from pytest_connect_sim.literals import STATUSES, Status
+from pytest_connect_sim.literals import STATUSES, Status, TaskResult
 from pytest_connect_sim.objects import prefix_of
 from pytest_connect_sim.observer import Observer, name_of, settle
 
@@ -158,11 +158,47 @@ class Expectation:
         condition = {"out_of_order": self._subject}
         return self._wait(condition, f"{self._subject} to be out of order", within, timeout)
 
+    def task(
+        self,
+        type: str | None = None,
+        *,
+        result: TaskResult = "success",
+        within: Span | None = None,
+        timeout: float | None = None,
+    ) -> Expectation:
+        """Expect that a task of an extension about the object ends, by default with success."""
+        return self._task("task", type, f"to end with {result}", within, timeout, result=result)
+
+    def rescheduled(
+        self,
+        type: str | None = None,
+        *,
+        within: Span | None = None,
+        timeout: float | None = None,
+    ) -> Expectation:
+        """Expect that an extension reschedules a task about the object."""
+        return self._task("rescheduled", type, "to be rescheduled", within, timeout)
+
     def idle(self, *, within: Span | None = None, timeout: float | None = None) -> Expectation:
         """Expect that no work is left: nothing due, in flight or planned."""
         return self._wait({"idle": True}, "the sandbox to be idle", within, timeout)
 
     # How they wait.
+
+    def _task(
+        self,
+        name: str,
+        type: str | None,
+        phrase: str,
+        within: Span | None,
+        timeout: float | None,
+        **more: str,
+    ) -> Expectation:
+        if not self._subject or name_of(self._subject) == "webhook":
+            raise TypeError(f"{name} is about an object, not {self._subject or 'nothing'}.")
+        about = {"object": self._subject, **more, **({"type": type} if type else {})}
+        text = f"a task{f' {type}' if type else ''} about {self._subject} {phrase}"
+        return self._wait({name: about}, text, within, timeout)
 
     def _never(
         self, condition: Json, text: str, within: Span, timeout: float | None

@@ -218,6 +218,8 @@ def test_refusal_of_what_was_given_is_wrong_usage(server: Server, arguments: str
         ("status PR-1 approved", {"status": {"object": "PR-1", "is": "approved"}}),
         ("idle", {"idle": True}),
         ("out-of-order WH-1", {"out_of_order": "WH-1"}),
+        ("task PR-1", {"task": {"object": "PR-1", "result": "success"}}),
+        ("rescheduled PR-1 --type T", {"rescheduled": {"object": "PR-1", "type": "T"}}),
         ('until {"any":[{"idle":true}]}', {"any": [{"idle": True}]}),
     ],
 )  # fmt: skip
@@ -297,3 +299,14 @@ def test_json_has_no_control_characters(server: Server) -> None:
 def test_columns_of_a_table_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     output.table([("A", "BB"), ("long", None), ("", "x\ny")])
     assert capsys.readouterr().out.splitlines() == ["A     BB", "long  -", "-     x␊y"]
+
+
+def test_forecast_of_an_extension_lists_its_tasks(server: Server) -> None:
+    row = {"kind": "task", "id": "TQ-1", "at": "2026-11-26T13:55:00+00:00", "type": "T",
+           "object": "PR-1", "reason": "Later."}  # fmt: skip
+    answers = [{"rows": [row]}, {"rows": []}]
+    server.answer = lambda *request: (200, answers.pop(0))
+    lines = run("forecast", "SRVC-1").splitlines()
+    assert lines[1].split() == ["TQ-1", "2026-11-26", "13:55:00", "UTC", "T", "PR-1", "Later."]
+    assert run("forecast", "SRVC-1") == "No further tasks.\n"
+    assert server.requests == [("GET", "/sandbox/extensions/SRVC-1/forecast", None)] * 2

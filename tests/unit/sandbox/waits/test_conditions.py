@@ -13,6 +13,7 @@ from sandbox.waits.condition_parsing import BadCondition
 from sandbox.waits.conditions import Condition, History, ObjectKind, Present
 
 W, OTHER = "WH-1", "WH-2"
+PURCHASE, VALIDATION = "asset_purchase_request_processing", "asset_purchase_request_validation"
 ORDER = ObjectKind(("pending", "approved", "failed"), frozenset({"approved", "failed"}))
 SUBSCRIPTION = ObjectKind(("active",), has_deliveries=False)
 
@@ -26,6 +27,9 @@ class Known:
     def kind_of(self, pk: str) -> ObjectKind | None:
         kinds = {"AS-1": SUBSCRIPTION, "BRV-1": ObjectKind(())}
         return ORDER if pk in ("PR-1", "PR-2") else kinds.get(pk)
+
+    def may_have_tasks(self, pk: str) -> bool:
+        return pk.startswith("PR-")
 
 
 def parse(data: Any) -> Condition:
@@ -61,6 +65,14 @@ def failure(number: int, **values: Any) -> dict[str, Any]:
     return entry(number, **{**values, "data": data | values.get("data", {})})
 
 
+def task(number: int, **data: Any) -> dict[str, Any]:
+    """Return the entry of the end of a task, by default with success."""
+    content = {"action": "finished", "id": "TQ-1", "type": PURCHASE, "number": 1, "message": ""}
+    content |= {"result": "success", "due_at": None} | data
+    empty = {"webhook": None, "delivery": None, "attempt": None}
+    return {**entry(number, kind="task", **empty), "data": content}
+
+
 def fed(data: Any, *entries: dict[str, Any]) -> Condition:
     condition = parse(data)
     for each in entries:
@@ -76,6 +88,8 @@ A, B = {"delivered": {"webhook": W}}, {"failed": {"webhook": W}}
 TOO_MANY = {"called": {"webhook": W, "at_most": 0}}
 DELIVERED = {"delivered": {"webhook": W, "object": "PR-1"}}
 FAILED = {"failed": {"object": "PR-1"}}
+TASK: Any = {"task": {"object": "PR-1"}}
+LATER: Any = {"rescheduled": {"object": "PR-1"}}
 IN_TWO = {"delivered": {"webhook": W, "attempts_at_most": 2}}
 VERDICTS = {
     "nothing happened": (DELIVERED, [], None),
@@ -94,6 +108,22 @@ VERDICTS = {
     "failed: success": (FAILED, [entry(1)], None),
     "failed: failure": (FAILED, [failure(1)], True),
     "failed: unknown": (FAILED, [failure(1, data={"outcome": "unknown"})], True),
+    "task: sent": (TASK, [task(1, action="started")], None),
+    "task: failure": (TASK, [task(1, result="fail")], None),
+    "task: about another object": (TASK, [{**task(1), "object": "PR-2"}], None),
+    "task: success": (TASK, [task(1, result="fail"), task(2)], True),
+    "task: another type": (
+        {"task": {"object": "PR-1", "type": VALIDATION}},
+        [task(1)],
+        None,
+    ),
+    "task: result": (
+        {"task": {"object": "PR-1", "result": "lost"}},
+        [task(1, result="lost")],
+        True,
+    ),
+    "rescheduled: success": (LATER, [task(1)], None),
+    "rescheduled": (LATER, [task(1, result="reschedule"), task(2)], True),
     "all: one": ({"all": [A, B]}, [entry(1)], None),
     "all: both": ({"all": [A, B]}, [entry(2), failure(1)], True),
     "all: one that is false": ({"all": [A, TOO_MANY]}, [entry(1)], False),
@@ -317,6 +347,26 @@ REASONS = {
         Present(out_of_order={W: False}),
         "WH-1 is not out of order; Failed",
     ),
+    "no task": (TASK, [], Present(), "there was no task about PR-1"),
+    "task that is processed": (
+        TASK,
+        [task(1, action="started")],
+        Present(),
+        f"task TQ-1 ({PURCHASE}) was sent at 2026-11-26 13:50:01 UTC and is processed",
+    ),
+    "task that is sent again": (
+        TASK,
+        [task(1, result="retry", message="KeyError.", due_at="2026-11-26T13:55:00+00:00")],
+        Present(),
+        f"task TQ-1 ({PURCHASE}) ended with retry: KeyError, and is sent again at 2026-11-26 "
+        "13:55:00 UTC",
+    ),
+    "never, task": (
+        {"never": TASK},
+        [task(1)],
+        Present(),
+        f"task TQ-1 ({PURCHASE}) ended with success",
+    ),
     "no webhook": ({"out_of_order": W}, [], Present(), "WH-1 does not exist any more"),
     "any": (
         {"any": [APPROVED, {"status": {"object": "PR-1", "is": "failed"}}, A]},
@@ -355,6 +405,25 @@ def test_reason_says_why_a_condition_is_not_true(
     unsettled, note = ["Delivery 1 is due."], "approve was rejected"
     history = History(present, entries, unsettled=unsettled, note=lambda entry: note)
     assert [each.reason(history) for each in condition.unmet(history)] == [reason]
+
+
+def test_near_misses_of_a_task_are_those_about_its_object() -> None:
+    condition = parse({"task": {"object": "PR-1", "type": PURCHASE}})
+    started, other = task(2, action="started"), task(4, id="TQ-2", type=VALIDATION)
+    failed = task(3, result="fail", message="No.")
+    entries = [entry(1), started, failed, other]
+    misses = conditions.nearest(condition, History(Present(), entries, [task(0, id="TQ-0")]))
+    assert [[each.represent() for each in miss.differences] for miss in misses] == [
+        [{"field": "result", "expected": "success", "actual": "fail: No."}],
+        [{"field": "since", "expected": "after the cursor", "actual": "before it"}],
+        [{"field": "type", "expected": PURCHASE, "actual": VALIDATION}],
+    ]
+    assert misses[0].represent()["object"] == "PR-1" and not misses[0].represent()["delivery"]
+    before = condition.reason(History(Present(), [], [task(0)]))
+    assert before == (
+        f"there was no task {PURCHASE} about PR-1 since the cursor; before it, task TQ-1 "
+        f"({PURCHASE}) ended with success"
+    )
 
 
 def test_reason_names_an_attempt_before_the_cursor() -> None:
@@ -396,6 +465,10 @@ def test_reason_names_an_attempt_before_the_cursor() -> None:
         ({"all": [A, {"x": 1}]}, "until.all.1"), ({"never": []}, "until.never"),
         ({"never": {"delivered": {}}}, "until.never.delivered"),
         ({"all": [A] * condition_parsing.MAX_CONDITIONS}, "until.all.49"),
+        ({"task": {}}, "until.task.object"), ({"task": {"object": "AS-1"}}, "until.task.object"),
+        ({"task": {"object": "PR-1", "type": "asset"}}, "until.task.type"),
+        ({"task": {"object": "PR-1", "result": ["fail"]}}, "until.task.result"),
+        ({"rescheduled": {"object": "PR-1", "result": "fail"}}, "until.rescheduled"),
     ],
 )  # fmt: skip
 def test_malformed_conditions_are_refused(data: Any, path: str) -> None:
