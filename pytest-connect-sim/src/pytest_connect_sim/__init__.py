@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pytest_connect_sim.client import ApiError, Client
 from pytest_connect_sim.expectations import Expectation, ExpectationError
+from pytest_connect_sim.extensions import Extension, ExtensionError
 from pytest_connect_sim.faults import Fault, Faults
 from pytest_connect_sim.names import UnknownName
 from pytest_connect_sim.objects import Moved, Product, QueueObject, Validation, Webhook
@@ -20,6 +21,8 @@ __all__ = [
     "ConnectSim",
     "Expectation",
     "ExpectationError",
+    "Extension",
+    "ExtensionError",
     "Fault",
     "Faults",
     "Moved",

@@ -118,17 +118,25 @@ def connect_sim(request: pytest.FixtureRequest, connect_sim_server: Server) -> I
     config, item = request.config, request.node
     seed, product = options.marked(item)
     if not connect_sim_server.is_shared:
-        yield _begin(connect_sim_server, item, seed, product)
+        yield from _running(_begin(connect_sim_server, item, seed, product))
         return
     note = f"{item.nodeid} in {_worker(config)}"
     timeout = options.seconds(config, "lease_timeout")
     lease = Lease(connect_sim_server.client(), note, timeout)
     reports.or_fail(lease.__enter__)
     try:
-        yield _begin(connect_sim_server, item, seed, product)
+        yield from _running(_begin(connect_sim_server, item, seed, product))
     finally:
         lease.__exit__()
     reports.or_fail(lease.check)
+
+
+def _running(sim: ConnectSim) -> Iterator[ConnectSim]:
+    """Yield the sandbox of a test, and end the runners of its extensions."""
+    try:
+        yield sim
+    finally:
+        sim.stop_extensions()
 
 
 def _worker(config: pytest.Config) -> str:

@@ -78,6 +78,8 @@ def sections(
         found.append(("Connect Sim: timeline since the test began", "\n".join(timeline)))
         if errors:
             found.append(("Connect Sim: the handler's last API error", "\n".join(errors)))
+    for extension in sim._extensions:
+        found.append((f"Connect Sim: runner of {extension.id}", extension.output().strip()))
     if log := mark.log().strip():
         found.append(("Connect Sim: log", log))
     return found

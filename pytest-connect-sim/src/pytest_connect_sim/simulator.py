@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pytest_connect_sim import names
@@ -15,6 +16,8 @@ from pytest_connect_sim.expectations import (
     Span,
     span_text,
 )
+from pytest_connect_sim.extensions import TIMEOUT as CONNECTED
+from pytest_connect_sim.extensions import Extension, command_of, variables_of
 from pytest_connect_sim.faults import Faults
 from pytest_connect_sim.literals import (
     Account,
@@ -75,6 +78,7 @@ class ConnectSim(Orders, Tiers, Selling):
         self._observer = Observer(self._vendor, since)
         self.faults = Faults(self._vendor, seed)
         self._failures: list[ExpectationError] = []
+        self._extensions: list[Extension] = []
 
     def __repr__(self) -> str:
         return f"<ConnectSim at {self.url}>"
@@ -189,6 +193,42 @@ class ConnectSim(Orders, Tiers, Selling):
         }
         client = self.api(account)
         return Webhook(client, client.post("/notifications/webhooks", body))
+
+    def extension(
+        self,
+        folder: str | Path,
+        products: Iterable[str | Product] = (),
+        *,
+        multi_account: bool = False,
+        account: Account = "vendor",
+        executable: str = "cextrun",
+        arguments: Iterable[str] = ("-n", "--no-rich-logging"),
+        variables: Mapping[str, str] | None = None,
+        timeout: float = CONNECTED,
+    ) -> Extension:
+        """Make an extension, and start its runner in a folder; return it when it is connected.
+
+        It is for `products`, by default all of the account, and its runner ends with the test.
+        `variables` are added to those of its process. Raises ExtensionError.
+        """
+        command = command_of(executable, arguments)
+        client = self._server.client(account)
+        body: Json = {"name": Path(folder).name[:100] or "Extension"}
+        if multi_account:
+            body["type"] = "multiaccount"
+        if ids := [str(product) for product in products]:
+            body["products"] = ids
+        extension = Extension(client, client.post("/sandbox/extensions", body))
+        key = self.vendor_key if account == "vendor" else self.provider_key
+        own = {**variables_of(extension.data, key), **(variables or {})}
+        self._extensions.append(extension)
+        extension.start(command, Path(folder), own, timeout)
+        return extension
+
+    def stop_extensions(self) -> None:
+        """End the runners of the test's extensions."""
+        for extension in self._extensions:
+            extension.stop()
 
     def trigger(self, webhook: Webhook) -> None:
         """Trigger a webhook now, without a queue change."""
