@@ -305,7 +305,7 @@ def _claim(connection: Connection, limit: int) -> list[tuple[Task, str]]:
 
 
 def _record(connection: Connection, results: list[Result]) -> None:
-    _check(connection)
+    # Also of a connection that another one, or other data, has replaced: results name their claims.
     dispatch.record(connection.instance, results)
 
 

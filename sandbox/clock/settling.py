@@ -48,8 +48,7 @@ from webhooks.types import EVENT
 
 KINDS = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED, timeline.API_CALL, timeline.CLOCK)
 NEWEST = 5000  # entries that are read at once, for instance by a new process
-# Seconds after which a mover checks again if there are several processes: the others report the
-# end of API calls up to 50 ms late.
+# Seconds until a mover checks again beside other processes, which report calls up to 50 ms late.
 REPORTED = 0.1
 DEFAULT_TTL, MAX_TTL = 30.0, 3600.0  # seconds of a hold or lease
 MAX_NOTE = 200  # characters
