@@ -8,6 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.extensions.runner import runner
 from tests.handlers import Handler, ReceivedRequest
 from tests.processes import Sandbox, pause
 
@@ -58,6 +59,7 @@ def prepare(scenario: Scenario, served: Handler) -> None:
     running.as_vendor("POST", f"/requests/{orders[10]}/inquire", {})
     since = running.call("GET", "/sandbox/cursor").json()["cursor"]
     acted = _handled(running)
+    extension = _extension(running)
     trace = _trace(running, since, acted)
     judge = _webhook(running, served, "judge", "Regions", SUITE, type="validator")
     draft = _sample(running, SUITE, draft=True)
@@ -80,9 +82,24 @@ def prepare(scenario: Scenario, served: Handler) -> None:
         "inquired": orders[10],
         "acted": acted,
         "trace": trace,
+        "extension": extension,
         "form": form.removeprefix(running.url),
         "action": link.removeprefix(running.url),
     }
+
+
+def _extension(running: Sandbox) -> str:
+    """Make an extension with a task that is repeated, and return its environment."""
+    made = running.call("POST", "/sandbox/extensions", {"name": "Approvals"}).json()
+    environment = str(made["environment"])
+    with runner(running.url, running.vendor_key, environment) as connected:
+        connected.set_up(variables=[{"name": "PREFIX", "initial_value": "ACT", "secure": False}])
+        _sample(running, PLAIN)
+        connected.answer(connected.receive(), "retry", message="Traceback: no route to host")
+        path = f"/devops/services/{made['id']}/environments/{environment}/tasks?status=retrying"
+        while not running.as_vendor("GET", path):
+            pause()
+    return environment
 
 
 def _answer(request: ReceivedRequest, down: set[str]) -> Any:

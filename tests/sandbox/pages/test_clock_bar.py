@@ -193,7 +193,7 @@ def test_reset_asks_first_and_returns_to_the_section(
     vendor: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = ["Delivery 7 of http://127.0.0.1/ is in flight."]
-    reset = Mock(return_value=Replacement(START, 120, left))
+    reset = Mock(return_value=Replacement(START, 120, left, "0.0"))
     monkeypatch.setattr(snapshots, "reset", reset)
     question = html.get(vendor, "/time/reset/?next=/queues/fulfillment/").one("main form")
     assert not reset.called and question["action"] == "/time/reset/"

@@ -10,9 +10,10 @@ from django.test import Client
 from django.urls import resolve
 
 from checks import trace_file
+from extensions import actions
 from portal import urls as portal_urls
 from portal.introductions import SENTENCES
-from requests_queue.catalog.models import Product, User
+from requests_queue.catalog.models import Account, Product, User
 from sandbox import urls as sandbox_urls
 from sandbox.models import ApiCall, CheckRun
 from sandbox.timeline import call_storage, trace_storage
@@ -56,6 +57,8 @@ PAGES = {
     "search": "/search/",
     "password": "/password/",
     "api-keys": "/keys/",
+    "extensions": "/extensions/",
+    "extension": "/extensions/{environment}/",
     "timeline": "/timeline/",
     "trace": "/traces/{trace}/",
     "api-call": "/timeline/calls/{call}/",
@@ -90,7 +93,7 @@ OTHERS = {
     "delivery-resend", "delivery-headers", "delivery-curl", "delivery-advance", "queue-bulk",
     "queue-assign", "queue-attachment", "queue-message", "queue-validate", "product-delete",
     "sign-out", "alarms-dismiss", "act-as", "time", "time-move", "checks-cancel", "checks-report",
-    "faults-clear", "fault-clear", "fault-release", None,
+    "faults-clear", "fault-clear", "fault-release", "task-resubmit", None,
 }  # fmt: skip
 
 
@@ -142,6 +145,7 @@ def paths(root: Client) -> dict[str, str]:
     )
     draft = root.post("/webhooks/new/", {"label": "Orders", "go": "next"})["Location"]
     ids = {"hook": hook.pk, "delivery": sent.pk, "run": run.pk, "draft": draft}
+    ids["environment"] = actions.create(Account.objects.get(pk=VENDOR), "Approvals").pk
     ids["call"] = ApiCall.objects.latest("pk").pk
     ids["trace"] = trace_storage.save(trace_file.pack(traces.content()))
     return {name: path.format(**ids) for name, path in PAGES.items()}
