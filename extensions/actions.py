@@ -54,7 +54,8 @@ def create(
 ) -> Environment:
     """Create an extension with a development environment, and install it for its own account.
 
-    Without products, it is for all of the account, also for later ones.
+    One of several accounts is installed for all that there are. Without products, it is for all of
+    the account, also for later ones.
     """
     now = clock.shown(clock.now())
     row = Extension(type=type, name=name, account=account, created_at=now)
@@ -64,6 +65,9 @@ def create(
     # The published runner derives the service's id from this one.
     environment = Environment.objects.create(pk=f"ENV-{number}-01", extension=extension)
     install(environment, account, user)
+    if type == MULTIACCOUNT:
+        for other in Account.objects.exclude(pk=account.pk).order_by("pk"):
+            install(environment, other, user)
     return environment
 
 

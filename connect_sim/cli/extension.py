@@ -28,7 +28,7 @@ def extension() -> None:
     help="A product that it is for; may be repeated. Default: all of the account.",
 )
 @click.option(
-    "--multi-account", is_flag=True, help="It gets what each account sees that installs it."
+    "--multi-account", is_flag=True, help="It is installed for all accounts, with tasks of each."
 )
 @_account
 @options.as_json

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from extensions import tls
-from extensions.models import Extension
+from extensions.models import Extension, Installation
 from tests import make
 from tests.api import Caller, caller, refused
 from tests.sandbox.calling import catalog, client
@@ -41,6 +41,14 @@ def test_extension_is_made_with_what_its_runner_needs(
     assert (other["name"], other["type"], other["products"]) == ("Extension", "products", [])
     assert {each["id"] for each in client.get(PATH).json} == {made["id"], other["id"]}
     assert caller(catalog.provider).get(PATH).json == []
+
+
+def test_extension_of_several_accounts_is_installed_for_all(
+    client: Caller, catalog: make.Catalog
+) -> None:
+    made = client.post(PATH, {"type": "multiaccount"}).json
+    installed = Installation.objects.filter(pk__in=made["installations"])
+    assert {each.account_id for each in installed} == {catalog.vendor.pk, catalog.provider.pk}
 
 
 @pytest.mark.parametrize(
