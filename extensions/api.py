@@ -299,7 +299,9 @@ urlpatterns = [
     path(f"{_SERVICE}/environments", Environments.as_view(_LIST)),
     path(f"{_SERVICE}/environments/<str:pk>", Environments.as_view({**_DETAIL, **_UPDATE})),
     path(f"{_ENVIRONMENT}/variables", Variables.as_view({**_LIST, **_CREATE})),
-    path(f"{_ENVIRONMENT}/variables/<str:pk>", Variables.as_view({**_UPDATE, **_DELETE})),
+    path(
+        f"{_ENVIRONMENT}/variables/<str:pk>", Variables.as_view({**_DETAIL, **_UPDATE, **_DELETE})
+    ),
     path(f"{_ENVIRONMENT}/schedules", Schedules.as_view({**_LIST, **_CREATE})),
     path(_A_SCHEDULE, Schedules.as_view({**_DETAIL, **_UPDATE, **_DELETE})),
     *(

@@ -227,7 +227,7 @@ def _of_extension(kind: str) -> Callable[[Callers], str]:
             schedule = _must(callers[VENDOR].get(path))[0]["id"]
             _must(callers[VENDOR].post(f"{path}/{schedule}/trigger"))
             Task.objects.update(status=FAILED)
-        [row] = _must(callers[VENDOR].get(at(f"{_ENVIRONMENT}/{kind}", ids)))
+        row = _must(callers[VENDOR].get(at(f"{_ENVIRONMENT}/{kind}", ids)))[0]
         return f"{ids} {row['id']}"
 
     return make
@@ -235,8 +235,10 @@ def _of_extension(kind: str) -> Callable[[Callers], str]:
 
 def _installation(callers: Callers) -> str:
     service, _, _ = extension(callers).partition(" ")
-    [row] = _must(callers[VENDOR].get(f"/devops/services/{service}/installations"))
-    return f"{service} {row['id']}"
+    own = {row["id"] for row in _must(callers[VENDOR].get("/devops/installations"))}
+    # It is installed for the other accounts, too.
+    rows = _must(callers[VENDOR].get(f"/devops/services/{service}/installations"))
+    return f"{service} {next(row['id'] for row in rows if row['id'] in own)}"
 
 
 _ENVIRONMENT = "/devops/services/{}/environments/{}"

@@ -74,7 +74,7 @@ def test_published_runner_approves_orders_and_survives_restart(
     def ended() -> list[Any]:
         tasks = running.as_vendor("GET", f"{about}/tasks?ordering(id)")
         over = [each for each in tasks if each["status"] == "succeeded"]
-        return [(each["type"], each["object"]["id"]) for each in over]
+        return [(each["object"]["type"], each["object"]["id"]) for each in over]
 
     with runner(extension, running.vendor_key, tmp_path) as process:
         until(connected, f"the runner is connected: {log}")
