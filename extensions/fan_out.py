@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from extensions import definitions
 from extensions.models import MULTIACCOUNT, NEW, Installation, Task
-from extensions.signals import tasks_recorded, wake
+from extensions.signals import wake
 from requests_queue.queues.transitions import Change
 
 
@@ -40,7 +40,6 @@ def record(changes: Iterable[Change]) -> None:
     # In the order of the unique index: two transactions that insert the same don't deadlock.
     rows.sort(key=_key)
     _insert(rows)
-    tasks_recorded.send(sender=None, tasks=rows)
     transaction.on_commit(partial(wake.send, sender=None), robust=True)
 
 

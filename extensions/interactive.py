@@ -11,14 +11,15 @@ from django.db import connection, transaction
 
 from extensions import definitions, dispatch, fan_out
 from extensions.models import NEW, SUCCEEDED, Instance, Task
-from extensions.signals import tasks_recorded, wake
+from extensions.signals import wake
 from requests_queue import clock
 from requests_queue.errors import Refused
 from requests_queue.queues.transitions import Change
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.queues.validator_responses import InvalidResponse, ParsedResponse
+from webhooks import types
+from webhooks.delivery.validators import NOT_AVAILABLE
 
-NOT_AVAILABLE = "Validation service is not available."
 ACTION = "product_action_execution"
 
 
@@ -27,8 +28,12 @@ def validate(request: ValidationRequest) -> list[ParsedResponse]:
 
     Refused (400 `VAL_100`) where one has no runner, is slow, fails or answers something else.
     """
+    # As validators: only where the product has the capability.
+    same = types.find_validator(request.object_class, request.kind, request.status, request.level)
     event_type = definitions.validation(request.object_class, request.kind)
-    if event_type is None:
+    if event_type is None or same is None or same.trigger is None:
+        return []
+    if same.trigger.missing_capability(request.product):
         return []
     change = Change(
         request.object_class,
@@ -108,7 +113,6 @@ def _call(change: Change, event_type: str, data: dict[str, Any]) -> list[Task]:
             )
             for each in installations
         ]
-        tasks_recorded.send(sender=None, tasks=tasks)
         transaction.on_commit(partial(wake.send, sender=None), robust=True)
     if not connection.in_atomic_block:
         connection.close()

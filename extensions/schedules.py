@@ -8,7 +8,7 @@ from django.db import transaction
 
 from extensions.definitions import SCHEDULED
 from extensions.models import NEW, PROCESSING, WAITING, Schedule, Task
-from extensions.signals import tasks_recorded, wake
+from extensions.signals import wake
 from extensions.triggers import next_time
 from requests_queue import clock
 
@@ -45,7 +45,7 @@ def run(row: Schedule, now: datetime, due_at: datetime | None = None) -> bool:
     installation = row.environment.installations.order_by("created_at", "pk").first()
     if locked is None or installation is None or open_tasks.exists():
         return False
-    task = Task.objects.create(
+    Task.objects.create(
         environment=row.environment,
         installation=installation,
         event_type=EVENT,
@@ -54,7 +54,6 @@ def run(row: Schedule, now: datetime, due_at: datetime | None = None) -> bool:
         status=NEW,
         created_at=now,
     )
-    tasks_recorded.send(sender=None, tasks=[task])
     transaction.on_commit(lambda: wake.send(sender=None), robust=True)
     return True
 

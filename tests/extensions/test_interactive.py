@@ -10,6 +10,7 @@ import pytest
 
 from extensions import actions, interactive
 from extensions.models import Environment, Task
+from requests_queue.catalog.models import Product
 from requests_queue.errors import Refused
 from tests.api import Caller, caller
 from tests.background import Background
@@ -138,6 +139,15 @@ def test_validation_without_a_subscription_passes(
 ) -> None:
     Environment.objects.update(subscriptions=subscriptions)
     assert not validate(catalog, draft(catalog))
+
+
+def test_nothing_is_validated_without_the_products_capability(
+    environment: Environment, catalog: Catalog
+) -> None:
+    row = draft(catalog)
+    Product.objects.update(capabilities={})
+    assert not validate(catalog, row)
+    assert not Task.objects.exists()
 
 
 def test_slow_runner_fails_the_validation(
