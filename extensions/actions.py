@@ -13,6 +13,7 @@ from django.db import transaction
 
 from extensions import dispatch, messages
 from extensions.models import (
+    LOG_LEVEL,
     MULTIACCOUNT,
     PRODUCTS,
     Environment,
@@ -24,7 +25,7 @@ from extensions.models import (
 )
 from requests_queue import clock, ids
 from requests_queue.catalog import keys
-from requests_queue.catalog.models import Account, Product, User
+from requests_queue.catalog.models import Account, Product
 from requests_queue.errors import Invalid
 
 KEY_LIFETIME = timedelta(hours=1)
@@ -50,7 +51,6 @@ def create(
     products: Collection[Product] = (),
     *,
     type: str = PRODUCTS,
-    user: User | None = None,
 ) -> Environment:
     """Create an extension with a development environment, and install it for its own account.
 
@@ -64,14 +64,14 @@ def create(
     number = extension.pk.removeprefix("SRVC-")
     # The published runner derives the service's id from this one.
     environment = Environment.objects.create(pk=f"ENV-{number}-01", extension=extension)
-    install(environment, account, user)
+    install(environment, account)
     if type == MULTIACCOUNT:
         for other in Account.objects.exclude(pk=account.pk).order_by("pk"):
-            install(environment, other, user)
+            install(environment, other)
     return environment
 
 
-def install(environment: Environment, account: Account, user: User | None = None) -> Installation:
+def install(environment: Environment, account: Account) -> Installation:
     """Install an extension for an account; once."""
     existing = Installation.objects.filter(environment=environment, account=account).first()
     if existing is not None:
@@ -80,7 +80,6 @@ def install(environment: Environment, account: Account, user: User | None = None
         environment=environment,
         account=account,
         created_at=clock.shown(clock.now()),
-        created_by=user,
     )
     return ids.create(row, "EIN-dddd-dddd-dddd")
 
@@ -130,8 +129,8 @@ def configuration(instance: Instance) -> dict[str, Any]:
         "logging": {
             # None: the runner sends its log nowhere.
             "logging_api_key": None,
-            "log_level": environment.log_level,
-            "runner_log_level": environment.log_level,
+            "log_level": LOG_LEVEL,
+            "runner_log_level": LOG_LEVEL,
             "meta": {
                 "account_id": extension.account_id,
                 "account_name": extension.account.name,

@@ -39,7 +39,7 @@ class EnvironmentAdmin(GuardedAdmin):
     vendor_sees = provider_sees = ("extension__account",)
     list_display = ("id", "extension")
     search_fields = ("id__exact",)
-    fields = readonly_fields = ("id", "extension", "log_level", "subscriptions", "schedulables")
+    fields = readonly_fields = ("id", "extension", "subscriptions", "schedulables")
 
 
 @admin.register(Installation)

@@ -62,7 +62,6 @@ class Services(Collection):
             values["name"],
             actions.products_of(self.account, values.get("products")),
             type=values.get("type", PRODUCTS),
-            user=self.user,
         )
         return self.created(row.extension)
 

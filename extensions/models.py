@@ -6,10 +6,12 @@ from django.db import models
 from django.db.models import Q
 
 from extensions import definitions
-from requests_queue.catalog.models import Account, Product, User
+from requests_queue.catalog.models import Account, Product
 from requests_queue.db.encryption import EncryptedTextField
 
 TYPES = PRODUCTS, HUB, MULTIACCOUNT = "products", "hub", "multiaccount"
+# Of all environments.
+LOG_LEVEL = "INFO"
 # Statuses of a task, as Connect's OpenAPI document has them.
 STATUSES = ("scheduled", "rescheduled", "processing", "succeeded", "failed", "retrying", "skipped")
 NEW, RESCHEDULED, PROCESSING, SUCCEEDED, FAILED, RETRYING, SKIPPED = STATUSES
@@ -27,7 +29,6 @@ class Extension(models.Model):
     id = models.CharField(max_length=16, primary_key=True)
     type = models.CharField(max_length=16, choices=[(each, each) for each in TYPES])
     name = models.CharField(max_length=100)
-    package_id = models.CharField(max_length=100, blank=True)
     account = models.ForeignKey(Account, models.CASCADE, related_name="+")
     products = models.ManyToManyField(Product, related_name="+", blank=True)
     created_at = models.DateTimeField()
@@ -48,7 +49,6 @@ class Environment(models.Model):
 
     id = models.CharField(max_length=20, primary_key=True)
     extension = models.ForeignKey(Extension, models.CASCADE, related_name="environments")
-    log_level = models.CharField(max_length=8, default="INFO")
     subscriptions = models.JSONField(default=dict)
     schedulables = models.JSONField(default=list)
 
@@ -83,14 +83,13 @@ class Variable(models.Model):
 
 
 class Installation(models.Model):
-    """What an account has installed (`EIN-`), and the service user that acts for it there."""
+    """What an account has installed (`EIN-`)."""
 
     id = models.CharField(max_length=20, primary_key=True)
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="installations")
     account = models.ForeignKey(Account, models.CASCADE, related_name="+")
     settings = models.JSONField(default=dict)
     created_at = models.DateTimeField()
-    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
 
     class Meta:
         ordering = ["-created_at", "id"]

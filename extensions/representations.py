@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from extensions.models import Environment, Extension, Installation, Schedule, Task, Variable
+from extensions.models import (
+    LOG_LEVEL,
+    Environment,
+    Extension,
+    Installation,
+    Schedule,
+    Task,
+    Variable,
+)
 from requests_queue.api.resources import NAMED, Field, Many, Part, Resource, event_at
 from requests_queue.api.schema import Free as FreeJson
 from requests_queue.api.schema import Json
@@ -58,7 +66,7 @@ ENVIRONMENT = Resource(
             Literal["uninitialized", "connected", "disconnected"],
             lambda row: _status(list(row.instances.all())),
         ),
-        "log_level": Field(str, unfiltered=True),
+        "log_level": Field(str, lambda row: LOG_LEVEL),
         "hostname": Field(str, lambda row: ""),
         "domain": Field(str, lambda row: ""),
         "schedulables": Field(list[FreeJson], unfiltered=True),
@@ -90,7 +98,6 @@ SERVICE = Resource(
         "id": str,
         "type": Literal["products", "hub", "multiaccount"],
         "name": str,
-        "package_id": str,
         "products": Many(NAMED, lambda row: row.products.all()),
         "owner": Field(NAMED, "account"),
         "environments": Field(FreeJson, lambda row: _environments(row)),

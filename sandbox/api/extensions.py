@@ -91,14 +91,12 @@ class ExtensionsView(APIView):
         """Make service, environment and installation: 201; 400 for a product of somebody else."""
         values: dict[str, Any] = ExtensionInput().check(request.data)
         port = _port()
-        user = cast(User, request.user)
-        account = cast(Account, user.account)
+        account = cast(Account, cast(User, request.user).account)
         row = actions.create(
             account,
             values.get("name") or "Extension",
             actions.products_of(account, values.get("products") or None),
             type=values.get("type") or (PRODUCTS if account.type == "vendor" else HUB),
-            user=user,
         )
         return Response(EXTENSION.represent(Shown(row, port)), status=201)
 
