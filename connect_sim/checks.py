@@ -17,7 +17,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.recorder import MigrationRecorder
 
-from connect_sim import tracing
+from connect_sim import SERVER_PACKAGES, tracing
 from connect_sim.installation import StartError
 from requests_queue.catalog import keys
 from requests_queue.db import reencryption
@@ -25,15 +25,7 @@ from requests_queue.errors import Invalid
 
 logger = logging.getLogger(__name__)
 TAG = "settings"
-_OUR_PACKAGES = (
-    "connect_sim",
-    "sandbox",
-    "checks",
-    "portal",
-    "extensions",
-    "webhooks",
-    "requests_queue",
-)
+_OUR_PACKAGES = ("connect_sim", *SERVER_PACKAGES)
 _CHECKED_ROWS = 500  # of each encrypted column, the newest
 # Settings of removed limits; a proxy in front limits slow clients.
 _REMOVED = ("SIM_CONNECTIONS", "SIM_BODY_RATE", "SIM_BODY_WINDOW")

@@ -28,6 +28,7 @@ from connect_sim.server.protocol import Connection
 from connect_sim.server.proxies import TrustedProxies
 from connect_sim.server.response import Wsgi
 from extensions import certificate, tls
+from extensions.messages import MAX_FRAME
 from requests_queue import event_loops
 from webhooks.delivery import validators
 
@@ -104,7 +105,7 @@ class _Server(uvicorn.Server):
             application,
             http=Connection,
             ws="websockets-sansio",
-            ws_max_size=2**21,
+            ws_max_size=MAX_FRAME,
             interface="asgi3",
             lifespan="off",
             log_config=None,
@@ -174,13 +175,10 @@ class _Server(uvicorn.Server):
 
 
 def _listen_tls() -> list[socket.socket]:
-    for port in (settings.SIM_TLS_PORT, 0):
-        try:
-            return listen(with_port(settings.SIM_BIND, port).split()[0])
-        except OSError:
-            if not port:
-                raise
-    raise AssertionError
+    try:
+        return listen(with_port(settings.SIM_BIND, settings.SIM_TLS_PORT).split()[0])
+    except OSError:
+        return listen(with_port(settings.SIM_BIND, 0).split()[0])
 
 
 def _bind() -> list[socket.socket]:
