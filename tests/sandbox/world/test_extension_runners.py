@@ -84,6 +84,10 @@ def test_idle_waits_for_the_task_that_a_runner_processes(running: Sandbox, exten
         until(lambda: running.call("GET", "/sandbox/clock").json()["settled"], "a settled sandbox")
         # The clock goes to the task, whose runner gets it.
         _post(running, "/sandbox/clock/next", {"patience": 0.2})
-        assert one.receive()["options"]["task_id"] == task["options"]["task_id"]
+        again = one.receive()
+        assert again["options"]["task_id"] == task["options"]["task_id"]
+        one.answer(again)
+        until(lambda: _tasks(running, extension)[0]["status"] == "succeeded", "its end")
     entries = running.call("GET", "/sandbox/timeline?kind=task").json()["entries"]
-    assert [each["data"]["action"] for each in entries[-3:]] == ["started", "finished", "started"]
+    actions = [each["data"]["action"] for each in entries[-4:]]
+    assert actions == ["started", "finished", "started", "finished"]
