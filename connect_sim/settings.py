@@ -43,6 +43,8 @@ SIM_DATA_DIR = Path(env("SIM_DATA_DIR", str(_home / "var"), str)).absolute()
 SIM_BIND = env("SIM_BIND", "127.0.0.1:8000", values.bind, example="127.0.0.1:8000")
 # The second port, with TLS, for extension runners.
 SIM_TLS_PORT = env("SIM_TLS_PORT", 8443, values.integer(minimum=0, maximum=65535))
+# Seconds of real time after which the tasks of a runner that is gone are sent again.
+SIM_RUNNER_GRACE = env("SIM_RUNNER_GRACE", 30, values.integer(minimum=0, maximum=3600))
 # The defaults of the URLs have the first of several addresses.
 _bind_host, _, _bind_port = SIM_BIND.split()[0].rpartition(":")
 _public_host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "*": "127.0.0.1"}.get(

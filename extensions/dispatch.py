@@ -1,9 +1,10 @@
 """Claim tasks for a runner's connection, record their results, and hand back those of lost runners.
 
 A claim is the task's `instance`, which one connection at a time holds. A connection that ends keeps
-its tasks for GRACE seconds, since a runner goes on working, connects again and then sends results;
-after that they are handed back, and an old result counts no more. It is known by its `claim_id`. A
-task that is lost on its way is handed back LEASE after its claim. Lock order: tasks by id.
+its tasks for SIM_RUNNER_GRACE seconds, since a runner goes on working, connects again and then
+sends results; after that they are handed back, and an old result counts no more. It is known by its
+`claim_id`. A task that is lost on its way is handed back LEASE after its claim. Lock order: tasks,
+by id.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 
@@ -38,7 +40,6 @@ from webhooks import conf
 
 # What a connection of each kind gets.
 CATEGORIES = {BACKGROUND: (BACKGROUND, SCHEDULED), INTERACTIVE: (INTERACTIVE,)}
-GRACE = 30.0  # seconds, of real time
 LEASE = 300.0  # seconds of platform time, those for which the published runner processes a task
 _ENDED = {"success": SUCCEEDED, "fail": FAILED, "skip": SKIPPED}
 # Asked in the transaction of a claim: how often tasks are sent, by id, where it isn't once.
@@ -171,7 +172,7 @@ def record(instance: Instance, results: Sequence[Result]) -> None:
 
 
 def hand_back_lost(tokens: Collection[uuid.UUID]) -> None:
-    """Note the end of other connections; hand back what instances lost GRACE seconds ago had."""
+    """Note the end of other connections; hand back what instances have lost for too long had."""
     lose_others(tokens)
     lost = Instance.objects.filter(
         connection=None, lost_at__lt=_lost_since(), tasks__status=PROCESSING
@@ -209,7 +210,7 @@ def hand_back_runs(instance: Instance, runs: Mapping[int, int]) -> None:
 
 
 def _lost_since() -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=GRACE)
+    return datetime.now(UTC) - timedelta(seconds=settings.SIM_RUNNER_GRACE)
 
 
 @transaction.atomic

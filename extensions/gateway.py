@@ -3,8 +3,9 @@
     /public/v1/devops/ws/{environment}/{instance}?runner_type=background|interactive
 
 A connection has one coroutine that receives and one that sends. All SQL runs in one thread. A
-connection that ends keeps its tasks for a while (`dispatch`). An orderly stop closes with 1012, a
-replacement of all data with 1012 too, so that the runner connects again.
+connection that ends keeps its tasks for a while (`dispatch`). An orderly stop closes with 1012, so
+that the runner connects again. After a replacement of all data, a connection whose environment is
+also in the new ones goes on: its runner gets a setup response, and what is due there.
 
 A runner says when it connects how many tasks it works on. One that works on none may have been
 started anew, under the same name: what its predecessor has not finished is handed back, too.
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+from django.conf import settings
 from django.db import DatabaseError
 
 from extensions import actions, dispatch, messages, tls
@@ -64,6 +66,8 @@ class Connection:
     left: dict[int, int] = field(default_factory=dict)
     left_until: float = 0
     token: uuid.UUID = field(default_factory=uuid.uuid4)
+    # That of the data in which it is stored.
+    generation: int = 0
     due: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: set[int] = field(default_factory=set)
     # Whether its variables have changed since it was told them.
@@ -157,7 +161,12 @@ class Gateway:
         # Before it is stored: a sweep ends the connections that are not here.
         self._connections.add(connection)
         try:
-            await self._talk(connection, receive, send)
+            setup = await self._read_setup(receive)
+            while await self._talk(connection, setup, receive, send):
+                # In the new data: without tasks, which have been handed back there.
+                connection.instance = (await self._run(_authenticate, scope)).instance
+                connection.is_idle = False
+                connection.left, connection.in_flight = {}, set()
         except (BadMessage, TimeoutError) as error:
             await _close(send, UNSUPPORTED, str(error) or "No setup_request came.")
         except (_Left, OSError):
@@ -174,11 +183,15 @@ class Gateway:
             with suppress(DatabaseError):
                 await self._run(dispatch.disconnect, connection.instance, connection.token)
 
-    async def _talk(self, connection: Connection, receive: Receive, send: Send) -> None:
-        """Serve an accepted connection, until one side ends it."""
-        setup = await self._read_setup(receive)
+    async def _talk(
+        self, connection: Connection, setup: messages.Setup, receive: Receive, send: Send
+    ) -> bool:
+        """Serve an accepted connection until one side ends it, or all data has been replaced.
+
+        Return whether it goes on in the new data.
+        """
         response = await self._run(_set_up, connection, setup)
-        connection.left_until = self._loop.time() + dispatch.GRACE
+        connection.left_until = self._loop.time() + settings.SIM_RUNNER_GRACE
         await _send(send, messages.compose(messages.SETUP_RESPONSE, response))
         both = (
             asyncio.create_task(self._send_tasks(connection, send)),
@@ -190,8 +203,12 @@ class Gateway:
             for each in both:
                 each.cancel()
             await asyncio.gather(*both, return_exceptions=True)
-        for each in done:
-            each.result()
+        try:
+            for each in done:
+                each.result()
+        except background_work.Replaced:
+            return True
+        return False
 
     async def _read_setup(self, receive: Receive) -> messages.Setup:
         async with asyncio.timeout(SETUP):
@@ -285,15 +302,19 @@ def _set_up(connection: Connection, setup: messages.Setup) -> dict[str, Any]:
     response = actions.set_up(connection.instance, setup)
     # After it: who sees that the runner is connected may rely on what it has declared.
     if not dispatch.connect(connection.instance, connection.token, setup.version):
-        raise Refused("The data has been replaced.")
+        raise Refused("The instance is gone.")
+    connection.generation = background_work.generation()
     if connection.is_idle:
         connection.left = dispatch.runs_of(connection.instance)
     return response
 
 
 def _check(connection: Connection) -> None:
-    if not dispatch.is_connected(connection.instance, connection.token):
-        raise Refused("Another connection, or other data, has taken its place.")
+    if dispatch.is_connected(connection.instance, connection.token):
+        return
+    if connection.generation != background_work.generation():
+        raise background_work.Replaced
+    raise Refused("Another connection has taken its place.")
 
 
 def _claim(connection: Connection, limit: int) -> list[tuple[Task, str]]:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import transaction
 
 from extensions import actions, dispatch
@@ -175,7 +176,7 @@ def test_lost_runner_keeps_its_tasks_for_a_while(
 ) -> None:
     [task] = _tasks(environment)
     dispatch.claim(instance, 10)
-    _lose(instance, dispatch.GRACE - 5)
+    _lose(instance, settings.SIM_RUNNER_GRACE - 5)
     # It connects again, and its result counts.
     assert _record(_connected(environment), task, "success").status == "succeeded"
 
@@ -186,7 +187,7 @@ def test_tasks_of_a_lost_runner_are_handed_back(
     tasks = _tasks(environment, 200)
     dispatch.claim(instance, 200)
     dispatch.record(instance, [Result(task.pk, "success") for task in tasks[:70]])
-    _lose(instance, dispatch.GRACE + 1)
+    _lose(instance, settings.SIM_RUNNER_GRACE + 1)
     rows = Task.objects.filter(status=RETRYING, due_at=None, retries=0, instance=None)
     assert list(rows.order_by("pk")) == tasks[70:]
     assert set(Run.objects.filter(result="lost").values_list("task", flat=True)) == {
@@ -259,10 +260,10 @@ def test_busy_while_a_connected_runner_has_tasks(
     _record(instance, task, "reschedule", countdown=60)
     assert dispatch.busy(clock.now()) == set()
     assert dispatch.busy(clock.now() + timedelta(seconds=61)) == label
-    # It comes back, or has not within GRACE.
+    # It comes back, or has not in time.
     _lose(instance, 0)
     assert dispatch.busy(clock.now() + timedelta(seconds=61)) == label
-    _lose(instance, dispatch.GRACE + 1)
+    _lose(instance, settings.SIM_RUNNER_GRACE + 1)
     assert dispatch.busy(clock.now() + timedelta(seconds=61)) == set()
 
 

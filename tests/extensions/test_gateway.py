@@ -16,7 +16,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import transaction
 from websockets.exceptions import InvalidStatus
 
-from extensions import dispatch, fan_out, gateway, messages
+from extensions import fan_out, gateway, messages
 from extensions.models import Environment, Extension, Instance, Run, Task, Variable
 from requests_queue import clock
 from requests_queue.catalog import keys
@@ -260,9 +260,9 @@ def test_result_after_a_reconnect_counts(connect: Connect, catalog: make.Catalog
 
 
 def test_runner_started_anew_under_the_same_name_gets_the_tasks_of_its_predecessor(
-    monkeypatch: pytest.MonkeyPatch, connect: Connect, catalog: make.Catalog
+    settings: Any, connect: Connect, catalog: make.Catalog
 ) -> None:
-    monkeypatch.setattr(dispatch, "GRACE", 0.0)
+    settings.SIM_RUNNER_GRACE = 0
     with connect() as one:
         one.set_up()
         make.order(catalog, times=3)
@@ -298,9 +298,9 @@ def test_second_connection_of_an_instance_replaces_the_first(
 
 
 def test_nothing_is_lost_when_a_runner_is_killed_among_many_tasks(
-    monkeypatch: pytest.MonkeyPatch, connect: Connect, catalog: make.Catalog
+    settings: Any, connect: Connect, catalog: make.Catalog
 ) -> None:
-    monkeypatch.setattr(dispatch, "GRACE", 0.0)
+    settings.SIM_RUNNER_GRACE = 0
     with transaction.atomic():
         fan_out.record([change(catalog, object_id=f"PR-{n}") for n in range(200)])
     with connect() as one:
