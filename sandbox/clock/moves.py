@@ -232,9 +232,9 @@ class Move:
         self.run_due()
 
     def count_attempts(self) -> int:
-        """Return how many starts and ends of attempts were written during the move."""
-        kinds = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED)
-        return settling.after(self._cursor).filter(kind__in=kinds).count()
+        """Return how many starts and ends of attempts, and of tasks, were written meanwhile."""
+        kinds = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED, timeline.TASK)
+        return settling.after(self._cursor, kinds).count()
 
     def result(self, stopped_because: str) -> MoveResult:
         rows = self._attempt_entries().exclude(pk__in=self._earlier)[:MAX_ATTEMPTS]
@@ -332,7 +332,7 @@ def advance(
 
 
 def run_next(*, patience: float | None = None, settle: float | None = None) -> MoveResult:
-    """Move to the next due attempt and through it; what is due already runs first.
+    """Move to the next due attempt, or task, and through it; what is due already runs first.
 
     Raises Conflict (409) during another move.
     """

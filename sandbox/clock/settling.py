@@ -20,7 +20,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -366,14 +366,14 @@ def _rows() -> QuerySet[TimelineEntry]:
     return TimelineEntry.objects.order_by("transaction", "id")
 
 
-def after(cursor: Cursor) -> QuerySet[TimelineEntry]:
+def after(cursor: Cursor, kinds: Iterable[str] = KINDS) -> QuerySet[TimelineEntry]:
     """Return the entries after a cursor that are committed, though older ones may follow.
 
     Without API calls that have no response yet.
     """
     return _rows().filter(
         Q(transaction=cursor.transaction, id__gt=cursor.id) | Q(transaction__gt=cursor.transaction),
-        kind__in=KINDS,
+        kind__in=kinds,
         is_open=False,
     )
 

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from tests import orders
+from tests.background import Background
 from tests.engines import until
 from tests.extensions.runner import Runner, runner
 from tests.processes import Sandbox
+from tests.shared_sandbox import reset
 
 
 @pytest.fixture
 def extension(running: Sandbox) -> Any:
-    """An extension of the vendor, as the commands make it."""
+    """An extension of the vendor, as the commands make it, and the only one."""
+    reset(running)
     made = running.call("POST", "/sandbox/extensions", {"products": [orders.PLAIN]})
     assert made.status_code == 201, made.text
     return made.json()
@@ -59,7 +62,6 @@ def test_restore_hands_back_the_tasks_of_the_snapshot(running: Sandbox, extensio
         assert again["options"]["correlation_id"] != before["options"]["correlation_id"]
         one.answer(again)
         until(lambda: _tasks(running, extension)[0]["status"] == "succeeded", "its end")
-    running.call("DELETE", "/sandbox/snapshots/processed")
 
 
 def test_reset_closes_the_connection_of_an_extension_that_is_gone(
@@ -82,12 +84,25 @@ def test_idle_waits_for_the_task_that_a_runner_processes(running: Sandbox, exten
         one.answer(task, "reschedule", countdown=3600)
         until(lambda: _tasks(running, extension)[0]["status"] == "rescheduled", "its result")
         until(lambda: running.call("GET", "/sandbox/clock").json()["settled"], "a settled sandbox")
-        # The clock goes to the task, whose runner gets it.
-        _post(running, "/sandbox/clock/next", {"patience": 0.2})
-        again = one.receive()
-        assert again["options"]["task_id"] == task["options"]["task_id"]
-        one.answer(again)
-        until(lambda: _tasks(running, extension)[0]["status"] == "succeeded", "its end")
+        one.answer(task)
+
+
+def test_next_moves_through_one_task(running: Sandbox, extension: Any) -> None:
+    with _connected(running, extension) as one:
+        for countdown in (3600, 7200):
+            orders.purchase(running)
+            one.answer(one.receive(), "reschedule", countdown=countdown)
+        statuses = ["rescheduled", "rescheduled"]
+        until(
+            lambda: [each["status"] for each in _tasks(running, extension)] == statuses, "results"
+        )
+        ended = []
+        for _ in range(2):
+            answering = Background(lambda: one.answer(one.receive()))
+            assert _post(running, "/sandbox/clock/next")["stopped_because"] == "end"
+            answering.result()
+            ended.append([each["status"] for each in _tasks(running, extension)])
+        assert ended == [["succeeded", "rescheduled"], ["succeeded", "succeeded"]]
     entries = running.call("GET", "/sandbox/timeline?kind=task").json()["entries"]
     actions = [each["data"]["action"] for each in entries[-4:]]
     assert actions == ["started", "finished", "started", "finished"]
