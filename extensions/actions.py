@@ -51,10 +51,12 @@ def create(
     products: Collection[Product] = (),
     *,
     type: str = PRODUCTS,
+    accounts: Collection[str] = (),
 ) -> Environment:
     """Create an extension with a development environment, and install it for its own account.
 
-    One of several accounts is installed for all that there are. Without products, it is for all of
+    One of several accounts is installed for `accounts`, too, by default for all that there are; an
+    unknown one is Invalid. Without products, it is for all of
     the account, also for later ones.
     """
     now = clock.shown(clock.now())
@@ -65,8 +67,11 @@ def create(
     # The published runner derives the service's id from this one.
     environment = Environment.objects.create(pk=f"ENV-{number}-01", extension=extension)
     install(environment, account)
-    if type == MULTIACCOUNT:
-        for other in Account.objects.exclude(pk=account.pk).order_by("pk"):
+    others = Account.objects.exclude(pk=account.pk).order_by("pk") if type == MULTIACCOUNT else ()
+    if unknown := sorted({*accounts} - {account.pk} - {each.pk for each in others}):
+        raise Invalid("accounts", f"{unknown[0][:40]} can't install this extension.")
+    for other in others:
+        if not accounts or other.pk in accounts:
             install(environment, other)
     return environment
 

@@ -8,7 +8,7 @@ from functools import partial
 from django.db import connection, transaction
 
 from extensions import definitions
-from extensions.models import MULTIACCOUNT, NEW, Installation, Task
+from extensions.models import NEW, Installation, Task
 from extensions.signals import wake
 from requests_queue.queues.transitions import Change
 
@@ -84,6 +84,6 @@ def _concerns(installation: Installation, change: Change, event_type: str) -> bo
         return False
     if statuses and change.status_to not in statuses:
         return False
-    # Without products, an extension is for all of its account, also for later ones.
+    # Without products, an extension is for all, also for later ones.
     products = {each.pk for each in extension.products.all()}
-    return extension.type == MULTIACCOUNT or not products or change.product_id in products
+    return not products or change.product_id in products

@@ -66,6 +66,19 @@ class ExtensionInput(Exact):
     products = List(
         Id(), max_length=100, help_text="By default all of the account, also later ones."
     )
+    accounts = List(
+        Id(),
+        max_length=100,
+        help_text="Those that install one of several accounts, beside its own; by default all.",
+    )
+
+
+class ProductsInput(Exact):
+    """The products that an extension is for."""
+
+    products = List(
+        Id(), required=True, max_length=100, help_text="All of the account if there are none."
+    )
 
 
 class ExtensionsView(APIView):
@@ -97,8 +110,40 @@ class ExtensionsView(APIView):
             values.get("name") or "Extension",
             actions.products_of(account, values.get("products") or None),
             type=values.get("type") or (PRODUCTS if account.type == "vendor" else HUB),
+            accounts=values.get("accounts") or (),
         )
         return Response(EXTENSION.represent(Shown(row, port)), status=201)
+
+
+class ExtensionView(APIView):
+    """`PUT /sandbox/extensions/{id}`: choose its products."""
+
+    operations: Operations = {
+        "put": Operation(
+            "Extensions", "Choose the products", EXTENSION, body=ProductsInput, errors=(404,)
+        ),
+    }
+
+    def put(self, request: Request, id: str) -> Response:
+        """Let the extension be for other products: 200.
+
+        400 for a product of somebody else, 404 for an extension of somebody else.
+        """
+        row, port = _environment(request, id), _port()
+        products: list[str] = ProductsInput().check(request.data)["products"]
+        extension = row.extension
+        extension.products.set(actions.products_of(extension.account, products))
+        return Response(EXTENSION.represent(Shown(row, port)))
+
+
+def _environment(request: Request, id: str) -> Environment:
+    """Return the environment of an extension of the caller's account; raises Missing."""
+    account = cast(Account, cast(User, request.user).account)
+    rows = Environment.objects.select_related("extension__account")
+    row = rows.filter(extension=id, extension__account=account).first()
+    if row is None:
+        raise Missing(id)
+    return row
 
 
 def _port() -> int:
@@ -118,14 +163,12 @@ class ExtensionForecastView(APIView):
     def get(self, request: Request, id: str) -> Response:
         """Return the next tasks that are planned; 404 for an extension of somebody else."""
         NoQuery().check_query(request.query_params)
-        account = cast(Account, cast(User, request.user).account)
-        row = Environment.objects.filter(extension=id, extension__account=account).first()
-        if row is None:
-            raise Missing(id)
+        row = _environment(request, id)
         return Response(tasks.FORECAST.represent(tasks.forecast_of(row)))
 
 
 urlpatterns = [
     path("extensions", ExtensionsView.as_view()),
+    path("extensions/<str:id>", ExtensionView.as_view()),
     path("extensions/<str:id>/forecast", ExtensionForecastView.as_view()),
 ]

@@ -49,6 +49,9 @@ def test_extension_of_several_accounts_is_installed_for_all(
     made = client.post(PATH, {"type": "multiaccount"}).json
     installed = Installation.objects.filter(pk__in=made["installations"])
     assert {each.account_id for each in installed} == {catalog.vendor.pk, catalog.provider.pk}
+    body = {"type": "multiaccount", "accounts": [catalog.vendor.pk]}
+    [pk] = client.post(PATH, body).json["installations"]
+    assert Installation.objects.get(pk=pk).account == catalog.vendor
 
 
 @pytest.mark.parametrize(
@@ -58,12 +61,26 @@ def test_extension_of_several_accounts_is_installed_for_all(
         {"products": "PRD-999-999-999"},
         {"type": "transformations"},
         {"name": 1},
+        {"type": "multiaccount", "accounts": ["VA-999-999"]},
+        {"accounts": ["PA-999-999"]},
         {"nothing": 1},
     ],
 )
 def test_invalid_extension_is_refused(client: Caller, body: Any) -> None:
     refused(client.post(PATH, body), 400)
     assert not Extension.objects.exists()
+
+
+def test_products_are_chosen_anew(client: Caller, catalog: make.Catalog) -> None:
+    path = f"{PATH}/{client.post(PATH, {}).json['id']}"
+    for chosen in ([catalog.product.pk], []):
+        changed = client.put(path, {"products": chosen}).json
+        assert [each["id"] for each in changed["products"]] == chosen
+    client.put(path, {"products": [catalog.product.pk]})
+    for body in ({}, {"products": None}, {"products": ["PRD-999-999-999"]}):
+        refused(client.put(path, body), 400)
+    refused(caller(catalog.provider).put(path, {"products": []}), 404)
+    assert Extension.objects.get().products.get() == catalog.product
 
 
 def test_other_processes_have_no_port(client: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
