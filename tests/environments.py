@@ -56,6 +56,8 @@ def _create_with_uv(folder: Path, base: str, requirements: str, built_with: str)
     _run([uv, "venv", "--quiet", "--python", base, str(folder)])
     listed, constraints = _write_lists(folder, requirements, built_with)
     install = [uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python")]
+    # Clients are started often, also where Python is told to write no bytecode.
+    install += ["--compile-bytecode"]
     _run([*install, "--build-constraints", constraints, "-r", listed])
 
 
