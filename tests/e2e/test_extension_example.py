@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests import environments
+from tests import environments, runners
 from tests.engines import until
 from tests.processes import ROOT, Sandbox, sandbox
 
 pytestmark = pytest.mark.clients
 
-REQUIREMENTS = "connect-extension-runner==43.1\nsetuptools\n"
 EXAMPLE = ROOT / "examples" / "extension"
 
 
@@ -29,15 +27,10 @@ def running(tmp_path: Path) -> Iterator[Sandbox]:
 
 
 @contextmanager
-def runner(extension: dict[str, Any], key: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def runner(
+    extension: dict[str, Any], key: str, installed: Path, folder: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run `cextrun` with the example, which is installed beside it."""
-    python = environments.python("cextrun", REQUIREMENTS, (3, 13))
-    source, installed = folder / "extension", folder / "installed"
-    if not installed.exists():
-        shutil.copytree(EXAMPLE, source)
-        install = [str(ROOT / ".venv/bin/uv"), "pip", "install", "-q", "--no-deps", "--offline"]
-        install += ["--no-build-isolation", "--python", str(python), "--target", str(installed)]
-        subprocess.run([*install, str(source)], check=True, timeout=120)
     env = {
         **environments.calling_loopback(),
         **extension["variables"],
@@ -45,9 +38,9 @@ def runner(extension: dict[str, Any], key: str, folder: Path) -> Iterator[subpro
         "INSTANCE_ID": "example",
         "PYTHONPATH": str(installed),
     }
-    command = [str(python.parent / "cextrun"), "-n", "--no-rich-logging"]
+    command = [str(runners.program()), "-n", "--no-rich-logging"]
     with (folder / "runner.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=source, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=EXAMPLE, env=env, stdout=log, stderr=log)
         try:
             yield process
         finally:
@@ -62,6 +55,7 @@ def test_published_runner_approves_orders_and_survives_restart(
     service, environment = extension["id"], extension["environment"]
     about = f"/devops/services/{service}/environments/{environment}"
     log = tmp_path / "runner.log"
+    installed = runners.install(EXAMPLE, tmp_path)
 
     def order() -> str:
         sample = running.call("POST", "/sandbox/queue/samples", {"queue": "fulfillment"})
@@ -76,7 +70,7 @@ def test_published_runner_approves_orders_and_survives_restart(
         over = [each for each in tasks if each["status"] == "succeeded"]
         return [(each["object"]["type"], each["object"]["id"]) for each in over]
 
-    with runner(extension, running.vendor_key, tmp_path) as process:
+    with runner(extension, running.vendor_key, installed, tmp_path) as process:
         until(connected, f"the runner is connected: {log}")
         first = order()
         until(lambda: len(ended()) == 1, "the first order's task has ended")
@@ -84,7 +78,7 @@ def test_published_runner_approves_orders_and_survives_restart(
     until(lambda: not connected(), "the runner has ended in order")
     assert process.returncode == 0, log.read_text()[-2000:]
     second = order()
-    with runner(extension, running.vendor_key, tmp_path):
+    with runner(extension, running.vendor_key, installed, tmp_path):
         until(lambda: len(ended()) == 2, "the next runner gets what came meanwhile")
     kind = "asset_purchase_request_processing"
     assert ended() == [(kind, first), (kind, second)]
