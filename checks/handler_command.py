@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class HandlerCommand:
 
     `variables` are more variables of its environment: name and template. The handler is ready when
     `ready_url` responds with a status below 500, or, without one, when its port accepts
-    connections; `ready_within` is in seconds.
+    connections; `ready_within` is in seconds. A program that serves nothing tells by `is_ready`.
     """
 
     arguments: tuple[str, ...]
@@ -70,6 +70,7 @@ class HandlerCommand:
     variables: tuple[tuple[str, str], ...] = ()
     ready_url: str = ""
     ready_within: float = 30.0
+    is_ready: Callable[[], bool] | None = None
 
     def arguments_for(self, port: int) -> list[str]:
         """Return the arguments for a port; only `{port}` and `{host}` are replaced.

@@ -101,6 +101,18 @@ class HandlerProcess:
         self.stop()
         self.start(replace(self._connection, **changes))
 
+    @contextmanager
+    def started_with(self, *variables: tuple[str, str]) -> Iterator[None]:
+        """Restart the handler with more variables for a block, and without them after it."""
+        command = self._command
+        self._command = replace(command, variables=(*command.variables, *variables))
+        try:
+            self.restart()
+            yield
+        finally:
+            self._command = command
+            self.restart()
+
     @property
     def is_alive(self) -> bool:
         """Whether the handler's first process runs; if it has ended, the others are ended too."""
@@ -216,11 +228,17 @@ class HandlerProcess:
     def _wait_until_ready(self) -> None:
         ready_url = self._command.ready_url_for(self.port)
         deadline = time.monotonic() + self._command.ready_within
+
+        def is_ready() -> bool:
+            if self._command.is_ready:
+                return self._command.is_ready()
+            return _responds(ready_url, deadline) if ready_url else accepts_connections(self.url)
+
         while True:
             if not self.is_alive:
                 death = self._death.removesuffix(".") or "The handler was stopped"
                 raise HandlerError(f"{death} before it was ready.")
-            if _responds(ready_url, deadline) if ready_url else accepts_connections(self.url):
+            if is_ready():
                 return
             if time.monotonic() > deadline:
                 raise HandlerError(self._not_ready(ready_url))
@@ -228,6 +246,8 @@ class HandlerProcess:
 
     def _not_ready(self, ready_url: str) -> str:
         within = f"within {self._command.ready_within:g} s"
+        if self._command.is_ready:
+            return f"The extension's runner was not connected {within}."
         if ready_url:
             return f"The handler was not ready {within}: no response below 500 from {ready_url}."
         return (

@@ -37,6 +37,8 @@ class Call:
     returned: str
     objects: tuple[str, ...]
     faults: tuple[str, ...] = ()
+    # The service user of its API key.
+    key: str = ""
 
     @property
     def is_read(self) -> bool:
@@ -162,6 +164,7 @@ def call_of(row: Mapping[str, Any]) -> Call:
         row["response_body"],
         tuple(row["objects"]),
         faults,
+        row["key"],
     )
 
 

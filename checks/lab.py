@@ -154,6 +154,21 @@ class Lab:
         """Let queue changes call the handler no more."""
         self.platform.update_webhook(webhook or self.webhook, active=False)
 
+    def renew(self) -> None:
+        """Restore the sandbox, and start the handler again, which may be damaged."""
+        if self.process:
+            self.process.stop()
+        self.start_over()
+
+    def next_attempts(self, patience: float = PATIENCE) -> list[str]:
+        """Move to what the platform sends next and through it; return the outcomes."""
+        moved = self.platform.next_attempt(self.timing.quiet, patience)
+        return [each["outcome"] for each in moved["attempts"]]
+
+    def expected(self, orders: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+        """Return the orders that the handler has to process, of some with their statuses then."""
+        return orders
+
     # What happened.
 
     def mark(self) -> str:

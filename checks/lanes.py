@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Protocol
 
-from checks import handler_command, setup, sharing
+from checks import extension_lab, handler_command, setup, sharing
 from checks.client import ApiError, Client, accepts_connections
 from checks.guard import Guard
 from checks.handler_command import Connection, HandlerCommand
@@ -17,6 +18,8 @@ from checks.handler_process import HandlerError, HandlerProcess
 from checks.lab import Lab
 from checks.options import (
     ALL,
+    EVENT,
+    EXTENSION,
     VALIDATOR,
     Options,
     lease_note,
@@ -31,6 +34,15 @@ from checks.throwaway import CannotStart, Throwaway
 
 # Seconds for which a handler makes no call of the API when it has started.
 _AFTER_START = 0.3
+# A runner imports for seconds in each of its processes.
+_RUNNER_STARTS = 120.0
+# Settings of a sandbox with an extension: any free port, and checks know that a runner is gone.
+_FOR_RUNNERS = {"SIM_TLS_PORT": "0", "SIM_RUNNER_GRACE": "1"}
+# The runner takes these proxies also for this machine; its other calls know NO_PROXY.
+_WITHOUT_PROXY = {
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), ""),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1"),
+}
 
 
 class CannotRun(Exception):
@@ -52,46 +64,61 @@ class ThrowawayLane:
 
     def open(self) -> Lab:
         """Start the sandbox and the handler; raises CannotRun."""
-        enter, options = self._resources.enter_context, self._options
         try:
-            guard = enter(Guard())
-            command = HandlerCommand(
-                handler_command.split(options.run),
-                options.cwd,
-                tuple(options.environment.items()),
-                options.ready_url,
-                options.start_timeout,
-            )
-            server = self._server = enter(Throwaway(guard))
-            process = self._process = enter(HandlerProcess(command, guard))
-            lab = self._lab = self._start(server, process)
+            lab = self._lab = self._start(self._resources.enter_context(Guard()))
             # A handler may look for pending orders when it starts; there is none.
             lab.settle(_AFTER_START)
-            _set_up_reseller(lab, options)
+            _set_up_reseller(lab, self._options)
             lab.platform.save(self._snapshot)
         except (ApiError, CannotStart, HandlerError) as error:
             raise CannotRun(str(error)) from None
         return lab
 
-    def _start(self, server: Throwaway, process: HandlerProcess) -> Lab:
-        running = server.start()
-        keys = running.vendor_api_key, running.provider_api_key
-        platform = Platform(running.address, *(Client(running.address, key) for key in keys))
+    def _start(self, guard: Guard) -> Lab:
+        """Start the sandbox and the handler; raises an error of one of them."""
+        platform, key = self._start_sandbox(guard)
+        process = self._prepare(guard, tuple(self._options.environment.items()))
         url = f"{process.url.rstrip('/')}{self._options.path}"
         target = _target(self._options, url, setup.new_secret())
         lab = setup.create(platform, target)
         # The webhook whose requests the handler serves.
         signer = lab.validator if target.is_validator and lab.validator else lab.signer
-        connection = Connection(
-            platform.api_url,
-            f"ApiKey {running.vendor_api_key}",
-            target.secret,
-            signer.webhook_id,
-            lab.product,
+        process.start(
+            Connection(platform.api_url, key, target.secret, signer.webhook_id, lab.product)
         )
-        process.start(connection)
-        lab = replace(lab, process=process, start_over=self.back)
-        return _with_options(lab, self._options)
+        return self._ready(lab, process)
+
+    def _start_sandbox(
+        self, guard: Guard, settings: Mapping[str, str] | None = None
+    ) -> tuple[Platform, str]:
+        """Return the sandbox, and the vendor's API key as a header has it."""
+        server = self._server = self._resources.enter_context(Throwaway(guard, (), settings))
+        running = server.start()
+        keys = running.vendor_api_key, running.provider_api_key
+        platform = Platform(running.address, *(Client(running.address, key) for key in keys))
+        return platform, f"ApiKey {running.vendor_api_key}"
+
+    def _prepare(
+        self,
+        guard: Guard,
+        variables: tuple[tuple[str, str], ...],
+        is_ready: Callable[[], bool] | None = None,
+    ) -> HandlerProcess:
+        """Return the handler's process, which doesn't run yet."""
+        options = self._options
+        command = HandlerCommand(
+            handler_command.split(options.run),
+            options.cwd,
+            variables,
+            options.ready_url,
+            max(options.start_timeout, _RUNNER_STARTS if is_ready else 0.0),
+            is_ready,
+        )
+        self._process = self._resources.enter_context(HandlerProcess(command, guard))
+        return self._process
+
+    def _ready(self, lab: Lab, process: HandlerProcess) -> Lab:
+        return _with_options(replace(lab, process=process, start_over=self.back), self._options)
 
     def back(self, *, after_failure: bool = False) -> None:
         """Restore the sandbox, and start the handler again if it has ended or a check has failed.
@@ -134,6 +161,26 @@ class ThrowawayLane:
     def close(self) -> None:
         """Stop the handler and the sandbox, and remove the folder."""
         self._resources.close()
+
+
+class ExtensionLane(ThrowawayLane):
+    """A sandbox in a temporary folder, and the runner of an extension as a process of ours."""
+
+    def _start(self, guard: Guard) -> Lab:
+        platform, key = self._start_sandbox(guard, _FOR_RUNNERS)
+        options = self._options
+        lab, variables = setup.create_extension(platform, options.product, options.multi_account)
+        variables |= _WITHOUT_PROXY
+        process = self._prepare(
+            guard,
+            (*variables.items(), ("API_KEY", "{api_key}"), *options.environment.items()),
+            lambda: extension_lab.is_connected(platform, lab.path),
+        )
+        began = time.monotonic()
+        process.start(Connection(platform.api_url, key, lab.signer.secret, "", lab.product))
+        user = key.removeprefix("ApiKey ").partition(":")[0]
+        lab = replace(lab, user=user, start=time.monotonic() - began)
+        return self._ready(lab, process)
 
 
 class RunningLane:
@@ -290,7 +337,7 @@ def _with_options(lab: Lab, options: Options) -> Lab:
 
 
 def _set_up_reseller(lab: Lab, options: Options) -> None:
-    setup.set_up_reseller(lab, calls_handler=options.type != VALIDATOR)
+    setup.set_up_reseller(lab, calls_handler=options.type in (EVENT, ALL))
 
 
 def _choose(lab: Lab | None, readings: Mapping[str, str], base: str) -> None:
@@ -323,5 +370,6 @@ class Lane(Protocol):
 def create(options: Options) -> list[Lane]:
     """Return the lanes of a run."""
     if options.run:
-        return [ThrowawayLane(options) for _ in range(max(1, options.jobs))]
+        lane = ExtensionLane if options.type == EXTENSION else ThrowawayLane
+        return [lane(options) for _ in range(max(1, options.jobs))]
     return [RunningLane(options)]

@@ -42,6 +42,7 @@ class Need(StrEnum):
 
     EVENT = "event"
     VALIDATOR = "validator"
+    EXTENSION = "extension"
     PROCESS = "run"
     DEEP = "deep"
 
@@ -52,6 +53,7 @@ class Check:
 
     The group's control runs first; without its pass, nothing else of the group is judged. Checks
     with the same `measurement` share what the first of them has measured: they run in one lane.
+    `extension` makes the experiment with the tasks of an extension, None where it doesn't apply.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Check:
     is_control: bool = False
     needs: frozenset[Need] = frozenset({Need.EVENT})
     measurement: str = ""
+    extension: Callable[[Lab], Verdict] | None = field(default=None, repr=False)
 
     @property
     def group(self) -> str:

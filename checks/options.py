@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-EVENT, VALIDATOR, ALL = "event", "validator", "all"
+EVENT, VALIDATOR, ALL, EXTENSION = "event", "validator", "all", "extension"
+RUNNER = "cextrun"
 START, JOBS = 30.0, 4  # defaults: seconds until a handler is ready, and throwaway sandboxes
 BUDGET, GRACE = 30.0, 10.0  # defaults: seconds for the moments of all `turn.*`, and after SIGTERM
 
@@ -54,13 +55,14 @@ class Options:
     """What a run of checks is asked to do; the command line has checked the values.
 
     Either `url` with `secret` (or `webhook`, which has both) and a running `sandbox`, or `run`, a
-    command line that starts the handler, which is called at `path`. `selected` and `ignored` are
-    globs of ids. `invalid` are values that a validator refuses, by parameter. `jobs` is the number
-    of throwaway sandboxes. `run_next` is the command of the handler's next version, by default
-    `run`. The checks of `turn` have `budget` seconds together, and try only the moment `pair` if
-    one is named; `grace` is how long a handler may take to end. After `max_time` seconds, what is
-    left is inconclusive; 0: no limit. `name` is in the names of what a run creates in a running
-    sandbox; a new one if it is empty.
+    command line that starts the handler, which is called at `path`, or the `runner` of the
+    extension in `cwd` (of type EXTENSION). `selected` and `ignored` are globs of ids. `invalid` are
+    values that a validator refuses, by parameter. `jobs` is the number of throwaway sandboxes.
+    `run_next` is the command of the handler's next version, by default `run`. The checks of `turn`
+    have `budget` seconds together, and try only the moment `pair` if one is named; `grace` is how
+    long a handler may take to end. After `max_time` seconds, what is left is inconclusive; 0: no
+    limit. `name` is in the names of what a run creates in a running sandbox; a new one if it is
+    empty.
     `traces` is the folder for the traces of failures; None: none are written. A run that `measures`
     begins with a request that shows how long the handler takes.
     """
@@ -69,6 +71,8 @@ class Options:
     run: str = ""
     secret: str = field(default="", repr=False)
     webhook: str = ""
+    runner: str = RUNNER
+    multi_account: bool = False
     sandbox: RunningSandbox | None = None
     type: str = EVENT
     method: str = "POST"
@@ -99,6 +103,8 @@ class Options:
     @property
     def target(self) -> str:
         """The handler, for a report."""
+        if self.type == EXTENSION:
+            return f"the extension in {self.cwd}"
         return self.run or self.url or self.webhook
 
     @property
@@ -114,17 +120,20 @@ class Options:
     def words(self, *command: str) -> list[str]:
         """Return the words of a command line that checks this handler."""
         words = ["connect-sim", "check", *command]
-        if self.run:
+        if self.type == EXTENSION:
+            words += ["--extension", str(self.cwd)]
+        elif self.run:
             words += ["--run", self.run]
         elif self.webhook:
             words += ["--webhook", self.webhook]
         else:
             words.append(self.url)
         for name, value in (
-            ("--type", self.type if self.type != EVENT else ""),
+            ("--type", self.type if self.type not in (EVENT, EXTENSION) else ""),
+            ("--runner", self.runner if self.runner != RUNNER else ""),
             ("--method", self.method if self.method != "POST" else ""),
             ("--product", self.product),
-            ("--cwd", str(self.cwd or "")),
+            ("--cwd", str(self.cwd or "") if self.type != EXTENSION else ""),
             ("--path", self.path if self.path != "/" else ""),
             ("--ready-url", self.ready_url),
             ("--start-timeout", f"{self.start_timeout:g}" if self.start_timeout != START else ""),
@@ -139,6 +148,8 @@ class Options:
             words += ["--env", f"{name}={value}"]
         for name, value in self.invalid.items():
             words += ["--invalid", f"{name}={value}"]
+        if self.multi_account:
+            words.append("--multi-account")
         if self.deep:
             words.append("--deep")
         return words

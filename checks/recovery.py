@@ -1,11 +1,16 @@
-"""Let a handler recover: by the attempts of the platform, and by what it repeats itself."""
+"""Let a handler recover, and judge what has become of its orders.
+
+By the attempts of the platform, and by what it repeats itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from checks import verdicts
 from checks.history import SUCCESS
 from checks.lab import Lab
+from checks.outcomes import Exhibit, Verdict
 from checks.platform import PATIENCE
 
 # Attempts of the platform that are made in a row, until one fails or none is due.
@@ -32,10 +37,10 @@ def _make_attempts(lab: Lab) -> bool:
     """Move through the attempts that are due, also if all is done; return whether none failed."""
     for _ in range(_ATTEMPTS):
         # A move waits for what the handler does before and after.
-        attempts = lab.platform.next_attempt(lab.timing.quiet)["attempts"]
-        if not attempts:
+        outcomes = lab.next_attempts()
+        if not outcomes:
             break
-        if attempts[-1]["outcome"] != SUCCESS:
+        if outcomes[-1] != SUCCESS:
             return False
     return True
 
@@ -43,5 +48,21 @@ def _make_attempts(lab: Lab) -> bool:
 def make_attempts(lab: Lab, most: int, patience: float = PATIENCE) -> None:
     """Move through attempts that are due, whatever comes of them."""
     for _ in range(most):
-        if not lab.platform.next_attempt(lab.timing.quiet, patience)["attempts"]:
+        if not lab.next_attempts(patience):
             break
+
+
+def judge(lab: Lab, orders: Sequence[str], mark: str, when: str) -> Verdict:
+    """Judge that each order was approved once since the mark; `when` ends the sentences."""
+    happened = lab.since(mark)
+    effects = {order: lab.effects(order, happened, {}) for order in orders}
+    statuses = Exhibit("Orders", tuple(f"{k}: {e.status}" for k, e in effects.items()))
+    evidence = (statuses, happened.attempts_exhibit(), happened.exhibit())
+    left = [order for order, each in effects.items() if each.status != "approved"]
+    if left:
+        return verdicts.failed(f"Not approved {when}: {verdicts.ids(left)}.", *evidence)
+    for order, each in effects.items():
+        if wrong := verdicts.once(each, order, *evidence):
+            return wrong
+    text = "was approved once" if len(orders) == 1 else "were approved once each"
+    return verdicts.passed(f"{verdicts.ids(orders)} {text} {when}.")

@@ -19,7 +19,7 @@ from checks.good_run import NoGoodRun
 from checks.lab import Lab, secrets_of
 from checks.lanes import CannotRun, Lane
 from checks.model import Check, Exhibit, Need, Outcome, Report, Result, Verdict
-from checks.options import ALL, EVENT, VALIDATOR, Options
+from checks.options import ALL, EVENT, EXTENSION, VALIDATOR, Options
 from checks.outputs.marks import Mark, mark
 from checks.outputs.masking import mask_report, mask_result
 from checks.outputs.progress import Progress
@@ -35,6 +35,7 @@ _SECONDS = {
     "crash": 10.0,
     "race": 8.0,
     "deploy": 4.0,
+    "extension": 4.0,
     "turn": 4.0,
     "client": 6.0,
     "speed": 4.0,
@@ -149,7 +150,9 @@ def _is_chosen(check: Check, options: Options) -> bool:
 
 def _applies(check: Check, options: Options) -> bool:
     """Return whether a check is about the type of webhook."""
-    types = {Need.EVENT: (EVENT, ALL), Need.VALIDATOR: (VALIDATOR, ALL)}
+    if options.type == EXTENSION:
+        return check.extension is not None
+    types = {Need.EVENT: (EVENT, ALL), Need.VALIDATOR: (VALIDATOR, ALL), Need.EXTENSION: ()}
     return all(options.type in types[need] for need in check.needs if need in types)
 
 
@@ -281,7 +284,9 @@ class Schedule:
             lab.budget.begin(lab.timing.check * self._machine.slowdown())
         has_timer = lab.timing.interval > 0 and not check.is_control
         try:
-            verdict = check.run(lab)
+            run = check.extension if self._options.type == EXTENSION else check.run
+            assert run is not None, "not selected"
+            verdict = run(lab)
             if has_timer and verdict.cause == causes.VOID:
                 return verdicts.skipped(f"{_BY_TIMER} {verdict.text}")
             return verdict

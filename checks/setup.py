@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from checks.client import ApiError
+from checks.extension_lab import EXTENSIONS, ExtensionLab
 from checks.handler_requests import Handler
 from checks.lab import Lab
 from checks.platform import QUEUE, TIERS, Json, Platform
@@ -90,6 +91,44 @@ def create(platform: Platform, target: Target) -> Lab:
         if target.has_validator and has_drafts
         else None,
     )
+
+
+def create_extension(
+    platform: Platform, product: str = "", is_multi_account: bool = False
+) -> tuple[ExtensionLab, dict[str, str]]:
+    """Create the products and the extension of a lab; by default for a fresh product.
+
+    One of several accounts is installed for the vendor only. Also return the variables of the
+    runner's process. Raises ApiError.
+    """
+    sold = product or platform.create_product("Checked product")["id"]
+    # Raises an error unless it can be ordered.
+    platform.catalog(sold)
+    other, idle = (platform.create_product(name)["id"] for name in ("Another product", "Unsold"))
+    deactivate_all(platform)
+    body = {"name": "Checked extension", "products": [idle]}
+    made = platform.vendor.call("POST", EXTENSIONS, body)
+    account, secret = (
+        platform.vendor.call("GET", f"/sandbox/products/{sold}")["vendor"],
+        new_secret(),
+    )
+
+    def signer(product: str) -> Signer:
+        return Signer("", "", SENT_CLASS, account, product, platform.api_url, secret)
+
+    lab = ExtensionLab(
+        platform,
+        Handler(""),
+        signer(sold),
+        signer(other),
+        signer(sold),
+        measured_since=platform.cursor(),
+        budget=platform.budget,
+        service=made["id"],
+        environment=made["environment"],
+        idle=idle,
+    )
+    return lab, {**made["variables"], "INSTANCE_ID": "check"}
 
 
 def deactivate_all(platform: Platform) -> None:

@@ -37,11 +37,14 @@ class CannotStart(Exception):
 class Throwaway:
     """A sandbox's process and folder; a context manager that ends and deletes them.
 
-    Another thread may stop it while it starts. `options` are those of `connect-sim sandbox`.
+    Another thread may stop it while it starts. `options` are those of `connect-sim sandbox`,
+    `settings` variables of its environment.
     """
 
-    def __init__(self, guard: Guard, options: Sequence[str] = ()) -> None:
-        self._guard, self._options = guard, options
+    def __init__(
+        self, guard: Guard, options: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    ) -> None:
+        self._guard, self._options, self._settings = guard, options, settings or {}
         self._name = secrets.token_hex(8)
         self._mark = f"{_MARK}={self._name}"
         self._tree = ProcessTree(0, self._mark)
@@ -144,7 +147,7 @@ class Throwaway:
             self._popen = subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env={**environment(os.environ), _MARK: self._name},
+                env={**environment(os.environ), **self._settings, _MARK: self._name},
                 # It stops when this pipe is closed, also if this process is killed.
                 stdin=subprocess.PIPE,
                 stdout=log,

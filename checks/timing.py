@@ -29,6 +29,8 @@ _RESPONSE, _RESPONSE_FACTOR = 10.0, 10
 # The time of a check, which ends within a minute: some seconds more are for what can't be cut. With
 # a handler that polls, so many of its pauses are added.
 _CHECK, _CHECK_FACTOR = 50.0, 20
+# How often a check may start a handler that takes long for it.
+_STARTS = 8
 
 
 class OutOfTime(Exception):
@@ -73,13 +75,15 @@ class Budget:
 class Timing:
     """Seconds of real time: until the response, until the work was done, the longest gap in it.
 
-    `interval` is the pause between two looks of a handler that polls, else 0.
+    `interval` is the pause between two looks of a handler that polls, else 0. `start` is how long
+    one takes that starts for many seconds, else 0.
     """
 
     response: float
     work: float
     gap: float
     interval: float = 0.0
+    start: float = 0.0
 
     @property
     def quiet(self) -> float:
@@ -104,7 +108,7 @@ class Timing:
     @property
     def check(self) -> float:
         """Seconds that a check may take."""
-        return _CHECK + _CHECK_FACTOR * self.interval
+        return _CHECK + _CHECK_FACTOR * self.interval + _STARTS * self.start
 
 
 # Before the first measurement: generous.

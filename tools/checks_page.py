@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT))
 
 from checks.catalog import CHECKS  # noqa: E402
 from checks.model import Check, Need  # noqa: E402
-from checks.outputs.catalog_texts import NEEDS  # noqa: E402
+from checks.outputs.catalog_texts import needs  # noqa: E402
 from checks.outputs.marks import check_groups  # noqa: E402
 from tools import project  # noqa: E402
 
@@ -48,8 +48,13 @@ def pages(index: str, checks: Sequence[Check]) -> dict[Path, str]:
     return {
         INDEX: before + marker + "\n".join(lines) + "\n",
         **{FOLDER / f"{group}.md": render(group, members) for group, members in groups.items()},
-        SKILL: "\n".join(_summary(groups)) + "\n",
+        SKILL: "\n".join(_summary(_of_handlers(groups))) + "\n",
     }
+
+
+def _of_handlers(groups: Mapping[str, Sequence[Check]]) -> Mapping[str, Sequence[Check]]:
+    """Return the groups without that of extensions: the skill is about handlers."""
+    return {name: each for name, each in groups.items() if Need.EXTENSION not in each[0].needs}
 
 
 def _summary(groups: Mapping[str, Sequence[Check]]) -> Iterator[str]:
@@ -95,7 +100,7 @@ def _section(check: Check) -> Iterator[str]:
     yield from _wrapped(f"{_level(check)}. {_text(check.title)}.")
     yield ""
     for name, text in (
-        ("Needs", ", ".join(NEEDS[need] for need in Need if need in check.needs)),
+        ("Needs", needs(check)),
         ("Sent", check.sends),
         ("Expected", check.expects),
         ("Why", check.why),

@@ -7,6 +7,7 @@ from checks.catalog import (
     delivery,
     deploy,
     effects,
+    extension,
     orders,
     payload,
     race,
@@ -33,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     *turn.CHECKS,
     *deploy.CHECKS,
     *validator.CHECKS,
+    *extension.CHECKS,
 )
 
 BY_ID = {check.id: check for check in CHECKS}

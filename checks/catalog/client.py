@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Container, Mapping
 from typing import Any
 
-from checks import causes, recovery, verdicts
+from checks import causes, recovery, task_experiments, verdicts
 from checks.experiments import CONTROL_TEXTS, control
 from checks.history import History
 from checks.lab import Lab
@@ -134,8 +134,7 @@ def _end_pause(lab: Lab) -> None:
     In a long one it would not call the API while that fails.
     """
     if lab.process:
-        lab.process.stop()
-        lab.start_over()
+        lab.renew()
     else:
         order = lab.order()
         lab.send()
@@ -150,6 +149,7 @@ CHECKS = (
         *CONTROL_TEXTS,
         control,
         is_control=True,
+        extension=task_experiments.control,
     ),
     Check(
         "client.no_hammering",
@@ -176,6 +176,7 @@ CHECKS = (
         "after pauses that grow. Catch errors for each order separately: one that is refused must "
         "not keep the others from being processed.",
         resumes,
+        extension=resumes,
     ),
     Check(
         "client.refused_key",
@@ -192,5 +193,6 @@ CHECKS = (
         "Treat a 403 for all calls as a failure of the run, not as a refusal of one order: log "
         "it, respond 500, and wait longer before each try.",
         refused_key,
+        extension=refused_key,
     ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from checks import causes, experiments, good_run, recovery, verdicts
+from checks import causes, experiments, good_run, recovery, task_experiments, verdicts
 from checks.experiments import CONTROL_TEXTS, control
 from checks.good_run import GoodRun, Step
 from checks.history import Effects, History
@@ -32,27 +32,20 @@ def sweep(
 
     `what` happens at that call.
     """
-    _renew(lab)
+    lab.renew()
     good = good_run.record(lab, by_platform=True)
     steps = chosen(good) if chosen else good.steps
     if not steps:
         return verdicts.inconclusive("The handler makes no API call at which it could crash.")
 
     def judge(step: Step) -> Verdict:
-        _renew(lab)
+        lab.renew()
         return _run(lab, good, step, crash, what)
 
     verdict = experiments.sweep(lab, steps, judge, "API calls")
     if verdict.outcome is Outcome.FAIL and not lab.process:
         return replace(verdict, text=f"{verdict.text} {_ENDED}")
     return verdict
-
-
-def _renew(lab: Lab) -> None:
-    """Restore the sandbox, and start the handler again: an earlier step may have damaged it."""
-    if lab.process:
-        lab.process.stop()
-    lab.start_over()
 
 
 def _run(lab: Lab, good: GoodRun, step: Step, crash: Crash, what: str) -> Verdict:
@@ -186,6 +179,7 @@ CHECKS = (
         *CONTROL_TEXTS,
         control,
         is_control=True,
+        extension=task_experiments.control,
     ),
     Check(
         "crash.api_500",
@@ -197,6 +191,7 @@ CHECKS = (
         "processed twice.",
         _FIX,
         api_500,
+        extension=api_500,
     ),
     Check(
         "crash.api_429",
@@ -207,6 +202,7 @@ CHECKS = (
         "Connect limits the rate of calls.",
         f"Wait as long as Retry-After says and call again, or respond 500. {_FIX}",
         api_429,
+        extension=api_429,
     ),
     Check(
         "crash.api_reset",
@@ -217,6 +213,7 @@ CHECKS = (
         "Networks and load balancers reset connections.",
         f"Catch connection errors as well as error responses. {_FIX}",
         api_reset,
+        extension=api_reset,
     ),
     Check(
         "crash.lost_response",
@@ -229,6 +226,7 @@ CHECKS = (
         "After an error, read the request again before you repeat what may have been done. A "
         f"refused second approval of an approved request is no error. {_FIX}",
         lost_response,
+        extension=lost_response,
     ),
     Check(
         "crash.killed",
@@ -241,6 +239,7 @@ CHECKS = (
         "Keep no state that only the memory has. Respond only when the work is done, or read what "
         f"is pending at the start. {_FIX}",
         killed,
+        extension=killed,
         needs=frozenset({Need.EVENT, Need.PROCESS}),
     ),
 )

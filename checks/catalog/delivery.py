@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
-from checks import batches, verdicts
+from checks import batches, task_experiments, verdicts
 from checks.experiments import CONTROL_TEXTS, control
 from checks.lab import Lab
 from checks.model import Check, Level, Outcome, Verdict
@@ -201,6 +201,7 @@ CHECKS = (
         *CONTROL_TEXTS,
         control,
         is_control=True,
+        extension=task_experiments.control,
     ),
     Check(
         "delivery.twice",
@@ -213,6 +214,7 @@ CHECKS = (
         "Read the pending requests from the API in each run; respond 200 if there are none. If you "
         f"respond before the work is done: {_SERIALIZE[0].lower()}{_SERIALIZE[1:]}",
         twice,
+        extension=task_experiments.twice,
     ),
     Check(
         "delivery.twice_at_once",
@@ -237,6 +239,7 @@ CHECKS = (
         f"So many requests are in flight at most to one webhook. {_WHY_BURST}",
         _SHARE_RUNS,
         burst_10,
+        extension=lambda lab: task_experiments.burst(lab, _IN_FLIGHT),
     ),
     Check(
         "delivery.burst",
@@ -248,6 +251,7 @@ CHECKS = (
         f"platform may send more. {_WHY_BURST}",
         _SHARE_RUNS,
         burst,
+        extension=lambda lab: task_experiments.burst(lab, _BURST),
     ),
     Check(
         "delivery.after_own_error",

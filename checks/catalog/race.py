@@ -8,11 +8,12 @@ time derived from its own pace, and the second run must come after the first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
-from checks import experiments, good_run, verdicts
+from checks import experiments, good_run, recovery, task_experiments, verdicts
 from checks.experiments import CONTROL_TEXTS, control
 from checks.good_run import GoodRun, Step
 from checks.handler_requests import Reply
@@ -46,9 +47,45 @@ class Race:
 
 # Lets two held runs go on; takes the hold at the read, and the moment before the runs.
 GoOn = Callable[[Lab, ArmedFault, str], None]
+Prepare = Callable[[ExitStack], GoOn]
+# Makes and judges two runs; takes the seconds for the second one, and a sentence without its end.
+MakeRuns = Callable[[Lab, Step, float, Prepare, str], Verdict]
 
 
-def _race(lab: Lab, read: Step, barrier: float, prepare: Callable[[ExitStack], GoOn]) -> Race:
+def _of_requests(lab: Lab, read: Step, barrier: float, prepare: Prepare, how: str) -> Verdict:
+    """Let two requests lead to two runs, and judge them."""
+    return _judge(lab, _race(lab, read, barrier, prepare), read, how)
+
+
+def _of_tasks(lab: Lab, read: Step, barrier: float, prepare: Prepare, how: str) -> Verdict:
+    """Let a task that is sent twice lead to two runs, and judge them.
+
+    They begin together, so they are held at each read until the one that is meant.
+    """
+    mark = lab.mark()
+    with ExitStack() as stack:
+        go_on = prepare(stack)
+        nth = [*range(1, 2 * read.occurrence + 1)]
+        hold = stack.enter_context(lab.platform.fault("hold", nth=nth, **read.scope))
+        duplicate = stack.enter_context(lab.platform.fault("duplicate_task", times=1))
+        lab.activate()
+        order = lab.order()
+        has_begun = hold.wait_held(1, lab.timing.deadline) >= 1
+        for place in range(read.occurrence):
+            met = has_begun and _wait_for_both(lab, hold, mark, barrier)
+            if not met or place == read.occurrence - 1:
+                break
+            hold.release()
+        if met:
+            go_on(lab, hold, mark)
+        is_twice = duplicate.fired
+    recovery.recover(lab, [order])
+    if not has_begun or not is_twice:
+        return verdicts.void(f"the extension did not call {read.text}.")
+    return recovery.judge(lab, [order], mark, f"when {how[0].lower()}{how[1:]}")
+
+
+def _race(lab: Lab, read: Step, barrier: float, prepare: Prepare) -> Race:
     """Make two runs that are held at the same read, and let them go on."""
     order = lab.order()
     before, mark = lab.values(order), lab.mark()
@@ -125,23 +162,20 @@ def _is_serialized(race: Race) -> bool:
     return bool(writes) and any(call.is_read for call in calls[writes[-1] + 1 :])
 
 
-def same_request(lab: Lab) -> Verdict:
+def same_request(lab: Lab, make: MakeRuns = _of_requests) -> Verdict:
     """Let two runs go on together that have read the same, for each read of a good run."""
 
-    def judge(read: Step, barrier: float) -> Verdict:
-        race = _race(lab, read, barrier, lambda stack: _both_at_once)
-        return _judge(lab, race, read, f"Two runs had {read.text} at the same time")
+    def run(read: Step, barrier: float) -> Verdict:
+        how = f"Two runs had {read.text} at the same time"
+        return make(lab, read, barrier, lambda stack: _both_at_once, how)
 
-    def sweep(good: GoodRun) -> list[Callable[[float], Verdict]]:
-        return [lambda barrier, read=read: judge(read, barrier) for read in good.reads]  # type: ignore[misc]
-
-    return _sweep(lab, sweep)
+    return _sweep(lab, lambda good: [partial(run, read) for read in good.reads], make)
 
 
-def stale_read(lab: Lab) -> Verdict:
+def stale_read(lab: Lab, make: MakeRuns = _of_requests) -> Verdict:
     """Let the second run go on when the first one has written, for each pair of a good run."""
 
-    def judge(read: Step, write: Step, barrier: float) -> Verdict:
+    def run(read: Step, write: Step, barrier: float) -> Verdict:
         def prepare(stack: ExitStack) -> GoOn:
             at_write = lab.platform.arm("hold", nth=[write.occurrence], **write.scope)
             stack.callback(at_write.clear)
@@ -155,24 +189,23 @@ def stale_read(lab: Lab) -> Verdict:
 
             return go_on
 
-        race = _race(lab, read, barrier, prepare)
         how = f"The second run had {read.text} before the first one's {write.text}"
-        return _judge(lab, race, read, how)
+        return make(lab, read, barrier, prepare, how)
 
-    def sweep(good: GoodRun) -> list[Callable[[float], Verdict]]:
+    def races(good: GoodRun) -> list[Callable[[float], Verdict]]:
         return [
-            lambda barrier, read=read, write=write: judge(read, write, barrier)  # type: ignore[misc]
-            for read in good.reads
-            for write in good.writes_after(read)
+            partial(run, read, write) for read in good.reads for write in good.writes_after(read)
         ]
 
-    return _sweep(lab, sweep)
+    return _sweep(lab, races, make)
 
 
-def _sweep(lab: Lab, sweep: Callable[[GoodRun], list[Callable[[float], Verdict]]]) -> Verdict:
+def _sweep(
+    lab: Lab, races_of: Callable[[GoodRun], Sequence[Callable[[float], Verdict]]], make: MakeRuns
+) -> Verdict:
     """Make all races of a good run; an inconclusive one is repeated with double the time."""
-    good = good_run.record(lab, by_platform=False)
-    races = sweep(good)
+    good = good_run.record(lab, by_platform=make is _of_tasks)
+    races = races_of(good)
     if not races:
         return verdicts.inconclusive("The handler reads nothing before it writes.", good.exhibit())
 
@@ -201,6 +234,7 @@ CHECKS = (
         *CONTROL_TEXTS,
         control,
         is_control=True,
+        extension=task_experiments.control,
     ),
     Check(
         "race.same_request",
@@ -213,6 +247,7 @@ CHECKS = (
         "Two runs that read the same pending order provision it twice.",
         _FIX,
         same_request,
+        extension=partial(same_request, make=_of_tasks),
     ),
     Check(
         "race.stale_read",
@@ -226,5 +261,6 @@ CHECKS = (
         f"{_FIX} A status that is read again before the write narrows the gap, but does not close "
         "it.",
         stale_read,
+        extension=partial(stale_read, make=_of_tasks),
     ),
 )

@@ -6,7 +6,7 @@ from checks import experiments, recovery, setup, verdicts
 from checks.experiments import CONTROL_TEXTS, control
 from checks.lab import Lab
 from checks.model import Check, Level, Need
-from checks.outcomes import Exhibit, Verdict
+from checks.outcomes import Verdict
 
 _ORDERS = 3
 # More failures in a row than Connect tolerates.
@@ -26,7 +26,7 @@ def after_500(lab: Lab) -> Verdict:
         recovery.recover(lab, orders)
     if not fired:
         return verdicts.void("the platform made no attempt.")
-    return _all_approved(lab, orders, mark, "after an attempt that failed")
+    return recovery.judge(lab, orders, mark, "after an attempt that failed")
 
 
 def out_of_order(lab: Lab) -> Verdict:
@@ -42,7 +42,7 @@ def out_of_order(lab: Lab) -> Verdict:
     # An edit recovers the webhook, as in Connect.
     lab.activate()
     recovery.recover(lab, orders)
-    return _all_approved(lab, orders, mark, "after the webhook was out of order")
+    return recovery.judge(lab, orders, mark, "after the webhook was out of order")
 
 
 def rotated_secret(lab: Lab) -> Verdict:
@@ -57,7 +57,7 @@ def rotated_secret(lab: Lab) -> Verdict:
         lab.activate()
         [order] = lab.orders(1)
         recovery.recover(lab, [order])
-        verdict = _all_approved(lab, [order], mark, "with the new secret")
+        verdict = recovery.judge(lab, [order], mark, "with the new secret")
         if verdict.outcome != "pass":
             return verdict
         lab.deactivate()
@@ -70,21 +70,6 @@ def rotated_secret(lab: Lab) -> Verdict:
             lab.start_over()
         finally:
             lab.process.restart(jwt_secret=old.secret)
-
-
-def _all_approved(lab: Lab, orders: list[str], mark: str, when: str) -> Verdict:
-    happened = lab.since(mark)
-    effects = {order: lab.effects(order, happened, {}) for order in orders}
-    statuses = Exhibit("Orders", tuple(f"{k}: {e.status}" for k, e in effects.items()))
-    evidence = (statuses, happened.attempts_exhibit(), happened.exhibit())
-    left = [order for order, each in effects.items() if each.status != "approved"]
-    if left:
-        return verdicts.failed(f"Not approved {when}: {verdicts.ids(left)}.", *evidence)
-    for order, each in effects.items():
-        if wrong := verdicts.once(each, order, *evidence):
-            return wrong
-    text = "was approved once" if len(orders) == 1 else "were approved once each"
-    return verdicts.passed(f"{verdicts.ids(orders)} {text} {when}.")
 
 
 CHECKS = (

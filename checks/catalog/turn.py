@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from checks import good_run, recovery, verdicts
+from checks import good_run, recovery, task_experiments, verdicts
 from checks.catalog import client
 from checks.client import ApiError
 from checks.experiments import CONTROL_TEXTS, control
@@ -66,6 +66,8 @@ class Act:
     is_pending: bool | None = None
     # There is something more to do for the handler, of which its run may have read too early.
     adds_work: bool = False
+    # Whether it is nothing that only webhooks have.
+    is_about_orders: bool = True
     after: Callable[[Lab], None] = lambda lab: None
 
 
@@ -169,7 +171,10 @@ def _run(lab: Lab, act: Act, moment: Moment, good: GoodRun) -> Verdict | None:
             return None
         at = lab.mark()
         try:
-            expected = {order: _APPROVED, **act.do(lab, order, prepared)}
+            expected: Mapping[str, Sequence[str]] = {
+                order: _APPROVED,
+                **act.do(lab, order, prepared),
+            }
         except ApiError as error:
             if error.status not in _REFUSED:
                 raise
@@ -184,6 +189,7 @@ def _run(lab: Lab, act: Act, moment: Moment, good: GoodRun) -> Verdict | None:
         wrong = f"{count} calls within {client.WINDOW:g} s were refused"
     else:
         act.after(lab)
+        expected = lab.expected(expected)
         recovery.recover(lab, list(expected))
         wrong, happened = _wrong(lab, expected, mark)
     if not wrong:
@@ -301,7 +307,17 @@ def _check(
         f"products stay as they are, at most {client.MOST_CALLS} calls within {client.WINDOW:g} s "
         "are refused, and one more order is processed."
     )
-    return Check(f"{GROUP}.{name}", level, title, sends, expected, why, fix, run)
+    return Check(
+        f"{GROUP}.{name}",
+        level,
+        title,
+        sends,
+        expected,
+        why,
+        fix,
+        run,
+        extension=run if act.is_about_orders else None,
+    )
 
 
 _READ_AGAIN = (
@@ -317,6 +333,7 @@ CHECKS = (
         *CONTROL_TEXTS,
         control,
         is_control=True,
+        extension=task_experiments.control,
     ),
     _check(
         "answer",
@@ -392,7 +409,12 @@ CHECKS = (
         "webhook_off",
         Level.MUST,
         "A webhook that is turned off meanwhile loses no order",
-        Act("The vendor turned the webhook off", _disable_webhook, after=_enable_webhook),
+        Act(
+            "The vendor turned the webhook off",
+            _disable_webhook,
+            is_about_orders=False,
+            after=_enable_webhook,
+        ),
         "The vendor turns the webhook off, and on again when the handler is quiet; then it is "
         "triggered,",
         "The order becomes approved, before or after that.",

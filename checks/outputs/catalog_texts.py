@@ -13,6 +13,7 @@ _WIDTH = 100
 NEEDS = {
     Need.EVENT: "a handler of events",
     Need.VALIDATOR: "a validator (--type validator)",
+    Need.EXTENSION: "an extension (--extension)",
     Need.PROCESS: "a handler that the check starts (--run)",
     Need.DEEP: "--deep",
 }
@@ -58,13 +59,21 @@ def additional_needs(check: Check) -> list[Need]:
     return [need for need in Need if need in check.needs and need in (Need.PROCESS, Need.DEEP)]
 
 
+def needs(check: Check) -> str:
+    """Return all that a check needs, for a sentence."""
+    texts = {need: NEEDS[need] for need in Need if need in check.needs}
+    if check.extension and Need.EVENT in texts:
+        # An extension is always started by the check.
+        texts[Need.EVENT] += f" or {NEEDS[Need.EXTENSION]}"
+    return ", ".join(texts.values())
+
+
 def explain_lines(check: Check) -> Iterator[str]:
     """Yield all texts of a check."""
     yield f"{check.id}: {check.title}"
     yield ""
-    needs = [NEEDS[need] for need in Need if need in check.needs]
     yield from _paragraph("Level", _level(check))
-    yield from _paragraph("Needs", ", ".join(needs))
+    yield from _paragraph("Needs", needs(check))
     yield from _paragraph("Sent", check.sends)
     yield from _paragraph("Expected", check.expects)
     yield from _paragraph("Why", check.why)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from checks.options import ALL, BUDGET, EVENT, GRACE, JOBS, START, VALIDATOR
+from checks.options import ALL, BUDGET, EVENT, GRACE, JOBS, RUNNER, START, VALIDATOR
 from connect_sim.cli import options
 
 # The secret of the handler's webhook, which other users of the machine would see as an argument.
@@ -143,6 +143,25 @@ _SHARED = (
     ),
 )
 _OPTIONS = (
+    click.option(
+        "--extension",
+        type=click.Path(path_type=Path, exists=True, file_okay=False),
+        metavar="FOLDER",
+        help="Start a sandbox of its own, and the runner of the extension in this folder, which is "
+        "installed beside the runner.",
+    ),
+    click.option(
+        "--runner",
+        default=RUNNER,
+        show_default=True,
+        metavar="PROGRAM",
+        help="With --extension: the runner, in the environment of this program or in PATH.",
+    ),
+    click.option(
+        "--multi-account",
+        is_flag=True,
+        help="With --extension: it is one that other accounts install.",
+    ),
     click.option(
         "--strict",
         is_flag=True,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
+import shlex
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +22,7 @@ from checks.catalog import CHECKS
 from checks.handler_command import BadCommand
 from checks.handler_process import HandlerError
 from checks.model import Alternative, Check
-from checks.options import Options, RunningSandbox
+from checks.options import EXTENSION, RUNNER, Options, RunningSandbox
 from checks.outputs import baseline, catalog_texts, last_failed
 from checks.outputs.baseline import BadBaseline, Known
 from checks.outputs.catalog_texts import UnknownCheck
@@ -43,6 +45,9 @@ _WITH_RUN = (
     "run_next",
     "grace",
 )
+_WITH_EXTENSION = ("runner", "multi_account")
+# What only a handler has.
+_WITHOUT_EXTENSION = ("cwd", "path", "ready_url", "run_next", "grace", "type", "method", "invalid")
 _PAIR = re.compile(r"[1-9]\d*:(before|after)")
 _WITHOUT_RUN = ("secret", "webhook", "keep", "sandbox_url")
 
@@ -79,6 +84,7 @@ def described(given: dict[str, Any]) -> list[Check] | Check:
         check
         for check in CHECKS
         if (not selected or check.matches(selected)) and not check.matches(ignored)
+        if check.extension or not given["extension"]
     ]
 
 
@@ -91,8 +97,8 @@ def read(given: dict[str, Any]) -> Request:
         url=_url(given["url"]) if given["url"] else "",
         secret=_secret(given),
         webhook=given["webhook"] or "",
-        sandbox=None if given["run"] else _sandbox(given["sandbox_url"]),
-        cwd=given["cwd"],
+        sandbox=None if is_started(given) else _sandbox(given["sandbox_url"]),
+        cwd=given["extension"] or given["cwd"],
         selected=readings.selected(alternatives) or _selected(given),
         fail_fast=given["fail_fast"],
         max_time=_max_time(given["max_time"]) if given["max_time"] else 0.0,
@@ -104,7 +110,8 @@ def read(given: dict[str, Any]) -> Request:
     require_programs(options)
     checks = runner.select(CHECKS, options)
     if not checks:
-        raise click.UsageError(f"No selected check is one of --type {options.type}.")
+        which = "--extension" if options.type == EXTENSION else f"--type {options.type}"
+        raise click.UsageError(f"No selected check is one of {which}.")
     if options.pair and {check.group for check in checks} != {"turn"}:
         raise click.UsageError("--pair needs --select with a check of turn.")
     return replace(_with_outputs(given, options, checks), alternatives=alternatives)
@@ -115,9 +122,12 @@ def handler_options(given: dict[str, Any]) -> Options:
 
     Whether its program exists is another question: see `require_programs`.
     """
+    is_extension = bool(given.get("extension"))
     return Options(
-        run=_command("--run", given["run"]),
-        type=given["type"],
+        run=_runner(given["runner"]) if is_extension else _command("--run", given["run"]),
+        runner=given["runner"] if is_extension else RUNNER,
+        multi_account=is_extension and given["multi_account"],
+        type=EXTENSION if is_extension else given["type"],
         method=given["method"].upper(),
         product=given["product"],
         environment=_pairs("--env", given["environment"], handler_command.parse_variable),
@@ -134,6 +144,18 @@ def handler_options(given: dict[str, Any]) -> Options:
         budget=given["budget"],
         grace=given["grace"],
     )
+
+
+def _runner(program: str) -> str:
+    """Return the command line of an extension's runner; raises BadParameter."""
+    # The programs of a virtual environment that isn't activated are beside its Python.
+    folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = shutil.which(program, path=folders)
+    if found is None:
+        text = f"there is no program {program!r}; pip install connect-extension-runner."
+        raise click.BadParameter(text, param_hint="--runner")
+    # Its validation asks PyPI for the newest version.
+    return _command("--runner", shlex.join([found, "-n", "--no-rich-logging"]))
 
 
 def _command(option: str, line: str | None) -> str:
@@ -171,28 +193,43 @@ def _with_outputs(given: dict[str, Any], options: Options, checks: Sequence[Chec
 
 def _require_one_handler(given: dict[str, Any]) -> None:
     """Raise UsageError unless the handler is named once, with the options that belong to it."""
-    names = [name for name in ("url", "run", "webhook") if given[name]]
+    names = [name for name in ("url", "run", "webhook", "extension") if given[name]]
     if not names:
-        raise click.UsageError("Missing the handler: give its URL, --run COMMAND, or --webhook ID.")
+        raise click.UsageError(
+            "Missing the handler: give its URL, --run COMMAND, --webhook ID, or --extension FOLDER."
+        )
     if len(names) > 1:
         first, second = ("URL" if name == "url" else f"--{name}" for name in names[:2])
         raise click.UsageError(f"{first} and {second} exclude each other.")
-    wrong = _WITHOUT_RUN if given["run"] else _WITH_RUN
+    if given["extension"]:
+        wrong = dict.fromkeys(
+            (*_WITHOUT_RUN, *_WITHOUT_EXTENSION), "has no meaning with --extension"
+        )
+    elif given["run"]:
+        wrong = dict.fromkeys(_WITHOUT_RUN, "has no meaning with --run")
+    else:
+        wrong = dict.fromkeys(_WITH_RUN, "needs --run")
+    if not given["extension"]:
+        wrong |= dict.fromkeys(_WITH_EXTENSION, "needs --extension")
     context = click.get_current_context()
     for param in context.command.params:
         is_given = context.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
         if param.name in wrong and is_given:
-            but = "has no meaning with --run" if given["run"] else "needs --run"
-            raise click.UsageError(f"{param.opts[0]} {but}.")
+            raise click.UsageError(f"{param.opts[0]} {wrong[param.name]}.")
     if given["url"] and not given["secret"]:
         raise click.UsageError(
             f"A URL needs the webhook's JWT secret: --secret, or the variable {SECRET}."
         )
 
 
+def is_started(given: dict[str, Any]) -> bool:
+    """Return whether the handler is started beside a sandbox of its own."""
+    return bool(given["run"] or given["extension"])
+
+
 def _secret(given: dict[str, Any]) -> str:
     # A variable of the environment is for other calls of the program, too.
-    return "" if given["run"] else given["secret"] or ""
+    return "" if is_started(given) else given["secret"] or ""
 
 
 def _url(text: str) -> str:

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
-from checks.catalog import CHECKS
 from checks.model import Check, Need
 from tests.checks import running, sandboxes
 from tests.checks.handlers.lookups import REFERENCE
+from tests.checks.running import CHECKS
 from tests.checks.variants import VARIANTS, Variant
 from tests.processes import ROOT
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from checks.catalog import CHECKS
 from tests.checks.handlers import lookups
+from tests.checks.running import CHECKS
 from tests.checks.variants import VARIANTS, Variant
 from tests.processes import ROOT
 

@@ -10,12 +10,15 @@ from fnmatch import fnmatchcase
 from unittest import mock
 
 from checks import lab, runner
+from checks.catalog import CHECKS as CATALOG
 from checks.model import Check, Need, Outcome, Report, Result
 from checks.options import EVENT, VALIDATOR, Options
 from checks.outputs.progress import Progress
 from tests.checks.variants import Variant
 from tests.processes import ROOT
 
+# The checks of handlers, without those of extensions.
+CHECKS = tuple(check for check in CATALOG if Need.EXTENSION not in check.needs)
 # What the reference handler, and so each variant, refuses.
 INVALID = {"domain": "gmail.com"}
 # Each of these handlers starts within a second, or never, and none polls: that is ruled out in less

@@ -16,11 +16,12 @@ from contextlib import contextmanager, nullcontext
 import pytest
 
 from checks import verdicts
-from checks.catalog import BY_ID, CHECKS, effects, speed, validator
+from checks.catalog import BY_ID, effects, speed, validator
 from checks.model import Check, Need, Outcome, Result
 from checks.outputs.exit_code import exit_code
 from tests.checks import running
 from tests.checks.handlers.lookups import REFERENCE
+from tests.checks.running import CHECKS
 from tests.checks.variants import BY_NAME, VARIANTS, Variant
 from tests.marks import nightly
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from checks.catalog import CHECKS
 from tests.checks import matrix, matrix_document
 from tests.checks.handlers.lookups import REFERENCE
+from tests.checks.running import CHECKS
 from tests.checks.variants import VARIANTS
 
 

@@ -23,6 +23,9 @@ class Approvals(EventsApplicationBase):
 
     def approve(self, request):
         """Approve a request; what an earlier run has filled stays as it is."""
+        if request["status"] != "pending":
+            # Somebody else was faster.
+            return BackgroundResponse.skip()
         call = self.client.requests[request["id"]]
         value = f"{self.config['ACTIVATION_PREFIX']}-{request['id']}"
         empty = [

@@ -39,15 +39,15 @@ def lab(
     """A lab in which a handler does what a test says, and then the last again."""
     fires = itertools.chain(fired, itertools.repeat(fired[-1]))
     ends = itertools.chain(effects, itertools.repeat(effects[-1]))
-    stops: list[str] = []
+    renewals: list[str] = []
     happened = History((), (), ({"attempt": 1, "delivery": 1, "data": attempt},))
     return SimpleNamespace(
         fires=fires,
         crashed=[],
-        stops=stops,
-        process=SimpleNamespace(stop=lambda: stops.append("")) if has_process else None,
+        renewals=renewals,
+        process=SimpleNamespace() if has_process else None,
         budget=Budget(),
-        start_over=lambda: None,
+        renew=lambda: renewals.append(""),
         mark=lambda: "",
         activate=lambda: None,
         order=lambda: "PR-2",
@@ -98,7 +98,7 @@ def test_each_step_has_a_handler_that_is_new(monkeypatch: pytest.MonkeyPatch) ->
     made = lab(has_process=True)
     assert sweep(monkeypatch, made).outcome is Outcome.PASS
     # Also for the good run, so that the steps are those of a new handler.
-    assert len(made.stops) == 1 + len(STEPS)
+    assert len(made.renewals) == 1 + len(STEPS)
 
 
 @pytest.mark.parametrize("has_process", [True, False])

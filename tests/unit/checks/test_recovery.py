@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -19,17 +19,16 @@ GOOD, BAD = "success", "failure"
 
 
 class Handler:
-    """A lab whose platform makes attempts with these outcomes, one a move; "" is none."""
+    """A lab in which the platform makes attempts with these outcomes, one a move; "" is none."""
 
     def __init__(self, outcomes: Sequence[str], pending_until: float, patience: float = 5) -> None:
         self._outcomes, self._pending_until = list(outcomes), pending_until
         self.waited = 0.0
         self.timing = SimpleNamespace(quiet=0.2, patience=patience)
-        self.platform = SimpleNamespace(next_attempt=self._next_attempt)
 
-    def _next_attempt(self, quiet: float) -> dict[str, Any]:
+    def next_attempts(self) -> list[str]:
         outcome = self._outcomes.pop(0) if self._outcomes else ""
-        return {"attempts": [{"outcome": outcome}] if outcome else []}
+        return [outcome] if outcome else []
 
     def status(self, order: str) -> str:
         return "pending" if self.waited < self._pending_until else "approved"

@@ -29,6 +29,7 @@ from tests.unit.checks.reports import FAIL, PASS, report, result
 
 URL = ("check", "http://127.0.0.1:9000/", "--secret", "s3cret")
 RUN = ("check", "--run", f"{sys.executable} handler.py")
+EXTENSION = ("check", "--extension", "var", "--runner", sys.executable)
 CONTROL = next(check for check in CHECKS if check.id == "auth.control")
 OTHER = next(check for check in CHECKS if check.id == "auth.other_secret")
 PASSED, FAILED = report(result(PASS, OTHER)), report(result(FAIL, OTHER))
@@ -69,7 +70,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, report: Callable[[Options], Report]) -
 
 
 BAD = [
-    ((), "Missing the handler: give its URL, --run COMMAND, or --webhook ID."),
+    ((), "Missing the handler: give its URL, --run COMMAND, --webhook"),
     (("http://h/", "--run", "python"), "URL and --run exclude each other."),
     (("--run", "python", "--webhook", "WH-1"), "--run and --webhook exclude each other."),
     (("http://h/",), "A URL needs the webhook's JWT secret: --secret, or the variable CONNECT_SIM"),
@@ -123,6 +124,14 @@ BAD = [
     ((*RUN[1:], "--events", "--json", "-"), "--events and --json - exclude each other."),
     ((*RUN[1:], "--baseline", "none"), "--baseline: Cannot read the baseline none: No such file"),
     ((*RUN[1:], "--update-baseline"), "--update-baseline needs --baseline FILE."),
+    (("--extension", "none"), "Directory 'none' does not exist."),
+    (("--extension", ".", "--runner", "none"), "--runner: there is no program 'none'; pip install"),
+    (("--extension", ".", "--run", "python"), "--run and --extension exclude each other."),
+    ((*EXTENSION[1:], "--method", "GET"), "--method has no meaning with --extension."),
+    ((*EXTENSION[1:], "--keep"), "--keep has no meaning with --extension."),
+    ((*EXTENSION[1:], "--select", "auth"), "No selected check is one of --extension."),
+    ((*RUN[1:], "--multi-account"), "--multi-account needs --extension."),
+    ((*URL[1:], "--runner", "cextrun"), "--runner needs --extension."),
     (("--explain", "auth.contrl"), "--explain: There is no check 'auth.contrl'. Similar: auth.con"),
     (("--explain", "x", "--list"), "--explain: There is no check 'x'."),
 ]
@@ -241,6 +250,31 @@ def test_command_is_checked_with_a_sandbox_of_its_own(
             selected=("turn.fail",),
             pair="3:after",
         )
+    ]
+
+
+def test_extension_is_checked_with_its_runner(ran: list[Options]) -> None:
+    run(*EXTENSION, "--multi-account", "--no-trace", "--select", "crash", "--env", "A=1")
+    [options] = ran
+    assert options == Options(
+        run=f"{sys.executable} -n --no-rich-logging",
+        runner=sys.executable,
+        type="extension",
+        cwd=Path("var"),
+        environment={"A": "1"},
+        selected=("crash.*",),
+        multi_account=True,
+    )
+    assert options.target == "the extension in var"
+    assert options.reproduce("crash.killed") == (
+        f"connect-sim check --extension var --runner {sys.executable} --env A=1 --multi-account "
+        "--select crash.killed --seed 0"
+    )
+    listed = run("check", "--list", "--extension", "var").splitlines()
+    assert [each.split()[0] for each in listed if each.startswith("  client.")] == [
+        "client.control",
+        "client.resumes",
+        "client.refused_key",
     ]
 
 
