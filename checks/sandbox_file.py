@@ -7,10 +7,11 @@ stores hashes only.
 from __future__ import annotations
 
 import json
-import os
 import socket
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from requests_queue import whole_files
 
 NAME = "sandbox.json"
 
@@ -58,8 +59,4 @@ def read(data_dir: Path) -> Sandbox:
 def write(data_dir: Path, sandbox: Sandbox) -> None:
     """Write the file atomically, readable by its owner only."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = data_dir / f"{NAME}.{os.getpid()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(sandbox), file, indent=2)
-    draft.replace(data_dir / NAME)
+    whole_files.write(data_dir / NAME, json.dumps(asdict(sandbox), indent=2).encode())

@@ -5,11 +5,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import secrets
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +14,7 @@ from pathlib import Path
 
 from checks import sandbox_file
 from checks.guard import Guard
-from checks.processes import ProcessTree
+from checks.guarded_folder import GuardedFolder
 from checks.sandbox_file import Sandbox
 
 # Seconds; it creates its database and the demo data first.
@@ -26,7 +23,6 @@ _POLL = 0.02
 _SHOWN = 2000  # characters of its output in an error
 # Settings of the handler's project, if that is a Django project too.
 _NOT_INHERITED = ("DATABASE_URL", "CELERY_BROKER_URL", "DJANGO_SETTINGS_MODULE")
-_MARK = "CONNECT_SIM_THROWAWAY"
 _SECRET = re.compile(r"SU-[\d-]+:[\w-]+|sign-in/\S+")
 
 
@@ -45,18 +41,12 @@ class Throwaway:
         self, guard: Guard, options: Sequence[str] = (), settings: Mapping[str, str] | None = None
     ) -> None:
         self._guard, self._options, self._settings = guard, options, settings or {}
-        self._name = secrets.token_hex(8)
-        self._mark = f"{_MARK}={self._name}"
-        self._tree = ProcessTree(0, self._mark)
-        self._folder = Path(tempfile.gettempdir(), f"connect-sim-{self._name}")
+        self._own = GuardedFolder(guard, "CONNECT_SIM_THROWAWAY")
+        self._folder = self._own.path
         self.data = self._folder / "data"
         self._lock = threading.Lock()
         self._is_stopped = False
         self._popen: subprocess.Popen[bytes] | None = None
-        # Before there is anything: this program may be killed at any moment.
-        guard.add_folder(self._folder)
-        guard.add_mark(self._mark)
-        self._folder.mkdir(mode=0o700)
 
     def __enter__(self) -> Throwaway:
         return self
@@ -111,10 +101,10 @@ class Throwaway:
         with self._lock:
             self._is_stopped = True
             popen, self._popen = self._popen, None
-        self._tree.kill()
+        self._own.tree.kill()
         if popen is not None:
             popen.wait()
-            self._tree.group = 0
+            self._own.tree.group = 0
             self._guard.remove_group(popen.pid)
             if popen.stdin:
                 popen.stdin.close()
@@ -122,9 +112,7 @@ class Throwaway:
     def stop(self) -> None:
         """Kill the sandbox, whose data nobody needs, and delete the folder."""
         self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._guard.remove_mark(self._mark)
-        self._guard.remove_folder(self._folder)
+        self._own.remove()
 
     def _launch(self) -> None:
         self.data.mkdir(mode=0o700)
@@ -147,14 +135,14 @@ class Throwaway:
             self._popen = subprocess.Popen(
                 command,
                 cwd=self._folder,
-                env={**environment(os.environ), **self._settings, _MARK: self._name},
+                env={**environment(os.environ), **self._settings, **self._own.variables},
                 # It stops when this pipe is closed, also if this process is killed.
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._tree.group = self._popen.pid
+        self._own.tree.group = self._popen.pid
         self._guard.add_group(self._popen.pid)
 
     def _port(self) -> int:

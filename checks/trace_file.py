@@ -9,16 +9,14 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import tempfile
 import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from requests_queue import whole_files
 from requests_queue.redaction import Redaction
 
 FORMAT = 1
@@ -93,16 +91,7 @@ def _encoded(value: Any) -> bytes:
 def save(data: bytes, path: Path) -> None:
     """Write a file that only its owner may read, and create its folder; raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # mkstemp gives it the mode 0600.
-    handle, name = tempfile.mkstemp(prefix=".", suffix=".draft", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    whole_files.write(path, data)
 
 
 def without_secrets(data: bytes, secrets: Collection[str]) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import tarfile
@@ -18,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks.guard import Guard
-from checks.processes import ProcessTree
+from checks.guarded_folder import GuardedFolder
 
-_MARK = "CONNECT_SIM_TREES"
 # By these a hook of Git, or a script, names a repository, which may be another one: those of
 # `git rev-parse --local-env-vars`, without configuration, which says, for example, that the
 # repository of another user is safe.
@@ -95,22 +93,14 @@ class Workshop:
     """
 
     def __init__(self, guard: Guard) -> None:
-        self._guard, name = guard, secrets.token_hex(8)
-        self._mark = f"{_MARK}={name}"
-        self._folder = Path(tempfile.gettempdir(), f"connect-sim-{name}")
-        self._environment = {**os.environ, _MARK: name}
-        guard.add_folder(self._folder)
-        guard.add_mark(self._mark)
-        self._folder.mkdir(mode=0o700)
+        self._guard, self._own = guard, GuardedFolder(guard, "CONNECT_SIM_TREES")
+        self._folder = self._own.path
 
     def __enter__(self) -> Workshop:
         return self
 
     def __exit__(self, *error: object) -> None:
-        ProcessTree(0, self._mark).kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._guard.remove_mark(self._mark)
-        self._guard.remove_folder(self._folder)
+        self._own.remove()
 
     def trees(self, before: str) -> tuple[Tree, Tree]:
         """Return the tree of a commit, or of a folder, and the present one; raises TreeError."""
@@ -134,13 +124,13 @@ class Workshop:
     def run(self, command: tuple[str, ...], tree: Tree, environment: Mapping[str, str]) -> None:
         """Run a command in a tree to its end, and end what it leaves; raises CommandError."""
         log = self._folder / "log"
-        group = ProcessTree(0, self._mark)
+        group = self._own.tree
         try:
             with log.open("wb") as file:
                 process = subprocess.Popen(
                     command,
                     cwd=tree.folder,
-                    env={**environment, _MARK: self._environment[_MARK]},
+                    env={**environment, **self._own.variables},
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=subprocess.STDOUT,
@@ -154,6 +144,7 @@ class Workshop:
         finally:
             group.kill()
             self._guard.remove_group(group.group)
+            group.group = 0
         if code:
             with log.open("rb") as file:
                 file.seek(max(0, log.stat().st_size - _TAIL))
@@ -162,7 +153,7 @@ class Workshop:
 
     def _find_repository(self) -> _Repository | None:
         """Return the repository of the current folder, None without one; raises TreeError."""
-        git = _Git(Path.cwd(), {**self._environment, "LC_ALL": "C"})
+        git = _Git(Path.cwd(), {**os.environ, **self._own.variables, "LC_ALL": "C"})
         try:
             top, subfolder = git.lines("rev-parse", "--show-toplevel", "--show-prefix")
         except FileNotFoundError:

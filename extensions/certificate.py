@@ -7,7 +7,6 @@ REQUESTS_CA_BUNDLE.
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from requests_queue import whole_files
 
 LIFETIME = timedelta(days=825)
 # A certificate that ends sooner is replaced at a start.
@@ -47,7 +48,7 @@ def ensure(data_dir: Path) -> Files:
             _make(files)
         # Each time: certifi may have been updated.
         bundle = Path(certifi.where()).read_bytes() + files.certificate.read_bytes()
-        _write(files.bundle, bundle, 0o644)
+        whole_files.write(files.bundle, bundle, 0o644)
     return files
 
 
@@ -85,14 +86,6 @@ def _make(files: Files) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    _write(files.key, secret, 0o600)
-    _write(files.certificate, certificate.public_bytes(serialization.Encoding.PEM), 0o644)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Write a file at once: another process never reads half of it."""
-    other = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(other, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    other.replace(path)
+    whole_files.write(files.key, secret)
+    text = certificate.public_bytes(serialization.Encoding.PEM)
+    whole_files.write(files.certificate, text, 0o644)

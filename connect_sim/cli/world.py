@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +16,7 @@ from checks.client import ApiError, Client, Part
 from checks.sandbox_file import NoSandbox
 from connect_sim.cli import options, output, running
 from connect_sim.cli.errors import CliError, Code
+from requests_queue import whole_files
 from sandbox.snapshot_files.format import MAX_PACKED, MIB
 
 # Seconds; a reset waits for handlers first.
@@ -180,14 +180,7 @@ def _write(file: Path, content: bytes) -> None:
     if file.exists() and not file.is_file():
         file.write_bytes(content)
         return
-    file = Path(os.path.realpath(file))
-    descriptor, draft = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(content)
-        Path(draft).replace(file)
-    finally:
-        Path(draft).unlink(missing_ok=True)
+    whole_files.write(Path(os.path.realpath(file)), content)
 
 
 @snapshot.command("list", example="connect-sim snapshot list")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from checks.guard import Guard
-from checks.processes import ProcessTree
 from checks.trees import REPOSITORY_VARIABLES, CommandError, NoTree, Tree, TreeError, Workshop
 from tests.git_repository import Repository
 
@@ -261,7 +260,7 @@ def test_command_runs_in_its_tree_and_leaves_no_process(
     )
     assert (tree.folder / "where").read_text().strip() == str(tree.folder)
     assert (tree.folder / "a").read_text() == "b\n"
-    assert not ProcessTree(0, workshop._mark).is_running()
+    assert not workshop._own.tree.is_running()
 
 
 def test_command_that_fails_says_what_it_printed_last(
