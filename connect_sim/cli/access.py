@@ -34,11 +34,8 @@ def env(party: str, as_json: bool) -> None:
         "CONNECT_API_KEY": f"ApiKey {key}",
         "CONNECT_API_TOKEN": key,
     }
-    if as_json:
-        output.print_json(variables)
-        return
-    for name, value in variables.items():
-        output.line(f"export {name}={shlex.quote(value)}")
+    exports = (f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+    output.answer(variables, as_json, exports)
 
 
 @click.command("open", cls=options.Command, example="connect-sim open vendor")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -30,20 +31,18 @@ def show(as_json: bool) -> None:
     Also what a move would wait for now.
     """
     content = running.client().call("GET", "/sandbox/clock")
-    if as_json:
-        output.print_json(content)
-        return
+    output.answer(content, as_json, _state(content))
+
+
+def _state(content: dict[str, Any]) -> Iterator[str]:
     ahead = content["offset"]
     span = f", {format_ahead(ahead)} ahead of real time" if ahead >= 1 else ""
-    output.line(f"{output.moment(content['now'])}{span}")
+    yield f"{output.moment(content['now'])}{span}"
     if content["moving"]:
-        output.line("The clock is being moved.")
-    if content["settled"]:
-        output.line("Settled.")
-        return
-    output.line("Not settled:")
-    for each in content["waiting_for"]:
-        output.line(each["text"], indent=2)
+        yield "The clock is being moved."
+    yield "Settled." if content["settled"] else "Not settled:"
+    if not content["settled"]:
+        yield from (f"  {each['text']}" for each in content["waiting_for"])
 
 
 def _settle_options(function: Any) -> Any:
@@ -106,11 +105,7 @@ def _move(
     body = {**body, "patience": patience, "settle": settle}
     given = {name: value for name, value in body.items() if value is not None}
     result = running.client().call("POST", f"/sandbox/clock/{action}", given, _TIMEOUT)
-    if as_json:
-        output.print_json(result)
-        return
-    for line in summary(result):
-        output.line(line)
+    output.answer(result, as_json, summary(result))
 
 
 def summary(move: dict[str, Any]) -> list[str]:

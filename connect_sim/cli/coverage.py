@@ -108,7 +108,7 @@ def _print(report: Json, missing: list[Json], limit: int) -> None:
         (row["title"], f"{row['covered']} of {row['possible']}", f"{row['percent']:g} %")
         for row in [*report["groups"], total]
     ]
-    output.table([("GROUP", "CASES", "COVERED"), *rows])
+    output.lines(output.table([("GROUP", "CASES", "COVERED"), *rows]))
     if not report["possible"]:
         output.line(
             "There are no cases without a webhook. Create one: connect-sim webhook create URL PRD-…"

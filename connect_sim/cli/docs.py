@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -32,11 +33,10 @@ def docs(page: str | None, words: str | None, as_json: bool) -> None:
         _search(words, as_json)
     elif page:
         _print(page, as_json)
-    elif as_json:
-        rows = documentation.pages().values()
-        output.print_json([{"page": each.name, "title": each.title} for each in rows])
     else:
-        output.table((each.name, each.title) for each in documentation.pages().values())
+        rows = [(each.name, each.title) for each in documentation.pages().values()]
+        content = [{"page": name, "title": title} for name, title in rows]
+        output.answer(content, as_json, output.table(rows))
 
 
 def _print(name: str, as_json: bool) -> None:
@@ -59,13 +59,15 @@ def _search(words: str, as_json: bool) -> None:
     found = documentation.search(words)
     if not found:
         raise CliError(Code.NOT_FOUND, f"No section of the documentation has {words[:80]!r}.")
-    if as_json:
-        fields = ("page", "heading", "line", "text")
-        output.print_json([{name: getattr(each, name) for name in fields} for each in found])
-        return
+    fields = ("page", "heading", "line", "text")
+    content = [{name: getattr(each, name) for name in fields} for each in found]
+    output.answer(content, as_json, _matches(found))
+
+
+def _matches(found: list[documentation.Match]) -> Iterator[str]:
     for each in found[:_MOST]:
-        output.line(f"{each.page}:{each.line}  {each.heading}")
+        yield f"{each.page}:{each.line}  {each.heading}"
         if each.text.lstrip("# ") != each.heading:
-            output.line(each.text, indent=2)
+            yield f"  {each.text}"
     if len(found) > _MOST:
-        output.line(f"{len(found) - _MOST} more: add a word.")
+        yield f"{len(found) - _MOST} more: add a word."

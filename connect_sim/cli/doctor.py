@@ -31,14 +31,8 @@ def doctor(as_json: bool) -> int:
     verdict = f"Wrong: {', '.join(wrong)}." if wrong else "Nothing is wrong."
     if unknown:
         verdict += f" Unknown: {', '.join(unknown)}."
-    if as_json:
-        checks = [
-            {"name": each.name.lower(), "state": each.state, "text": each.text} for each in found
-        ]
-        output.print_json({"ok": not wrong, "verdict": verdict, "checks": checks})
-    else:
-        for each in found:
-            if each.state in (BAD, NOTE):
-                output.line(f"{each.name}: {each.text}")
-        output.line(verdict)
+    checks = [{"name": each.name.lower(), "state": each.state, "text": each.text} for each in found]
+    shown = (f"{each.name}: {each.text}" for each in found if each.state in (BAD, NOTE))
+    content = {"ok": not wrong, "verdict": verdict, "checks": checks}
+    output.answer(content, as_json, [*shown, verdict])
     return _FOUND if wrong else 0

@@ -42,15 +42,15 @@ def add(
     if multi_account:
         body["type"] = "multiaccount"
     added = client.call("POST", _PATH, body)
-    if as_json:
-        output.print_json(added)
-        return
-    output.line(f"Made {added['id']} with the environment {added['environment']}.")
     party_option = "" if party == "vendor" else f" --as {party}"
     values = " ".join(f"{key}={shlex.quote(value)}" for key, value in added["variables"].items())
-    output.line("Start its runner in the folder of the extension, where it is installed:")
-    output.line(f'eval "$(connect-sim env{party_option})"', indent=2)
-    output.line(f'API_KEY="$CONNECT_API_KEY" {values} cextrun', indent=2)
+    lines = (
+        f"Made {added['id']} with the environment {added['environment']}.",
+        "Start its runner in the folder of the extension, where it is installed:",
+        f'  eval "$(connect-sim env{party_option})"',
+        f'  API_KEY="$CONNECT_API_KEY" {values} cextrun',
+    )
+    output.answer(added, as_json, lines)
 
 
 @extension.command("list", example="connect-sim extension list")
@@ -60,12 +60,9 @@ def add(
 def list_(party: str, as_json: bool) -> None:
     """List the extensions, the newest first."""
     rows = running.client(party).call("GET", _PATH)
-    if as_json:
-        output.print_json(rows)
-    elif rows:
-        output.table((row["id"], row["environment"], row["type"], row["name"]) for row in rows)
-    else:
-        output.line("No extensions. Make one: connect-sim extension add")
+    table = output.table((row["id"], row["environment"], row["type"], row["name"]) for row in rows)
+    none = "No extensions. Make one: connect-sim extension add"
+    output.answer(rows, as_json, table or [none])
 
 
 @extension.command(example="connect-sim extension tasks")
@@ -77,16 +74,11 @@ def tasks(environment: str | None, party: str, as_json: bool) -> None:
     """List the tasks of ENVIRONMENT, by default of the newest one, the newest first."""
     client = running.client(party)
     rows = list(client.pages(f"{_environment(client, environment)}/tasks", "ordering(-id)"))
-    if as_json:
-        output.print_json(rows)
-        return
-    if not rows:
-        output.line("No tasks.")
-        return
-    output.table(
+    table = output.table(
         (row["id"], row["status"], row["object"]["type"], row["object"]["id"], row["output"][:80])
         for row in rows
     )
+    output.answer(rows, as_json, table or ["No tasks."])
 
 
 @extension.command(example="connect-sim extension resubmit TQ-1234-5678-01-000001")
@@ -99,10 +91,7 @@ def resubmit(id: str, party: str, as_json: bool) -> None:
     environment = "ENV-" + id.removeprefix("TQ-").rpartition("-")[0]
     client = running.client(party)
     row = client.call("POST", f"{_environment(client, environment)}/tasks/{id}/resubmit")
-    if as_json:
-        output.print_json(row)
-    else:
-        output.line(f"{row['id']} {row['status']}")
+    output.answer(row, as_json, [f"{row['id']} {row['status']}"])
 
 
 def _environment(client: Any, environment: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -12,6 +12,8 @@ from connect_sim.cli import options, output, running
 from sandbox.faults.kinds import KINDS, SIDES, Kind
 
 _SCOPES = ("webhook", "account", "method", "path")
+_HEAD = ("ID", "NAME", "CONCERNS", "PARAMETERS", "STATE", "MATCHED", "FIRED")
+_NONE = "No faults."
 
 
 @click.group(
@@ -69,10 +71,7 @@ def add(
     content = running.client().call(
         "POST", "/sandbox/faults", {"kind": kind, "parameters": values, **body}
     )
-    if as_json:
-        output.print_json(content)
-    else:
-        output.line(f"{content['id']}  {content['name']}")
+    output.answer(content, as_json, [f"{content['id']}  {content['name']}"])
 
 
 @fault.command("list", example="connect-sim fault list --json")
@@ -81,13 +80,8 @@ def add(
 def list_(as_json: bool) -> None:
     """List the faults, how many requests matched, and for how many it fired."""
     content = running.client().call("GET", "/sandbox/faults")
-    if as_json:
-        output.print_json(content)
-    elif content["faults"]:
-        head = ("ID", "NAME", "CONCERNS", "PARAMETERS", "STATE", "MATCHED", "FIRED")
-        output.table([head, *map(_row, content["faults"])])
-    else:
-        output.line("No faults.")
+    rows = [_HEAD, *map(_row, content["faults"])]
+    output.answer(content, as_json, output.table(rows) if content["faults"] else [_NONE])
 
 
 @fault.command(example="connect-sim fault clear")
@@ -102,13 +96,11 @@ def clear(ids: Sequence[str], as_json: bool) -> None:
         content = {"faults": [client.call("DELETE", path) for path in paths]}
     else:
         content = client.call("DELETE", "/sandbox/faults")
-    if as_json:
-        output.print_json(content)
-        return
-    for each in content["faults"]:
-        output.line(f"Cleared {each['name']}: fired {each['fired']} of {each['asked']}.")
-    if not content["faults"]:
-        output.line("No faults.")
+    cleared = [
+        f"Cleared {each['name']}: fired {each['fired']} of {each['asked']}."
+        for each in content["faults"]
+    ]
+    output.answer(content, as_json, cleared or [_NONE])
 
 
 @fault.command(example="connect-sim fault release FLT-4711 --count 1")
@@ -120,12 +112,8 @@ def release(id: str, count: int | None, as_json: bool) -> None:
     """Release the calls that a fault of kind hold or hold_call holds."""
     path = f"/sandbox/faults/{running.segment(id)}/release"
     content = running.client().call("POST", path, {} if count is None else {"count": count})
-    if as_json:
-        output.print_json(content)
-        return
-    for call in content["released"]:
-        output.line(f"Released {call['method']} {call['path']}.")
-    output.line(f"{len(content['held'])} still held.")
+    released = (f"Released {call['method']} {call['path']}." for call in content["released"])
+    output.answer(content, as_json, [*released, f"{len(content['held'])} still held."])
 
 
 @fault.command(example="connect-sim fault kinds")
@@ -133,15 +121,14 @@ def release(id: str, count: int | None, as_json: bool) -> None:
 def kinds(as_json: bool) -> None:
     """List the kinds of faults with their parameters; no sandbox has to run."""
     running.refuse_server()
-    if as_json:
-        output.print_json([_described(kind) for kind in KINDS.values()])
-        return
+    output.answer([_described(kind) for kind in KINDS.values()], as_json, _kinds())
+
+
+def _kinds() -> Iterator[str]:
     for kind in KINDS.values():
-        output.line(kind.name)
-        for side, text in kind.texts.items():
-            output.line(f"{side}: {text}", indent=2)
-        for parameter in kind.parameters:
-            output.line(f"{parameter.name}: {parameter.description}", indent=4)
+        yield kind.name
+        yield from (f"  {side}: {text}" for side, text in kind.texts.items())
+        yield from (f"    {each.name}: {each.description}" for each in kind.parameters)
 
 
 def _described(kind: Kind) -> dict[str, Any]:

@@ -31,10 +31,7 @@ def take(ttl: float, note: str, as_json: bool) -> None:
     """Take a hold and print its id."""
     body = {"ttl": ttl, **({"note": note} if note else {})}
     content = running.client().call("POST", "/sandbox/holds", body)
-    if as_json:
-        output.print_json(content)
-    else:
-        output.line(content["id"])
+    output.answer(content, as_json, [content["id"]])
 
 
 @hold.command(example="connect-sim hold release HLD-4711")
@@ -44,10 +41,7 @@ def take(ttl: float, note: str, as_json: bool) -> None:
 def release(id: str, as_json: bool) -> None:
     """Release a hold."""
     running.client().call("DELETE", f"/sandbox/holds/{running.segment(id)}")
-    if as_json:
-        output.print_json({"released": id})
-    else:
-        output.line(f"Released {id}.")
+    output.answer({"released": id}, as_json, [f"Released {id}."])
 
 
 @hold.command("list", example="connect-sim hold list --json")
@@ -56,9 +50,5 @@ def release(id: str, as_json: bool) -> None:
 def list_(as_json: bool) -> None:
     """List the holds."""
     holds = running.client().call("GET", "/sandbox/holds")
-    if as_json:
-        output.print_json(holds)
-    elif holds:
-        output.table([(e["id"], f"{e['expires_in']:.1f} s left", e.get("note")) for e in holds])
-    else:
-        output.line("No holds.")
+    rows = [(each["id"], f"{each['expires_in']:.1f} s left", each.get("note")) for each in holds]
+    output.answer(holds, as_json, output.table(rows) or ["No holds."])

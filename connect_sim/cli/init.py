@@ -39,12 +39,9 @@ def init(language: str, folder: Path, as_json: bool) -> None:
         text = f"{error.filename or folder} cannot be written: {error.strerror}."
         raise CliError(Code.CANNOT_WRITE, text) from None
     commands = list(_next_commands(starters.LANGUAGES[language], folder))
-    if as_json:
-        output.print_json({"folder": str(folder), "next": commands})
-        return
-    output.line(f"Created {folder}. README.md says more. Next:")
-    for command in commands:
-        output.line(command, indent=2)
+    created = f"Created {folder}. README.md says more. Next:"
+    lines = [created, *(f"  {command}" for command in commands)]
+    output.answer({"folder": str(folder), "next": commands}, as_json, lines)
 
 
 def _copy(source: Path, folder: Path) -> None:

@@ -63,29 +63,23 @@ def list_(as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
     with running.usage_errors():
         content = running.client().call("GET", running.query("/sandbox/deliveries", **filters))
-    if as_json:
-        output.print_json(content)
-        return
-    rows = content["deliveries"]
-    if not rows:
-        output.line("No deliveries.")
-        return
-    output.table(
-        [
-            ("ID", "WEBHOOK", "OBJECTS", "STATE", "ATTEMPTS", "NEXT ATTEMPT"),
-            *(
-                (
-                    row["id"],
-                    row["webhook"],
-                    ", ".join(row["objects"]),
-                    row["state"],
-                    row["attempts_made"],
-                    output.moment(row["next_attempt_at"]),
-                )
-                for row in rows
-            ),
-        ]
-    )
+    rows = [
+        (
+            row["id"],
+            row["webhook"],
+            ", ".join(row["objects"]),
+            row["state"],
+            row["attempts_made"],
+            output.moment(row["next_attempt_at"]),
+        )
+        for row in content["deliveries"]
+    ]
+    head = ("ID", "WEBHOOK", "OBJECTS", "STATE", "ATTEMPTS", "NEXT ATTEMPT")
+    output.answer(content, as_json, _table(head, rows, "No deliveries."))
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]], otherwise: str) -> list[str]:
+    return output.table([head, *rows]) if rows else [otherwise]
 
 
 @deliveries.command(example="connect-sim deliveries show 183")
@@ -95,11 +89,7 @@ def list_(as_json: bool, **filters: Any) -> None:
 def show(id: int, as_json: bool) -> None:
     """Show a delivery: attempts, requests, responses, the handler's API calls."""
     content = running.client().call("GET", f"/sandbox/deliveries/{id}")
-    if as_json:
-        output.print_json(content)
-        return
-    for line in _details(content):
-        output.line(line)
+    output.answer(content, as_json, _details(content))
 
 
 def _details(row: dict[str, Any]) -> Iterator[str]:
@@ -172,17 +162,11 @@ def timeline(follow: bool, since: str | None, as_json: bool, **filters: Any) -> 
         return
     chosen = {"since": since} if since else {"latest": "true"}
     content = client.call("GET", running.query("/sandbox/timeline", **chosen, **filters))
-    if as_json:
-        output.print_json(content)
-        return
+    lines = list(map(timeline_lines.describe, content["entries"])) or ["No entries."]
     if earlier := content.get("earlier"):
-        output.line(
-            f"{earlier:,} earlier entries since the last reset: --limit shows more of them."
-        )
-    for entry in content["entries"]:
-        output.line(timeline_lines.describe(entry))
-    if not content["entries"]:
-        output.line("No entries.")
+        text = f"{earlier:,} earlier entries since the last reset: --limit shows more of them."
+        lines.insert(0, text)
+    output.answer(content, as_json, lines)
 
 
 def _follow(client: Client, since: str | None, as_json: bool, filters: dict[str, Any]) -> None:
@@ -213,44 +197,27 @@ def forecast(id: str, party: str, as_json: bool) -> None:
     is_extension = id.startswith("SRVC-")
     path = f"/sandbox/{'extensions' if is_extension else 'webhooks'}/{running.segment(id)}/forecast"
     content = running.client(party).call("GET", path)
-    if as_json:
-        output.print_json(content)
-        return
-    if is_extension:
-        _print_tasks(content["rows"])
-        return
-    if content["reason"]:
-        output.line(content["reason"])
-    rows = content["rows"]
-    if not rows:
-        output.line("No further attempts.")
-        return
-    output.table(
-        [
-            ("ATTEMPT", "AT", "OUT OF ORDER", "REASON"),
-            *(
-                (
-                    row["attempt"],
-                    output.moment(row["at"]),
-                    "yes" if row["out_of_order"] else "",
-                    row["reason"],
-                )
-                for row in rows
-            ),
-        ]
-    )
+    output.answer(content, as_json, (_tasks if is_extension else _attempts)(content))
 
 
-def _print_tasks(rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        output.line("No further tasks.")
-        return
-    output.table(
-        [
-            ("ID", "AT", "TYPE", "OBJECT", "REASON"),
-            *(
-                (row["id"], output.moment(row["at"]), row["type"], row["object"], row["reason"])
-                for row in rows
-            ),
-        ]
-    )
+def _attempts(content: dict[str, Any]) -> list[str]:
+    rows: list[tuple[Any, ...]] = [
+        (
+            row["attempt"],
+            output.moment(row["at"]),
+            "yes" if row["out_of_order"] else "",
+            row["reason"],
+        )
+        for row in content["rows"]
+    ]
+    head = ("ATTEMPT", "AT", "OUT OF ORDER", "REASON")
+    reason = [content["reason"]] if content["reason"] else []
+    return [*reason, *_table(head, rows, "No further attempts.")]
+
+
+def _tasks(content: dict[str, Any]) -> list[str]:
+    rows: list[tuple[Any, ...]] = [
+        (row["id"], output.moment(row["at"]), row["type"], row["object"], row["reason"])
+        for row in content["rows"]
+    ]
+    return _table(("ID", "AT", "TYPE", "OBJECT", "REASON"), rows, "No further tasks.")

@@ -33,6 +33,20 @@ def error_line(text: str) -> None:
         sys.stderr = None
 
 
+def lines(texts: Iterable[Any]) -> None:
+    """Print each text as a line."""
+    for text in texts:
+        line(text)
+
+
+def answer(content: Any, as_json: bool, texts: Iterable[Any]) -> None:
+    """Print what a command answers: the content as JSON, or the lines for people."""
+    if as_json:
+        print_json(content)
+    else:
+        lines(texts)
+
+
 def print_json(content: Any, *, compact: bool = False) -> None:
     """Print JSON, indented, or on one line."""
     click.echo(json.dumps(content, indent=None if compact else 2))
@@ -43,10 +57,11 @@ def moment(text: str | None) -> str:
     return format_moment(datetime.fromisoformat(text)) if text else "-"
 
 
-def table(rows: Iterable[Sequence[Any]]) -> None:
-    """Print rows in columns; the last column is not padded."""
+def table(rows: Iterable[Sequence[Any]]) -> list[str]:
+    """Return rows in columns as lines; the last column is not padded."""
     cells = [[one_line("-" if cell in (None, "") else cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        click.echo("  ".join(padded).rstrip())
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]

@@ -92,7 +92,7 @@ def manage(arguments: tuple[str, ...]) -> None:
     if arguments:
         django_commands.run(["connect-sim manage", *arguments])
     else:
-        output.table(django_commands.own())
+        output.lines(output.table(django_commands.own()))
 
 
 def use_data_dir() -> None:

@@ -32,13 +32,8 @@ def product() -> None:
 def list_(as_json: bool) -> None:
     """List the products of the sandbox's vendor."""
     rows = list(running.client().pages("/public/v1/products", "ordering(id)"))
-    if as_json:
-        output.print_json(rows)
-        return
-    if not rows:
-        output.line("No products.")
-        return
-    output.table((row["id"], row["status"], row["name"]) for row in rows)
+    table = output.table((row["id"], row["status"], row["name"]) for row in rows)
+    output.answer(rows, as_json, table or ["No products."])
 
 
 @product.command("import", example="connect-sim product import PRD-276-377-545.xlsx")
@@ -53,11 +48,7 @@ def import_(file: Path, vendor: str | None, as_json: bool) -> None:
     FILE says.
     """
     content = upload(running.client(), file, vendor)
-    if as_json:
-        output.print_json(content)
-        return
-    for text in _report(content):
-        output.line(text)
+    output.answer(content, as_json, _report(content))
 
 
 @product.command(example="connect-sim product export PRD-814-505-018 -o backup.xlsx")
@@ -86,12 +77,10 @@ def export(id: str, file: Path | None, as_json: bool) -> None:
         name = error.filename or file
         text = f"{name} cannot be written: {error.strerror}."
         raise CliError(Code.CANNOT_WRITE, text) from None
-    if as_json:
-        output.print_json({"file": str(file), "pictures": [str(path) for path in written]})
-        return
-    output.line(f"Exported {id} to {file}.")
+    texts = [f"Exported {id} to {file}."]
     if written:
-        output.line(f"Pictures: {len(written)} in {written[0].parent}.")
+        texts.append(f"Pictures: {len(written)} in {written[0].parent}.")
+    output.answer({"file": str(file), "pictures": list(map(str, written))}, as_json, texts)
 
 
 def upload(client: Client, file: Path, vendor: str | None = None) -> Any:

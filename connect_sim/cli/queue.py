@@ -50,7 +50,7 @@ def add(
     content = running.client(party).call(
         "POST", "/sandbox/queue/samples", {name: value for name, value in body.items() if value}
     )
-    _print(content, as_json)
+    output.answer(content, as_json, [_status(content)])
 
 
 @queue.command(example='connect-sim queue move PR-5810-2277-4101-001 fail --reason "No stock"')
@@ -66,7 +66,7 @@ def move(id: str, action: str, data: str, reason: str | None, as_json: bool) -> 
     content = running.client().call(
         "POST", "/sandbox/queue/moves", {"id": id, "action": action, "data": body}
     )
-    _print(content, as_json)
+    output.answer(content, as_json, [_status(content)])
 
 
 @queue.command(example="connect-sim queue validate PR-5810-2277-4101-001")
@@ -78,10 +78,8 @@ def validate(id: str, data: str, as_json: bool) -> None:
     """Validate a draft or an inquiry (PR-…, TCR-…) as the distributor."""
     body = {"id": id, "data": _parse(data)}
     content = running.client().call("POST", "/sandbox/queue/validate", body, _timeout())
-    _print(content, as_json)
-    if not as_json:
-        for line in _changes(content):
-            output.line(line, indent=2)
+    changes = (f"  {line}" for line in _changes(content))
+    output.answer(content, as_json, [_status(content), *changes])
 
 
 def _timeout() -> float:
@@ -91,12 +89,9 @@ def _timeout() -> float:
         return 30 + _MARGIN
 
 
-def _print(content: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        output.print_json(content)
-    else:
-        # Billing requests have no status.
-        output.line(f"{content['id']} {content['status'] or 'of ' + content['product']}")
+def _status(content: dict[str, Any]) -> str:
+    # Billing requests have no status.
+    return f"{content['id']} {content['status'] or 'of ' + content['product']}"
 
 
 def _parse(text: str) -> dict[str, Any]:

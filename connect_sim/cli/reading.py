@@ -55,11 +55,9 @@ def reading(choices: tuple[tuple[str, str], ...], as_json: bool) -> None:
         rows = client.call("PUT", "/sandbox/readings", body)
     else:
         rows = client.call("GET", "/sandbox/readings")
-    if as_json:
-        output.print_json(rows)
-        return
     named = {name for name, _ in choices}
-    output.table([_cells(row) for row in rows if not named or row["id"] in named])
+    cells = [_cells(row) for row in rows if not named or row["id"] in named]
+    output.answer(rows, as_json, output.table(cells))
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

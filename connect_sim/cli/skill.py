@@ -40,12 +40,9 @@ def install(folder: Path | None, force: bool, as_json: bool) -> None:
     except OSError as error:
         text = f"{error.filename or target} cannot be read or written: {error.strerror}."
         raise CliError(Code.CANNOT_WRITE, text) from None
-    if as_json:
-        output.print_json({"folder": str(target), "written": written})
-    elif written:
-        output.line(f"Installed {target}: {', '.join(written)}.")
-    else:
-        output.line(f"{target} is up to date.")
+    installed = f"Installed {target}: {', '.join(written)}."
+    text = installed if written else f"{target} is up to date."
+    output.answer({"folder": str(target), "written": written}, as_json, [text])
 
 
 def _install(target: Path, force: bool) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -186,27 +187,19 @@ def _wait(
     except ApiError as error:
         if error.status != _TIMED_OUT or not isinstance(error.content, dict):
             raise
-        _print(error.content, as_json)
+        output.answer(error.content, as_json, _lines(error.content))
         raise click.exceptions.Exit(1) from None
-    _print(content, as_json)
+    output.answer(content, as_json, _lines(content))
 
 
-def _print(content: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        output.print_json(content)
-        return
-    for text in content.get("errors") or ["True."]:
-        output.line(text)
-    for entry in content.get("evidence") or ():
-        output.line(describe(entry), indent=2)
-    for each in content.get("unsettled") or ():
-        output.line(f"Not settled: {each['text']}")
-    for miss in content.get("near_misses") or ():
-        output.line(f"Nearest: {_miss(miss)}")
+def _lines(content: dict[str, Any]) -> Iterator[str]:
+    yield from content.get("errors") or ["True."]
+    yield from (f"  {describe(entry)}" for entry in content.get("evidence") or ())
+    yield from (f"Not settled: {each['text']}" for each in content.get("unsettled") or ())
+    yield from (f"Nearest: {_miss(miss)}" for miss in content.get("near_misses") or ())
     if entries := content.get("timeline"):
-        output.line("What happened:")
-        for entry in entries:
-            output.line(describe(entry), indent=2)
+        yield "What happened:"
+        yield from (f"  {describe(entry)}" for entry in entries)
 
 
 def _miss(miss: dict[str, Any]) -> str:

@@ -82,10 +82,7 @@ def create(
         "jwt_secret": _read(secret_file) if secret_file else running.new_secret(),
     }
     created = running.client(party).call("POST", _PATH, body)
-    if as_json:
-        output.print_json(created)
-    else:
-        output.line(f"{created['id']} {created['jwt_secret']}")
+    output.answer(created, as_json, [f"{created['id']} {created['jwt_secret']}"])
 
 
 @webhook.command("list", example="connect-sim webhook list --as distributor")
@@ -95,16 +92,11 @@ def create(
 def list_(party: str, as_json: bool) -> None:
     """List the webhooks, the newest last."""
     rows = list(running.client(party).pages(_PATH, "ordering(created_at)"))
-    if as_json:
-        output.print_json(rows)
-        return
-    if not rows:
-        output.line("No webhooks.")
-        return
-    output.table(
+    table = output.table(
         (row["id"], _state(row), row["product"]["id"], row["label"], row["external_url"])
         for row in rows
     )
+    output.answer(rows, as_json, table or ["No webhooks."])
 
 
 @webhook.command(example="connect-sim webhook show WH-310-447-962")
@@ -115,9 +107,6 @@ def show(id: str, party: str, with_secret: bool, as_json: bool) -> None:
     row = running.client(party).call("GET", _path(id))
     if not with_secret:
         del row["jwt_secret"]
-    if as_json:
-        output.print_json(row)
-        return
     stats = row["stats"]
     lines = {
         "Webhook": f"{row['id']} {row['label']}",
@@ -133,7 +122,7 @@ def show(id: str, party: str, with_secret: bool, as_json: bool) -> None:
     }
     if with_secret:
         lines["JWT secret"] = row["jwt_secret"]
-    output.table(lines.items())
+    output.answer(row, as_json, output.table(lines.items()))
 
 
 @webhook.command(example="connect-sim webhook trigger WH-310-447-962")
@@ -141,10 +130,7 @@ def show(id: str, party: str, with_secret: bool, as_json: bool) -> None:
 def trigger(id: str, party: str, as_json: bool) -> None:
     """Trigger now: call the handler at once, whatever the backoff."""
     running.client(party).call("POST", f"{_path(id)}/trigger")
-    if as_json:
-        output.print_json({"triggered": id})
-    else:
-        output.line(f"{id} triggered")
+    output.answer({"triggered": id}, as_json, [f"{id} triggered"])
 
 
 @webhook.command(example="connect-sim webhook enable WH-310-447-962")
@@ -179,10 +165,7 @@ def recover(id: str, party: str, as_json: bool) -> None:
 def delete(id: str, party: str, as_json: bool) -> None:
     """Delete a webhook, with its deliveries."""
     running.client(party).call("DELETE", _path(id))
-    if as_json:
-        output.print_json({"deleted": id})
-    else:
-        output.line(f"{id} deleted")
+    output.answer({"deleted": id}, as_json, [f"{id} deleted"])
 
 
 def _read(file: TextIO) -> str:
@@ -200,10 +183,7 @@ def _change(id: str, party: str, as_json: bool, **changes: bool) -> None:
     """Change a webhook, and print its state."""
     changed = running.client(party).call("PUT", _path(id), changes)
     del changed["jwt_secret"]
-    if as_json:
-        output.print_json(changed)
-    else:
-        output.line(f"{id} {_state(changed)}")
+    output.answer(changed, as_json, [f"{id} {_state(changed)}"])
 
 
 def _state(row: Mapping[str, Any]) -> str:

@@ -72,10 +72,7 @@ def save(name: str, replace: bool, as_json: bool) -> None:
     """Save the present data."""
     body = {"name": name, **({"replace": True} if replace else {})}
     content = running.client().call("POST", "/sandbox/snapshots", body, _TIMEOUT)
-    if as_json:
-        output.print_json(content)
-    else:
-        output.line(f"Saved {name}.")
+    output.answer(content, as_json, [f"Saved {name}."])
 
 
 @snapshot.command(example="connect-sim snapshot restore before-upgrade")
@@ -120,10 +117,8 @@ def export(name: str, file: Path, with_secrets: bool, as_json: bool) -> None:
     except OSError as error:
         text = f"{file} cannot be written: {error.strerror}."
         raise CliError(Code.CANNOT_WRITE, text) from None
-    if as_json:
-        output.print_json({"file": str(file), "bytes": len(content)})
-    else:
-        output.line(f"Exported {name} to {file}.")
+    answer = {"file": str(file), "bytes": len(content)}
+    output.answer(answer, as_json, [f"Exported {name} to {file}."])
 
 
 @snapshot.command("import", example="connect-sim snapshot import before-upgrade.jsonl.gz")
@@ -138,15 +133,17 @@ def import_(file: Path, name: str | None, replace: bool, as_json: bool) -> None:
     Webhooks and products get new secrets, unless the file has them.
     """
     content = import_file(running.client(), file, name, replace=replace)
-    if as_json:
-        output.print_json(content)
-        return
-    output.line(f"Imported {content['snapshot']['name']}.")
-    for what, ids in content["new_secrets"].items():
-        if ids:
-            output.line(f"New secrets of {what}: {', '.join(ids)}.")
-    for webhook, names in content["headers"].items():
-        output.line(f"Headers of {webhook} without their values: {', '.join(names)}.")
+    secrets = (
+        f"New secrets of {what}: {', '.join(ids)}."
+        for what, ids in content["new_secrets"].items()
+        if ids
+    )
+    headers = (
+        f"Headers of {webhook} without their values: {', '.join(names)}."
+        for webhook, names in content["headers"].items()
+    )
+    imported = f"Imported {content['snapshot']['name']}."
+    output.answer(content, as_json, [imported, *secrets, *headers])
 
 
 def import_file(
@@ -189,21 +186,15 @@ def _write(file: Path, content: bytes) -> None:
 def list_(as_json: bool) -> None:
     """List the snapshots."""
     content = running.client().call("GET", "/sandbox/snapshots")
-    if as_json:
-        output.print_json(content)
-    elif content:
-        output.table(
-            [
-                (
-                    each["name"],
-                    output.moment(each["created"]),
-                    "" if each["usable"] else "not usable: of another version",
-                )
-                for each in content
-            ]
+    table = output.table(
+        (
+            each["name"],
+            output.moment(each["created"]),
+            "" if each["usable"] else "not usable: of another version",
         )
-    else:
-        output.line("No snapshots.")
+        for each in content
+    )
+    output.answer(content, as_json, table or ["No snapshots."])
 
 
 @snapshot.command(example="connect-sim snapshot diff before-upgrade now")
@@ -215,12 +206,7 @@ def diff(first: str, second: str, as_json: bool) -> None:
     """Compare two snapshots, or one with the present (`now`)."""
     path = f"/sandbox/snapshots/{running.segment(first)}/diff/{running.segment(second)}"
     content = running.client().call("GET", path, timeout=_TIMEOUT)
-    if as_json:
-        output.print_json(content)
-        return
-    lines = list(_differences(content))
-    for line in lines or ["No differences."]:
-        output.line(line)
+    output.answer(content, as_json, list(_differences(content)) or ["No differences."])
 
 
 @snapshot.command(example="connect-sim snapshot delete before-upgrade")
@@ -230,10 +216,7 @@ def diff(first: str, second: str, as_json: bool) -> None:
 def delete(name: str, as_json: bool) -> None:
     """Delete a snapshot."""
     running.client().call("DELETE", f"/sandbox/snapshots/{running.segment(name)}")
-    if as_json:
-        output.print_json({"deleted": name})
-    else:
-        output.line(f"Deleted {name}.")
+    output.answer({"deleted": name}, as_json, [f"Deleted {name}."])
 
 
 def _differences(content: dict[str, Any]) -> Iterator[str]:
@@ -250,10 +233,7 @@ def _replace(path: str, patience: float | None, as_json: bool, done: str) -> Non
     """Replace the data, and print the answer."""
     body = {} if patience is None else {"patience": patience}
     content = running.client().call("POST", path, body, _TIMEOUT)
-    if as_json:
-        output.print_json(content)
-        return
     now = output.moment(content["now"])
-    output.line(f"{done} in {content['took_ms']} ms. Platform time: {now}.")
-    for text in content["unsettled"]:
-        output.line(f"Not waited for: {text}")
+    replaced = f"{done} in {content['took_ms']} ms. Platform time: {now}."
+    unsettled = (f"Not waited for: {text}" for text in content["unsettled"])
+    output.answer(content, as_json, [replaced, *unsettled])

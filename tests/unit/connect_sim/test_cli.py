@@ -92,7 +92,7 @@ def test_help_lists_all_commands() -> None:
 def test_program_on_the_same_machine_uses_the_local_address(tmp_path: Path) -> None:
     published = "http://published.invalid:9000"
     with serving() as server:
-        server.answer = lambda *_: (200, {"holds": []})
+        server.answer = lambda *_: (200, [])
         write(tmp_path / "var", published, server.url, socket.gethostname())
         assert run("hold", "list", "--json")
     write(tmp_path / "var", published, server.url, "another machine")

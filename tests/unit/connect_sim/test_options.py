@@ -62,9 +62,10 @@ def test_shell_completion_without_a_sandbox_has_no_snapshots() -> None:
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("0.5", 0.5), ("2m", 120), ("PT1M", 60)])
 def test_seconds_may_be_durations(server: Server, text: str, seconds: float) -> None:
+    server.answer = lambda *_: (200, {"id": "HLD-1"})
     run_json("hold", "take", "--ttl", text)
-    run_json("clock", "advance", "5m", "--patience", text)
-    assert [body["ttl" if "ttl" in body else "patience"] for *_, body in server.requests] == [
+    run_json("wait", "idle", "--timeout", text)
+    assert [body["ttl" if "ttl" in body else "timeout"] for *_, body in server.requests] == [
         seconds
     ] * 2
 

@@ -290,15 +290,16 @@ def test_following_the_timeline_waits_for_entries(
 
 
 def test_json_has_no_control_characters(server: Server) -> None:
-    server.answer = lambda *request: (200, [{"note": "\x1b\x9b\u202e"}])
+    holds = [{"id": "HLD-1", "expires_in": 1, "note": "\x1b\x9b\u202e"}]
+    server.answer = lambda *request: (200, holds)
     text = run("hold", "list", "--json")
     assert text.isascii() and "\x1b" not in text
-    assert json.loads(text) == [{"note": "\x1b\x9b\u202e"}]
+    assert json.loads(text) == holds
 
 
-def test_columns_of_a_table_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
-    output.table([("A", "BB"), ("long", None), ("", "x\ny")])
-    assert capsys.readouterr().out.splitlines() == ["A     BB", "long  -", "-     x␊y"]
+def test_columns_of_a_table_are_aligned() -> None:
+    rows = [("A", "BB"), ("long", None), ("", "x\ny")]
+    assert output.table(rows) == ["A     BB", "long  -", "-     x␊y"]
 
 
 def test_forecast_of_an_extension_lists_its_tasks(server: Server) -> None:
