@@ -188,10 +188,15 @@ class RenewInput(Input):
     ttl = SecondsField(0.001, settling.MAX_TTL)
 
 
-class LeaseInput(RenewInput):
-    """How long the lease lasts, a note for people, and how long to wait for it."""
+class HoldInput(RenewInput):
+    """How long the hold lasts at most, and a note for people."""
 
     note = String(settling.MAX_NOTE)
+
+
+class LeaseInput(HoldInput):
+    """How long the lease lasts, a note for people, and how long to wait for it."""
+
     wait = SecondsField(0, MAX_WAIT)
 
 
@@ -391,13 +396,6 @@ class SettleView(APIView):
         values = SettleInput().check(request.data)
         settling.fix(values["url"], values["ms"])
         return Response(SETTLE_TIME_PART.represent(settling.settle_time(values["url"])))
-
-
-class HoldInput(Input):
-    """How long the hold lasts at most, and a note for people."""
-
-    ttl = SecondsField(0.001, settling.MAX_TTL)
-    note = String(settling.MAX_NOTE)
 
 
 class HoldsView(APIView):

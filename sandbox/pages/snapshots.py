@@ -6,7 +6,9 @@ Only a comparison and a file are for administrators, since they show objects of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from django import forms
@@ -27,6 +29,23 @@ from sandbox.pages.world import (
 from sandbox.snapshot_files import exporting, importing
 from sandbox.snapshot_files.importing import Imported
 from sandbox.world import snapshots
+
+_View = Callable[[HttpRequest, Viewer, str], HttpResponse]
+
+
+def _refusals_shown(view: _View) -> _View:
+    """Show a refusal of the view on the list of snapshots."""
+
+    @wraps(view)
+    def shown(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
+        try:
+            return view(request, viewer, name)
+        except Missing:
+            raise
+        except Refused as refused:
+            return _done(request, of_refusal(refused))
+
+    return shown
 
 
 @layout.signed_in("GET", "POST")
@@ -52,33 +71,26 @@ def snapshot_list(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 
 
 @layout.signed_in("GET", "POST")
+@_refusals_shown
 def restore(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     """Ask for confirmation, or go back to a snapshot."""
     if request.method != "POST":
         return _ask(request, viewer, name, "restore")
-    try:
-        return _done(request, of_replacement(f"Snapshot {name} restored", snapshots.restore(name)))
-    except Missing:
-        raise
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
+    return _done(request, of_replacement(f"Snapshot {name} restored", snapshots.restore(name)))
 
 
 @layout.signed_in("GET", "POST")
+@_refusals_shown
 def delete(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     """Ask for confirmation, or delete a snapshot."""
     if request.method != "POST":
         return _ask(request, viewer, name, "delete")
-    try:
-        snapshots.delete(name)
-    except Missing:
-        raise
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
+    snapshots.delete(name)
     return _done(request, Summary(f"Snapshot {name} deleted.", GOOD))
 
 
 @layout.signed_in("GET", "POST")
+@_refusals_shown
 def export(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     """Ask whether to include secrets, or return a snapshot as a file. Administrators only."""
     if not _may_see_all(viewer):
@@ -86,12 +98,7 @@ def export(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     if request.method != "POST":
         return _ask(request, viewer, name, "export")
     shown = [viewer.account.pk] if request.POST.get("secrets") else []
-    try:
-        return exporting.response(name, shown)
-    except Missing:
-        raise
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
+    return exporting.response(name, shown)
 
 
 class ImportForm(forms.Form):
@@ -150,17 +157,12 @@ def of_import(imported: Imported) -> Summary:
 
 
 @layout.signed_in("GET")
+@_refusals_shown
 def compare(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     """Show what has changed since a snapshot was saved. Administrators only."""
     if not _may_see_all(viewer):
         raise Missing(name)
-    try:
-        diff = snapshots.compare(name, snapshots.PRESENT)
-    except Missing:
-        raise
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
-    context = {"name": name, "diff": diff}
+    context = {"name": name, "diff": snapshots.compare(name, snapshots.PRESENT)}
     return layout.render(request, viewer, "sandbox/snapshot_diff.html", context)
 
 
@@ -169,10 +171,7 @@ def _may_see_all(viewer: Viewer) -> bool:
 
 
 def _ask(request: HttpRequest, viewer: Viewer, name: str, action: str) -> HttpResponse:
-    try:
-        found = next((row for row in _rows() if row["name"] == name), None)
-    except Refused as refused:
-        return _done(request, of_refusal(refused))
+    found = next((row for row in _rows() if row["name"] == name), None)
     if found is None or (action == "delete" and found["is_seed"]):
         raise Missing(name)
     context = {"row": found, "action": action}
