@@ -34,12 +34,6 @@ def test_invalid_request_gets_connects_envelope(
     assert all(isinstance(message, str) for message in response.json["errors"])
 
 
-def test_missing_key_gets_401(nobody: Caller) -> None:
-    for path in ("/requests", "/nothing", "/products/PRD-814-505-018"):
-        response = nobody.get(path)
-        assert (response.status, response.json["error_code"]) == (401, "AUTH_001")
-
-
 @pytest.mark.parametrize(
     ("path", "status"),
     [

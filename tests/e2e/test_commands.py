@@ -14,7 +14,6 @@ import pytest
 import requests
 
 from tests import orders, processes
-from tests.handlers import handler
 from tests.orders import subscribed
 from tests.processes import Sandbox, environment, listening, manage, pause, sandbox
 
@@ -195,23 +194,6 @@ def test_other_status_of_listen_fails_the_validation(running: Sandbox, tmp_path:
         error = "Handler returned HTTP 204, but the body is empty."
         assert response.json()["errors"][1].startswith(error)
         assert "validate PR-" in listen.printed
-
-
-def test_clock_advance_runs_the_retry(running: Sandbox) -> None:
-    with handler(500) as served, subscribed(running, served.url) as hook:
-        orders.purchase(running)
-        orders.until_stats(running, hook, failure_triggers=1)
-        served.respond = lambda request: 200
-        before = run(running.process.env, "clock", "show").stdout
-        done = run(running.process.env, "clock", "advance", "5m5s")
-        assert (done.returncode, done.stderr) == (0, "")
-        moved, attempt = done.stdout.splitlines()
-        moment = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC)"
-        match = re.fullmatch(rf"{moment} → {moment}, 1 attempt: 1 succeeded, 0 failed", moved)
-        assert match is not None, moved
-        assert before[:23] <= match[1] < match[2]
-        assert hook in attempt and "attempt 2: 200" in attempt
-        orders.until_stats(running, hook, triggers=2, success_triggers=1)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests import orders
 from tests.e2e import validating
 from tests.engines import until
 from tests.handlers import handler
-from tests.processes import Sandbox, manage, output, sandbox
+from tests.processes import Process, Sandbox, manage, output, sandbox
 from tests.processes import restart as start_again
 from tests.queue import spreadsheets as sheets
 
@@ -96,18 +96,19 @@ def test_kill_during_orders_loses_no_accepted_order(running: Sandbox) -> None:
         counters_are_right(running)
 
 
-def test_request_in_flight_at_a_kill_is_repeated_after_its_lease(running: Sandbox) -> None:
-    """Waits for the real lease to expire."""
+@pytest.mark.parametrize(("end", "seconds"), [(Process.kill, 45), (Process.stop, 5)])
+def test_request_in_flight_is_repeated_after_the_restart(
+    running: Sandbox, end: Callable[[Process], Any], seconds: float
+) -> None:
+    """After a kill when its real lease has expired; after a stop there is none to wait for."""
     with handler(None) as served, orders.subscribed(running, served.url) as hook:
         orders.purchase(running)
         served.next()
-        running.process.kill()
-        killed = time.monotonic()
+        end(running.process)
         served.respond = lambda request: 200
         served.release.set()
         restart(running)
-        served.next(timeout=45)
-        print(f"called again {time.monotonic() - killed:.1f} s after the kill")
+        served.next(timeout=seconds)
         # The lost call counts as a trigger, but nobody knows whether it was a success.
         orders.until_stats(
             running, hook, events=1, triggers=2, success_triggers=1, failure_triggers=0
@@ -166,22 +167,6 @@ def test_signal_stops_the_sandbox_cleanly(running: Sandbox, number: signal.Signa
     restart(running)
     assert sandbox_file(running) == before
     counters_are_right(running)
-
-
-def test_request_in_flight_at_a_stop_is_repeated_at_the_start(running: Sandbox) -> None:
-    """Unlike after a kill, there is no lease to wait for."""
-    with handler(None) as served, orders.subscribed(running, served.url) as hook:
-        orders.purchase(running)
-        served.next()
-        assert running.process.stop() == 0
-        served.respond = lambda request: 200
-        served.release.set()
-        restart(running)
-        served.next(timeout=5)
-        orders.until_stats(
-            running, hook, events=1, triggers=2, success_triggers=1, failure_triggers=0
-        )
-        counters_are_right(running)
 
 
 def test_validation_in_flight_at_a_stop_fails(running: Sandbox) -> None:

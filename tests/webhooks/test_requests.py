@@ -310,18 +310,6 @@ def test_number_of_statements_is_independent_of_number_of_webhooks(
     assert Delivery.objects.count() == 202
 
 
-def test_drafts_create_no_events() -> None:
-    catalog = make.catalog(capabilities={"cart": {"validation": True}})
-    hook = make.webhook(catalog)
-    row = make.order(catalog, status="draft")
-    assert row.status == "draft"
-    hook.refresh_from_db()
-    assert (hook.events, hook.last_event) == (0, None)
-    transitions.move(Request, row.pk, "purchase", catalog.as_distributor)
-    event = Event.objects.get()
-    assert (event.status_from, event.status_to) == ("draft", "pending")
-
-
 def test_rolled_back_change_creates_no_event(catalog: make.Catalog, hook: Webhook) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         make.order(catalog)

@@ -10,6 +10,7 @@ import pytest
 
 from requests_queue import clock
 from requests_queue.catalog.models import Asset, Parameter
+from requests_queue.queues.fulfillment.models import Request
 from requests_queue.queues.tier_config.models import TierConfigRequest
 from requests_queue.queues.usage_file import processing
 from requests_queue.tasks import run_due
@@ -126,6 +127,7 @@ def test_orders_wait_for_the_upper_tier(platform: Platform, verb: str) -> None:
     ]
     if verb == "fail":
         changes.append(Change(FULFILLMENT, order, "tiers_setup", "failed"))
+        assert TierConfigRequest.objects.get(pk=below).reason == "Because."
     check_notified(platform, since, changes)
 
 
@@ -311,3 +313,4 @@ def test_scheduled_work_changes_objects_when_due(platform: Platform) -> None:
     assert platform.by["D"].get(f"/requests/{draft}").status == 404
     assert platform.by["D"].get(f"{PATHS[TIER_CONFIG]}/{tier_draft}").status == 404
     assert not Asset.objects.filter(status="draft").exists()
+    assert Request.objects.get(pk=planned).planned_date is None

@@ -96,6 +96,8 @@ def test_purchase_without_a_required_value_is_created_inquiring(platform: Platfo
     tier = builders.reseller("another")
     Parameter.objects.filter(name__endswith="_ask").update(constraints={"required": True})
     check_creation(platform, FULFILLMENT, builders.order(platform), {"D": ("inquiring", "VD")}, {})
+    draft = builders.request(platform, "draft")
+    assert platform.post("D", f"/requests/{draft}/purchase")["status"] == "inquiring"
     configuration = {"product": {"id": platform.product}, "account": tier, "tier_level": 1}
     body = {"type": "setup", "configuration": configuration}
     check_creation(platform, TIER_CONFIG, body, {"D": ("inquiring", "VD")}, {})

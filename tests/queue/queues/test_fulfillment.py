@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
 
 from requests_queue import clock
 from requests_queue.catalog.actors import Actor
@@ -19,7 +18,6 @@ from requests_queue.queues.fulfillment import creation, due
 from requests_queue.queues.fulfillment.models import Request
 from tests import make
 from tests.api import Caller, caller
-from tests.engines import move_clock
 from webhooks.models import Event, Webhook
 
 pytestmark = pytest.mark.django_db
@@ -139,29 +137,10 @@ def test_approve_requires_the_fulfillment_parameters(catalog: make.Catalog, vend
     assert act(cancel, "approve", catalog.as_vendor).status == "approved"
 
 
-def test_approval_renders_the_text_for_the_customer(catalog: make.Catalog) -> None:
-    other = Template.objects.create(
-        id="TL-9",
-        product=catalog.product,
-        name="Other",
-        body="# Other",
-        scope="asset",
-        type="pending",
-        created=make.AT,
-        updated=make.AT,
-    )
-    by_default = act(make.order(catalog), "approve", catalog.as_vendor)
-    assert (by_default.template, by_default.activation_key) == (catalog.template, "# Active")
-    assert Asset.objects.get(pk=by_default.asset_id).template == catalog.template
-    by_id = act(make.order(catalog), "approve", catalog.as_vendor, template_id=other.pk)
-    assert (by_id.template, by_id.activation_key) == (other, "# Other")
-    tile = act(make.order(catalog), "approve", catalog.as_vendor, activation_tile="# Hi")
-    assert (tile.template, tile.activation_key) == (None, "# Hi")
+def test_approval_without_a_template_is_refused(catalog: make.Catalog) -> None:
     row = make.order(catalog)
-    with pytest.raises(Invalid, match="template_id"), transaction.atomic():
-        act(row, "approve", catalog.as_vendor, template_id="TL-0")
     Template.objects.all().delete()
-    with pytest.raises(Refused, match="template_id"), transaction.atomic():
+    with pytest.raises(Refused, match="template_id"):
         act(row, "approve", catalog.as_vendor)
 
 
@@ -207,24 +186,6 @@ def test_inquire_requires_an_error_and_the_answer_clears_it(
     assert (region["value"], region["value_error"]) == ("eu", "")
 
 
-def test_purchase_without_a_required_parameter_is_created_inquiring(catalog: make.Catalog) -> None:
-    make.webhook(catalog)
-    make.parameter(catalog, "region", constraints={"required": True})
-    assert statuses(make.order(catalog)) == ("inquiring", "processing")
-    draft = make.order(catalog, status="draft")
-    assert statuses(draft) == ("draft", "draft")
-    act(draft, "purchase", catalog.as_distributor)
-    assert statuses(draft) == ("inquiring", "processing")
-    body = {"asset": {"params": [{"id": "region", "value": "eu"}]}}
-    act(draft, "pend", catalog.as_distributor, **body)
-    assert statuses(draft)[0] == "pending"
-    assert list(Event.objects.order_by("pk").values_list("status_from", "status_to")) == [
-        ("", "inquiring"),
-        ("draft", "inquiring"),
-        ("inquiring", "pending"),
-    ]
-
-
 def test_draft_of_a_change_does_not_change_the_asset(catalog: make.Catalog) -> None:
     asset = make.asset(catalog)
     body = on(asset, "change", items=[{"id": "SEAT", "quantity": 2}]) | {"status": "draft"}
@@ -251,22 +212,6 @@ def test_stale_drafts_are_deleted_with_their_assets(settings: Any, catalog: make
     assert not Asset.objects.filter(pk=draft.asset_id).exists()
     assert not Conversation.objects.filter(instance_id=draft.pk).exists()
     assert Webhook.objects.get().events == 1
-
-
-def test_scheduled_request_becomes_pending_at_its_planned_date(catalog: make.Catalog) -> None:
-    make.webhook(catalog)
-    row = make.order(catalog)
-    planned = clock.shown(clock.now()) + timedelta(hours=2)
-    act(row, "schedule", catalog.as_vendor, planned_date=planned.isoformat())
-    assert due.next_due(clock.now()) == planned
-    due.run(planned - timedelta(seconds=1))
-    assert statuses(row)[0] == "scheduled"
-    move_clock(2 * 3600)
-    due.run(clock.now())
-    assert statuses(row)[0] == "pending"
-    assert (row.planned_date, due.next_due(clock.now())) == (None, None)
-    due.run(clock.now())
-    assert Webhook.objects.get().events == 3
 
 
 def test_repeated_order_returns_409_with_the_existing_request(

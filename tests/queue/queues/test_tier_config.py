@@ -145,21 +145,6 @@ class TestWaitingOrders:
         assert order(catalog, one).status == "pending"
         assert TierConfigRequest.objects.count() == 2
 
-    def test_failure_of_level_2_fails_level_1_and_orders(self, catalog: make.Catalog) -> None:
-        one, two, three = (reseller(catalog, n) for n in (1, 2, 3))
-        first, second = order(catalog, one, three), order(catalog, two, three)
-        before = len(notified())
-        act(of(three), "fail", catalog.as_vendor, reason="No agreement.")
-        assert {of(account).status for account in (one, two, three)} == {"failed"}
-        assert of(one).reason == "No agreement."
-        assert {r.status for r in Request.objects.all()} == {"failed"}
-        waited = sorted((row.created, row.pk) for row in (first, second))
-        assert notified()[before:] == [
-            *((pk, "tiers_setup", "failed") for _, pk in waited),
-            *((pk, "tiers_setup", "failed") for pk in sorted([of(one).pk, of(two).pk])),
-            (of(three).pk, "pending", "failed"),
-        ]
-
     @pytest.mark.parametrize(
         ("capabilities", "scope", "waits"),
         [
@@ -301,17 +286,6 @@ class TestActions:
 
 
 class TestCreation:
-    @pytest.mark.parametrize(
-        ("level", "required", "status"),
-        [(1, False, "pending"), (1, True, "inquiring"), (2, False, "pending")],
-    )
-    def test_setup_creates_a_configuration(self, level: int, required: bool, status: str) -> None:
-        catalog = create_catalog(required=required)
-        row = setup(catalog, reseller(catalog, 1), level)
-        assert (row.type, row.status) == ("setup", status)
-        assert (row.configuration.tier_level, row.configuration.status) == (level, "processing")
-        assert notified() == [(row.pk, "", status)]
-
     def test_setup_with_a_missing_parent_creates_both(
         self, catalog: make.Catalog, one: TierAccount, two: TierAccount
     ) -> None:
