@@ -10,12 +10,12 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from checks import json_schema
 from requests_queue import whole_files
 from requests_queue.redaction import Redaction
 
@@ -28,19 +28,9 @@ MAX_FILE = 16 * 1024 * 1024  # bytes
 MAX_UNPACKED = 24 * 1024 * 1024  # bytes of all parts
 # Bytes of JSON that the rows of a part may have, so that a file is within the limits.
 MAX_ROWS = 3 * 1024 * 1024
-MAX_DEPTH = 200  # the sandbox stores at most 60 levels of JSON, which are parts of others
-_LARGEST = 2**63
 LONGEST = 32 * 1024  # characters of a text
 
 Json = dict[str, Any]
-_TYPES = {
-    "object": dict,
-    "array": list,
-    "string": str,
-    "integer": int,
-    "number": (int, float),
-    "null": type(None),
-}
 
 
 class BadTrace(ValueError):
@@ -180,71 +170,10 @@ def _check_format(trace: Any) -> None:
 
 def problem(value: Any, definition: str = "") -> str:
     """Return in which point a value is not as the schema, or a definition in it, says; or ""."""
-    if _is_deep(value):
-        return "a value is nested too deeply"
-    root = schema()["$defs"][definition] if definition else schema()
-    return next((f"{place or 'it'} {text}" for place, text in _problems(value, root, "")), "")
-
-
-def _is_deep(value: Any) -> bool:
-    """Return whether a value is nested deeper than recursion can follow."""
-    # A stack rather than recursion, for that reason.
-    todo = [(value, 0)]
-    while todo:
-        each, depth = todo.pop()
-        if depth > MAX_DEPTH:
-            return True
-        if isinstance(each, dict | list):
-            parts = each.values() if isinstance(each, dict) else each
-            todo += [(part, depth + 1) for part in parts]
-    return False
+    return json_schema.problem(value, schema(), definition)
 
 
 @cache
 def schema() -> Any:
     """Return the JSON Schema of the content."""
     return json.loads(SCHEMA.read_text(encoding="utf-8"))
-
-
-def _problems(value: Any, rule: Json, place: str) -> Iterator[tuple[str, str]]:
-    """Yield where a value is not as a schema says, by the keywords that the file uses."""
-    if "$ref" in rule:
-        rule = schema()["$defs"][rule["$ref"].rpartition("/")[2]]
-    kinds = rule.get("type", [])
-    names = [kinds] if isinstance(kinds, str) else kinds
-    # To Python, true is an integer.
-    if names and (isinstance(value, bool) or not isinstance(value, tuple(map(_type, names)))):
-        yield place, "has the wrong type"
-        return
-    if isinstance(value, int | float) and abs(value) >= _LARGEST:
-        yield place, "is too large"
-    if "const" in rule and value != rule["const"]:
-        yield place, "has the wrong value"
-    if "enum" in rule and value not in rule["enum"]:
-        yield place, "has the wrong value"
-    if rule.get("format") == "date-time" and not _is_moment(value):
-        yield place, "is no moment"
-    if isinstance(value, list):
-        for number, each in enumerate(value):
-            yield from _problems(each, rule.get("items", {}), f"{place}[{number}]")
-    if isinstance(value, dict):
-        for name in rule.get("required", ()):
-            if name not in value:
-                yield f"{place}.{name}".lstrip("."), "is missing"
-        known, other = rule.get("properties", {}), rule.get("additionalProperties", {})
-        for name, each in value.items():
-            if found := known.get(name, other):
-                yield from _problems(each, found, f"{place}.{name[:40]}".lstrip("."))
-
-
-def _type(name: str) -> Any:
-    return _TYPES[name]
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        at = datetime.fromisoformat(text)
-        return at.tzinfo is not None and at.astimezone(UTC) is not None
-    except (ValueError, OverflowError):
-        # In UTC, it may be before the year 1.
-        return False

@@ -28,7 +28,7 @@ LEFT = "The sandbox was restored."
          f"The process of the checks was ended by signal 9. {LEFT}"),
         (None, 3, "", "", False, "failed", "The process of the checks ended with exit code 3."),
         ({"format": 1}, 0, "", "", False, "failed",
-         "The report cannot be read: report.target is missing."),
+         "The report cannot be read: The report is damaged: target is missing."),
     ],
 )  # fmt: skip
 def test_end_of_a_run(
