@@ -43,7 +43,7 @@ class Signer:
     api_url: str
     secret: str = field(repr=False)
 
-    def payload(self, data: Mapping[str, Any] | None = None) -> Claims:
+    def payload(self) -> Claims:
         """Return a payload as Connect sends it now."""
         content = WebhookPayload(
             self.webhook_id,
@@ -56,7 +56,7 @@ class Signer:
             None,
             None,
             TIMEOUT,
-            data or {},
+            {},
         )
         return request.build_payload(content)
 

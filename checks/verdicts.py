@@ -45,7 +45,7 @@ def skipped(text: str) -> Verdict:
 # Evidence.
 
 
-def request_exhibit(sent: SentRequest, title: str = "Request") -> Exhibit:
+def request_exhibit(sent: SentRequest) -> Exhibit:
     """Return a request as evidence: tokens decoded, without their signatures."""
     lines = [sent.method]
     for name, value in sent.headers:
@@ -57,15 +57,15 @@ def request_exhibit(sent: SentRequest, title: str = "Request") -> Exhibit:
         lines += ["", _cut(sent.body.decode(errors="replace"))]
     elif sent.body is not None:
         lines += ["", "(a chunked body)"]
-    return Exhibit(title, tuple(lines))
+    return Exhibit("Request", tuple(lines))
 
 
-def reply_exhibit(reply: Reply, title: str = "Response") -> Exhibit:
+def reply_exhibit(reply: Reply) -> Exhibit:
     """Return a response as evidence."""
     lines = [f"{reply.text} after {reply.seconds * 1000:.0f} ms"]
     if reply.body:
         lines.append(_cut(reply.body.decode(errors="replace")))
-    return Exhibit(title, tuple(lines))
+    return Exhibit("Response", tuple(lines))
 
 
 def replies_exhibit(replies: Iterable[Reply]) -> Exhibit:

@@ -172,7 +172,7 @@ def _token(row: Attempt, now: datetime, full: bool) -> Token:
         claims=bodies.read(text.encode(), [], as_sent=False, full=full),
         expires=expires,
         is_expired=expires is not None and expires <= now,
-        checks=[*_check_signature(row, claims)],
+        checks=[*_check_signature(row)],
     )
 
 
@@ -186,7 +186,7 @@ def _added(row: Attempt, claims: dict[str, Any]) -> dict[str, Any] | None:
     return {name: value for name, value in claims.items() if name not in body}
 
 
-def _check_signature(row: Attempt, claims: dict[str, Any]) -> Iterable[TokenCheck]:
+def _check_signature(row: Attempt) -> Iterable[TokenCheck]:
     hook = row.webhook
     try:
         sign_token(b"{}", hook.jwt_secret)

@@ -98,12 +98,9 @@ def indexed_by(index: str) -> str:
     return f"INDEXED BY {index}" if connection.vendor == "sqlite" else ""
 
 
-def skip_locked(strength: str = "NO KEY UPDATE") -> str:
-    """Return the clause that locks rows, and skips those that another transaction holds.
-
-    `UPDATE` also skips rows to which another transaction is inserting a reference.
-    """
-    return f"FOR {strength} SKIP LOCKED" if connection.vendor == "postgresql" else ""
+def skip_locked() -> str:
+    """Return the clause that locks rows, and skips those that another transaction holds."""
+    return "FOR NO KEY UPDATE SKIP LOCKED" if connection.vendor == "postgresql" else ""
 
 
 def for_update(*, skip_locked: bool = False) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -66,16 +65,3 @@ def test_out_of_order_webhooks_come_first(catalog: make.Catalog) -> None:
     assert {one.webhook.pk[-1] for one in hooks} == {"2", "3", "4", "5"}
     assert [one.webhook.pk[-1] for one in hooks if one.webhook.round] == ["3", "2"]
     assert len(failing.webhooks(catalog.vendor, 2, NOW)) == 2
-
-
-def test_failing_webhooks_take_two_statements(
-    catalog: make.Catalog, django_assert_num_queries: Any
-) -> None:
-    for n in range(1, 8):
-        row = make.webhook(catalog, n=n, out_of_order=True)
-        row.last_failure = attempt_at(row, NOW, "failure", error="No.", why="Because.")
-        row.save()
-    with django_assert_num_queries(2):
-        for one in failing.webhooks(catalog.vendor, 10, NOW):
-            assert one.webhook.last_failure and one.webhook.last_failure.error == "No."
-            assert one.webhook.product.name == "Product"
