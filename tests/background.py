@@ -1,9 +1,11 @@
-"""Run functions in threads with their own database connections, also concurrently."""
+"""Run functions in threads with their own database connections, and coroutines in a loop."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from django.db import connections
@@ -57,3 +59,13 @@ def concurrently(*works: Callable[[], Any]) -> list[Any]:
 def threads() -> set[str]:
     """Return the names of the threads that run."""
     return {thread.name for thread in threading.enumerate()}
+
+
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Let a test be a coroutine."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **fixtures: Any) -> None:
+        asyncio.run(test(*args, **fixtures))
+
+    return run

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -15,6 +14,7 @@ from portal.live import hub as hubs
 from portal.live.hub import Hub
 from requests_queue import topics
 from requests_queue.topics import Notice
+from tests.background import in_loop
 
 
 @pytest.fixture
@@ -23,16 +23,6 @@ def hub() -> Iterator[Hub]:
     hub = Hub()
     yield hub
     assert hub.receive not in topics.LISTENERS
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Let a test be a coroutine."""
-
-    @functools.wraps(test)
-    def run(*args: Any, **fixtures: Any) -> None:
-        asyncio.run(test(*args, **fixtures))
-
-    return run
 
 
 @asynccontextmanager

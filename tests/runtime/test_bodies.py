@@ -15,6 +15,7 @@ from django.core.wsgi import get_wsgi_application
 from connect_sim.server import bodies
 from tests import make
 from tests.api import Caller, caller
+from tests.background import in_loop
 from tests.runtime.serving import App, ask, ask_last, connect, exchange, head, serving
 from tests.runtime.test_http import echo
 
@@ -177,28 +178,25 @@ def test_refused_body_gets_no_100_continue(url: str) -> None:
         assert ask_last(url, head(API, more, "POST"))[0] == expected
 
 
-def test_time_in_which_the_server_decides_about_a_body_is_not_its_clients() -> None:
+@in_loop
+async def test_time_in_which_the_server_decides_about_a_body_is_not_its_clients() -> None:
     """The client of `Expect: 100-continue` sends nothing until then."""
+    loop, waited = asyncio.get_running_loop(), 0.0
+    now = loop.time
+    loop.time = lambda: now() + waited  # type: ignore[method-assign]
 
-    async def scenario() -> None:
-        loop, waited = asyncio.get_running_loop(), 0.0
-        now = loop.time
-        loop.time = lambda: now() + waited  # type: ignore[method-assign]
+    async def decide() -> None:
+        nonlocal waited
+        waited = 3600
 
-        async def decide() -> None:
-            nonlocal waited
-            waited = 3600
+    async def receive() -> Any:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x" * 100_000}
 
-        async def receive() -> Any:
-            await asyncio.sleep(0)
-            return {"type": "http.request", "body": b"x" * 100_000}
-
-        body = bodies.Body({"headers": [(b"content-length", b"100000")]})
-        with body.file:
-            await body.receive(receive, decide)
-            assert body.size == 100_000
-
-    asyncio.run(scenario())
+    body = bodies.Body({"headers": [(b"content-length", b"100000")]})
+    with body.file:
+        await body.receive(receive, decide)
+        assert body.size == 100_000
 
 
 def test_incomplete_body_does_not_reach_django(settings: Any) -> None:

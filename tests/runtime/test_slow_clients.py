@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 
 from connect_sim.server import bodies, django_app
 from connect_sim.server.protocol import MAX_HEAD, Connection
+from tests.background import in_loop
 from tests.engines import until
 from tests.runtime.serving import (
     ask,
@@ -249,35 +250,30 @@ def connected(transport: Transport, app: Any = None) -> Connection:
     ],
     ids=["malformed", "too large", "TLS"],
 )
-def test_refused_connection_ends_after_one_error_though_the_client_does_not_read(
+@in_loop
+async def test_refused_connection_ends_after_one_error_though_the_client_does_not_read(
     settings: Any, sent: list[bytes], status: bytes
 ) -> None:
     settings.SIM_HEAD_TIMEOUT = 0
-
-    async def scenario() -> None:
-        transport = Transport()
-        connection = connected(transport)
-        for data in sent:
-            connection.data_received(data)
-        async with asyncio.timeout(5):
-            await transport.aborted.wait()
-        [error] = transport.written
-        assert error.startswith(b"HTTP/1.1 " + status)
-
-    asyncio.run(scenario())
+    transport = Transport()
+    connection = connected(transport)
+    for data in sent:
+        connection.data_received(data)
+    async with asyncio.timeout(5):
+        await transport.aborted.wait()
+    [error] = transport.written
+    assert error.startswith(b"HTTP/1.1 " + status)
 
 
-def test_request_whose_body_is_refused_ends_though_the_client_does_not_read() -> None:
+@in_loop
+async def test_request_whose_body_is_refused_ends_though_the_client_does_not_read() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "http.disconnect"
 
-    async def scenario() -> None:
-        transport = Transport()
-        connection = connected(transport, app)
-        connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
-        connection.eof_received()
-        await asyncio.gather(*connection.tasks)
-        [error] = transport.written
-        assert error.startswith(b"HTTP/1.1 400 ")
-
-    asyncio.run(scenario())
+    transport = Transport()
+    connection = connected(transport, app)
+    connection.data_received(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+    connection.eof_received()
+    await asyncio.gather(*connection.tasks)
+    [error] = transport.written
+    assert error.startswith(b"HTTP/1.1 400 ")

@@ -20,6 +20,7 @@ from connect_sim.server.deferred import Client
 from connect_sim.server.protocol import Connection
 from connect_sim.server.response import Response
 from connect_sim.server.transmission import KEY, Transmission
+from tests.background import in_loop
 from tests.runtime.serving import (
     ask,
     connect,
@@ -232,26 +233,24 @@ def test_slices_are_sent_one_after_the_other(app: App, settings: Any, pauses: Pa
         assert exchange(line, head("/now"))[2] == BODY
 
 
-def test_slices_without_a_pause_let_other_requests_run() -> None:
-    async def scenario() -> None:
-        manner, messages = Transmission(), list[Any]()
+@in_loop
+async def test_slices_without_a_pause_let_other_requests_run() -> None:
+    manner, messages = Transmission(), list[Any]()
 
-        async def send(message: Any) -> None:
-            messages.append(message)
+    async def send(message: Any) -> None:
+        messages.append(message)
 
-        async def other() -> int:
-            return len(messages)
+    async def other() -> int:
+        return len(messages)
 
-        manner.slice(1, 0)
-        task = asyncio.create_task(other())
-        response = Response(200, b"text/plain", BODY)
-        with response.body:
-            await manner.send(response, send, None, "GET")  # type: ignore[arg-type]
-        # The start of the response, and a message for each slice.
-        assert len(messages) == 1 + len(BODY)
-        assert await task < len(messages)
-
-    asyncio.run(scenario())
+    manner.slice(1, 0)
+    task = asyncio.create_task(other())
+    response = Response(200, b"text/plain", BODY)
+    with response.body:
+        await manner.send(response, send, None, "GET")  # type: ignore[arg-type]
+    # The start of the response, and a message for each slice.
+    assert len(messages) == 1 + len(BODY)
+    assert await task < len(messages)
 
 
 def test_limit_cuts_within_slices(app: App, settings: Any, pauses: Pauses) -> None:

@@ -11,7 +11,7 @@ import pytest
 from requests_queue.db import pausing
 from sandbox.world import gate
 from sandbox.world.gate import Gate
-from tests.background import Background
+from tests.background import Background, in_loop
 
 
 def scope(path: str, method: str = "GET") -> dict[str, Any]:
@@ -40,98 +40,89 @@ def own(monkeypatch: pytest.MonkeyPatch) -> Gate:
     return own
 
 
-def test_requests_wait_until_the_gate_opens(own: Gate) -> None:
-    async def run() -> None:
-        with own.closed(0) as left:
-            assert left == 0
-            app = gate.wait_at_gate(answer)
-            waiting = [asyncio.create_task(call(app, scope("/public/v1/requests")))] * 3
-            passing = [
-                scope("/sandbox/reset", "POST"),
-                scope("/sandbox/clock/advance", "POST"),
-                scope("/sandbox/timeline"),
-                scope("/static/x.css"),
-                scope("/time/reset/", "POST"),
-            ]
-            for each in passing:
-                assert (await call(app, each))[0]["status"] == 200
-            await asyncio.sleep(0)
-            assert not any(task.done() for task in waiting)
-        for task in waiting:
-            assert (await task)[0]["status"] == 200
-        assert own.inside == 0
-
-    asyncio.run(run())
-
-
-def test_request_is_refused_after_a_while(own: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "ENTRY", 0.01)
-
-    async def run() -> None:
+@in_loop
+async def test_requests_wait_until_the_gate_opens(own: Gate) -> None:
+    with own.closed(0) as left:
+        assert left == 0
         app = gate.wait_at_gate(answer)
-        with own.closed(0):
-            start, body = await call(app, scope("/sandbox/queue/samples", "POST"))
-        assert start["status"] == 503 and b"SYS_503" in body["body"]
-        assert (await call(app, scope("/")))[0]["status"] == 200
-
-    asyncio.run(run())
-
-
-def test_requests_inside_end_first(own: Gate) -> None:
-    async def run() -> None:
-        release = asyncio.Event()
-
-        async def slow(scope: Any, receive: Any, send: Any) -> None:
-            await release.wait()
-
-        task = asyncio.create_task(call(gate.wait_at_gate(slow), scope("/")))
+        waiting = [asyncio.create_task(call(app, scope("/public/v1/requests")))] * 3
+        passing = [
+            scope("/sandbox/reset", "POST"),
+            scope("/sandbox/clock/advance", "POST"),
+            scope("/sandbox/timeline"),
+            scope("/static/x.css"),
+            scope("/time/reset/", "POST"),
+        ]
+        for each in passing:
+            assert (await call(app, each))[0]["status"] == 200
         await asyncio.sleep(0)
-        assert own.inside == 1
+        assert not any(task.done() for task in waiting)
+    for task in waiting:
+        assert (await task)[0]["status"] == 200
+    assert own.inside == 0
 
-        def close() -> int:
-            with own.closed(10) as inside:
-                return inside
 
-        closing = Background(close)
-        assert not closing.ended.wait(0.05)
-        release.set()
-        await task
-        assert await asyncio.to_thread(closing.result) == 0
-        # Not for ever.
-        release.clear()
-        task = asyncio.create_task(call(gate.wait_at_gate(slow), scope("/")))
+@in_loop
+async def test_request_is_refused_after_a_while(own: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "ENTRY", 0.01)
+    app = gate.wait_at_gate(answer)
+    with own.closed(0):
+        start, body = await call(app, scope("/sandbox/queue/samples", "POST"))
+    assert start["status"] == 503 and b"SYS_503" in body["body"]
+    assert (await call(app, scope("/")))[0]["status"] == 200
+
+
+@in_loop
+async def test_requests_inside_end_first(own: Gate) -> None:
+    release = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await release.wait()
+
+    task = asyncio.create_task(call(gate.wait_at_gate(slow), scope("/")))
+    await asyncio.sleep(0)
+    assert own.inside == 1
+
+    def close() -> int:
+        with own.closed(10) as inside:
+            return inside
+
+    closing = Background(close)
+    assert not closing.ended.wait(0.05)
+    release.set()
+    await task
+    assert await asyncio.to_thread(closing.result) == 0
+    # Not for ever.
+    release.clear()
+    task = asyncio.create_task(call(gate.wait_at_gate(slow), scope("/")))
+    await asyncio.sleep(0)
+    with own.closed(0.01) as inside:
+        assert inside == 1
+    release.set()
+    await task
+
+
+@in_loop
+async def test_request_that_fails_or_is_cancelled_leaves(own: Gate) -> None:
+    async def fail(scope: Any, receive: Any, send: Any) -> None:
+        raise OSError
+
+    with pytest.raises(OSError):
+        await call(gate.wait_at_gate(fail), scope("/"))
+
+    async def hang(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(call(gate.wait_at_gate(hang), scope("/")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with own.closed(5) as inside:
+        await asyncio.gather(task, return_exceptions=True)
+        waiting = asyncio.create_task(call(gate.wait_at_gate(answer), scope("/")))
         await asyncio.sleep(0)
-        with own.closed(0.01) as inside:
-            assert inside == 1
-        release.set()
-        await task
-
-    asyncio.run(run())
-
-
-def test_request_that_fails_or_is_cancelled_leaves(own: Gate) -> None:
-    async def run() -> None:
-        async def fail(scope: Any, receive: Any, send: Any) -> None:
-            raise OSError
-
-        with pytest.raises(OSError):
-            await call(gate.wait_at_gate(fail), scope("/"))
-
-        async def hang(scope: Any, receive: Any, send: Any) -> None:
-            await asyncio.Event().wait()
-
-        task = asyncio.create_task(call(gate.wait_at_gate(hang), scope("/")))
-        await asyncio.sleep(0)
-        task.cancel()
-        with own.closed(5) as inside:
-            await asyncio.gather(task, return_exceptions=True)
-            waiting = asyncio.create_task(call(gate.wait_at_gate(answer), scope("/")))
-            await asyncio.sleep(0)
-            waiting.cancel()
-            await asyncio.gather(waiting, return_exceptions=True)
-        assert inside <= 1 and own.inside == 0
-
-    asyncio.run(run())
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    assert inside <= 1 and own.inside == 0
 
 
 class TestPause:
