@@ -231,24 +231,6 @@ class TestErrors:
         clean = distributor.post(f"{path}/validate", {"asset": {"params": corrected}})
         assert (param(clean.json)["value"], param(clean.json)["value_error"]) == ("eu", "")
 
-    def test_put_clears_the_error_too(
-        self,
-        distributor: Caller,
-        catalog: make.Catalog,
-        validator: Handler,
-        created: dict[str, Any],
-    ) -> None:
-        respond_with(validator, complain("Not offered"))
-        distributor.post(f"/requests/{created['id']}/validate", {})
-        put = distributor.put(f"/requests/{created['id']}", of("region", value="eu"))
-        assert param(put.json)["value_error"] == ""
-        # The vendor, who set the error, may keep it.
-        distributor.post(f"/requests/{created['id']}/validate", {})
-        response = caller(catalog.vendor).put(
-            f"/requests/{created['id']}", of("region", value="us")
-        )
-        assert param(response.json)["value_error"] == "Not offered"
-
 
 class TestLimitsOfHandlers:
     def test_handler_cannot_change_items_tiers_or_status(
