@@ -106,12 +106,12 @@ def create_extension(
     platform.catalog(sold)
     other, idle = (platform.create_product(name)["id"] for name in ("Another product", "Unsold"))
     deactivate_all(platform)
+    account = platform.vendor.call("GET", f"/sandbox/products/{sold}")["vendor"]
     body = {"name": "Checked extension", "products": [idle]}
+    if is_multi_account:
+        body |= {"type": "multiaccount", "accounts": [account]}
     made = platform.vendor.call("POST", EXTENSIONS, body)
-    account, secret = (
-        platform.vendor.call("GET", f"/sandbox/products/{sold}")["vendor"],
-        new_secret(),
-    )
+    secret = new_secret()
 
     def signer(product: str) -> Signer:
         return Signer("", "", SENT_CLASS, account, product, platform.api_url, secret)
