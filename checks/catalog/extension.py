@@ -51,8 +51,8 @@ def reschedule(lab: Lab) -> Verdict:
         return recovery.judge(lab, [order], mark, after)
     if task["status"] not in _WAITING:
         return verdicts.failed(
-            f"The task has {task['status']}, and {order} is still {status}: nobody looks at it "
-            "again.",
+            f"The task ended as {task['status']}, and {order} is still {status}: nobody looks at "
+            "it again.",
             *evidence,
         )
     return verdicts.failed(
@@ -95,7 +95,7 @@ def skip(lab: Lab) -> Verdict:
     following = task_experiments.control(lab)
     if following.outcome != "pass":
         return following
-    return verdicts.passed(f"The task of an order that had been failed has {task['status']}.")
+    return verdicts.passed(f"The task of an order that had been failed ended as {task['status']}.")
 
 
 def timeout(lab: Lab) -> Verdict:

@@ -32,7 +32,7 @@ BROKEN = (
     ("MakesNewValues", "extension.timeout", "waits for half a minute"),
     ("OpensACaseEachTime", "extension.schedule_twice", "the runner starts for each"),
     ("ActsForItself", "extension.installation", "the runner starts for each"),
-    ("AnswersBeforeItWorks", "crash.killed", "the runner starts for each API call"),
+    ("MakesNewValues", "crash.killed", "the runner starts for each API call"),
     ("SkipsWhileItWorks", "delivery.burst_10", "the runner starts for each"),
     ("RepeatsWhatIsRefused", "turn.fail", "the runner starts for each"),
 )

@@ -152,14 +152,6 @@ class ActsForItself(Reference):
         return self.client
 
 
-class AnswersBeforeItWorks(Reference):
-    """It reports success, and works in a thread that nobody waits for."""
-
-    def process(self, request):
-        threading.Thread(target=super().process, args=[request], daemon=True).start()
-        return BackgroundResponse.done()
-
-
 class SkipsWhileItWorks(Reference):
     """It skips a task while another one is processed."""
 
