@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.wsgi import get_wsgi_application
-from django.db import connection
+from django.db import connection, connections
 
 from extensions import actions
 from extensions.models import Environment
@@ -40,9 +40,13 @@ def who(catalog: make.Catalog) -> Caller:
 
 
 @pytest.fixture
-def server(transactional_db: None, settings: Any, tmp_path: Path) -> Iterator[str]:
+def server(
+    transactional_db: None, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The URL of a web server with its gateway."""
     settings.SIM_DATA_DIR, settings.SIM_TLS_PORT = tmp_path, 0
+    # A connection of the server's threads that stays open would hold the test's database.
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     with serving(get_wsgi_application(), settings, threads=4) as url:
         yield url
 
