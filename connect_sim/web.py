@@ -146,10 +146,11 @@ class _Server(uvicorn.Server):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(files.certificate, files.key)
             sockets = _listen_tls()
+            # First: another caller at the same time would open a second port.
+            self._tls_port = sockets[0].getsockname()[1]
             for each in sockets:
                 server = await self._loop.create_server(self._connect, sock=each, ssl=context)
                 self.servers.append(server)
-            self._tls_port = sockets[0].getsockname()[1]
         return self._tls_port
 
     def _connect(self) -> Connection:
