@@ -41,6 +41,8 @@ from webhooks import conf
 # What a connection of each kind gets.
 CATEGORIES = {BACKGROUND: (BACKGROUND, SCHEDULED), INTERACTIVE: (INTERACTIVE,)}
 LEASE = 300.0  # seconds of platform time, those for which the published runner processes a task
+# Seconds of real time after which the published runner ends a task, by category.
+LONGEST_RUNS = {BACKGROUND: 300.0, INTERACTIVE: 120.0, SCHEDULED: 43_200.0}
 _ENDED = {"success": SUCCEEDED, "fail": FAILED, "skip": SKIPPED}
 # Asked in the transaction of a claim: how often tasks are sent, by id, where it isn't once.
 copies_finders: list[Callable[[Sequence[Task]], Mapping[int, int]]] = []
@@ -196,9 +198,9 @@ def hand_back_all() -> None:
         hand_back(instance)
 
 
-def runs_of(instance: Instance) -> dict[int, int]:
-    """Return how often each task that an instance processes was sent, by task."""
-    return dict(_processing(instance, lock=False).values_list("pk", "sent"))
+def runs_of(instance: Instance) -> list[tuple[int, int, str]]:
+    """Return the tasks that an instance processes: id, how often it was sent, category."""
+    return list(_processing(instance, lock=False).values_list("pk", "sent", "category"))
 
 
 @transaction.atomic

@@ -7,8 +7,9 @@ connection that ends keeps its tasks for a while (`dispatch`). An orderly stop c
 that the runner connects again. After a replacement of all data, a connection whose environment is
 also in the new ones goes on: its runner gets a setup response, and what is due there.
 
-A runner says when it connects how many tasks it works on. One that works on none may have been
-started anew, under the same name: what its predecessor has not finished is handed back, too.
+A runner says when it connects how many tasks it works on, but not which: those of an earlier
+connection may be among them, or lost with it, as are results that were sent but not stored. So they
+are handed back, too: soon if it works on none, otherwise when none can last longer.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from extensions import actions, dispatch, messages, tls
-from extensions.definitions import BACKGROUND, INTERACTIVE
+from extensions.definitions import BACKGROUND, INTERACTIVE, SCHEDULED
 from extensions.messages import BadMessage, Result
 from extensions.models import Environment, Extension, Instance, Task
 from extensions.signals import configured, wake
@@ -57,14 +58,14 @@ class Refused(Exception):
 class Connection:
     """A runner's connection.
 
-    `left` are the tasks of an earlier connection that its runner doesn't work on, which are handed
-    back at `left_until` (the loop's time), unless their results come: by how often they were sent.
+    `working` are the categories of tasks that its runner works on. `left` are the tasks of an
+    earlier connection, by the time (of the loop) at which they are handed back unless their
+    results come: how often they were sent.
     """
 
     instance: Instance
-    is_idle: bool = False
-    left: dict[int, int] = field(default_factory=dict)
-    left_until: float = 0
+    working: frozenset[str] = frozenset()
+    left: dict[float, dict[int, int]] = field(default_factory=dict)
     token: uuid.UUID = field(default_factory=uuid.uuid4)
     # That of the data in which it is stored.
     generation: int = 0
@@ -142,9 +143,8 @@ class Gateway:
     async def _sweep_once(self) -> None:
         await self._run(dispatch.hand_back_lost, [each.token for each in self._connections])
         for each in list(self._connections):
-            if each.left and each.left_until <= self._loop.time():
-                left, each.left = each.left, {}
-                await self._run(dispatch.hand_back_runs, each.instance, left)
+            for at in [at for at in each.left if at <= self._loop.time()]:
+                await self._run(dispatch.hand_back_runs, each.instance, each.left.pop(at))
         if not self._is_tls_open and await self._run(Extension.objects.exists):
             opener = tls.opener
             self._is_tls_open = opener is not None and bool(await asyncio.to_thread(opener))
@@ -165,7 +165,6 @@ class Gateway:
             while await self._talk(connection, setup, receive, send):
                 # In the new data: without tasks, which have been handed back there.
                 connection.instance = (await self._run(_authenticate, scope)).instance
-                connection.is_idle = False
                 connection.left, connection.in_flight = {}, set()
         except (BadMessage, TimeoutError) as error:
             await _close(send, UNSUPPORTED, str(error) or "No setup_request came.")
@@ -190,8 +189,11 @@ class Gateway:
 
         Return whether it goes on in the new data.
         """
-        response = await self._run(_set_up, connection, setup)
-        connection.left_until = self._loop.time() + settings.SIM_RUNNER_GRACE
+        response, left = await self._run(_set_up, connection, setup)
+        began = self._loop.time() + settings.SIM_RUNNER_GRACE
+        for task, sent, category in left:
+            longest = dispatch.LONGEST_RUNS[category] if category in connection.working else 0
+            connection.left.setdefault(began + longest, {})[task] = sent
         await _send(send, messages.compose(messages.SETUP_RESPONSE, response))
         both = (
             asyncio.create_task(self._send_tasks(connection, send)),
@@ -292,21 +294,21 @@ def _authenticate(scope: Scope) -> Connection:
     kind = query.get("runner_type", [BACKGROUND])[0]
     if kind not in (BACKGROUND, INTERACTIVE) or not _UID.fullmatch(uid):
         raise Refused("Only runners of background and interactive events are served.")
-    numbers = (query.get(name, ["0"])[0] for name in ("running_tasks", "running_scheduled_tasks"))
-    is_idle = all(number == "0" for number in numbers)
-    return Connection(actions.instance(environment, uid, kind), is_idle)
+    counts = {BACKGROUND: "running_tasks", SCHEDULED: "running_scheduled_tasks"}
+    working = {each for each, name in counts.items() if query.get(name, ["0"])[0] != "0"}
+    return Connection(actions.instance(environment, uid, kind), frozenset(working))
 
 
-def _set_up(connection: Connection, setup: messages.Setup) -> dict[str, Any]:
-    """Store what a runner declares, and return the response."""
+def _set_up(
+    connection: Connection, setup: messages.Setup
+) -> tuple[dict[str, Any], list[tuple[int, int, str]]]:
+    """Store what a runner declares; return the response, and the tasks of earlier connections."""
     response = actions.set_up(connection.instance, setup)
     # After it: who sees that the runner is connected may rely on what it has declared.
     if not dispatch.connect(connection.instance, connection.token, setup.version):
         raise Refused("The instance is gone.")
     connection.generation = background_work.generation()
-    if connection.is_idle:
-        connection.left = dispatch.runs_of(connection.instance)
-    return response
+    return response, dispatch.runs_of(connection.instance)
 
 
 def _check(connection: Connection) -> None:

@@ -7,7 +7,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ import requests
 from tests import orders
 from tests.e2e import validating
 from tests.engines import until
+from tests.extensions.runner import runner
 from tests.handlers import handler
 from tests.processes import Process, Sandbox, manage, output, sandbox
 from tests.processes import restart as start_again
@@ -23,6 +26,7 @@ from tests.queue import spreadsheets as sheets
 
 METER = "PRD-590-284-731"
 ROWS = 3000  # of a usage file
+TASKS = 200
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +55,19 @@ def restart(running: Sandbox) -> Sandbox:
 
 def let_leases_pass(running: Sandbox) -> None:
     """Expire the leases of the killed sandbox without waiting."""
-    with sqlite3.connect(running.data_dir / "connect.sqlite3") as database:
+    with _database(running) as database:
         database.execute("UPDATE webhooks_delivery SET lease = lease - 60 WHERE state = 'calling'")
         database.execute("UPDATE usage_file_usagefile SET lease = lease - 120 WHERE claim != ''")
-    database.close()
+        database.execute(
+            "UPDATE extensions_instance SET connection = NULL, lost_at = '2026-01-01 00:00:00'"
+        )
+
+
+@contextmanager
+def _database(running: Sandbox) -> Iterator[sqlite3.Connection]:
+    """Open the sandbox's database, also that of a killed one; commit at the end."""
+    with closing(sqlite3.connect(running.data_dir / "connect.sqlite3")) as database, database:
+        yield database
 
 
 def counters_are_right(running: Sandbox) -> None:
@@ -141,6 +154,70 @@ def test_kill_during_a_clock_move_does_not_freeze_the_clock(running: Sandbox) ->
         until(lambda: _now(running) > first + timedelta(seconds=2), "the clock runs")
         orders.until_stats(running, hook, events=1, triggers=3, success_triggers=1)
         counters_are_right(running)
+
+
+def test_kills_among_tasks_lose_none_and_repeat_none_whose_result_is_stored(
+    running: Sandbox,
+) -> None:
+    declared = {"name": "Kills", "products": [METER]}
+    environment = running.call("POST", "/sandbox/extensions", declared).json()["environment"]
+    connect = partial(runner, running.url, running.vendor_key, environment)
+    with connect() as one:
+        one.set_up()
+    body = orders.order(running, METER)
+    for n in range(TASKS):
+        body["asset"]["external_id"] = f"task-{n}"
+        running.as_distributor("POST", "/requests", body)
+    # The sandbox is killed while results are on their way. Its runner comes back with the others.
+    with connect() as one:
+        one.set_up()
+        tasks = [one.receive() for _ in range(60)]
+        for task in tasks[:30]:
+            one.answer(task)
+        running.process.kill()
+    stored = _stored_results(running)
+    assert len(stored) <= 30
+    restart(running)
+    with connect(running=30) as one:
+        one.set_up()
+        for task in tasks[30:]:
+            one.answer(task)
+        until(lambda: _numbers(tasks[30:]) <= _stored_results(running), "results are stored")
+        more = [one.receive() for _ in range(50)]
+        assert not _numbers(more) & (stored | _numbers(tasks[30:]))
+        for task in more:
+            one.answer(task)
+        # Killed for longer than its runner: what has no result is sent again to another one.
+        running.process.kill()
+    stored = _stored_results(running)
+    let_leases_pass(running)
+    restart(running)
+    with connect("two") as two:
+        two.set_up()
+        rest = []
+        for _ in range(TASKS - len(stored)):
+            two.answer(task := two.receive())
+            rest.append(task)
+        until(lambda: len(_stored_results(running)) == TASKS, "all results are stored")
+    assert not _numbers(rest) & stored
+    with _database(running) as database:
+        rows = database.execute(
+            "SELECT sent, SUM(result = 'success'), SUM(result = 'lost') FROM extensions_task"
+            " JOIN extensions_run ON extensions_run.task_id = extensions_task.id"
+            " GROUP BY extensions_task.id"
+        ).fetchall()
+    assert len(rows) == TASKS
+    assert all(sent == 1 + lost and counted == 1 for sent, counted, lost in rows)
+
+
+def _numbers(tasks: list[dict[str, Any]]) -> set[int]:
+    return {int(task["options"]["task_id"].rpartition("-")[2]) for task in tasks}
+
+
+def _stored_results(running: Sandbox) -> set[int]:
+    with _database(running) as database:
+        rows = database.execute("SELECT id FROM extensions_task WHERE status = 'succeeded'")
+        return {pk for (pk,) in rows}
 
 
 def _now(running: Sandbox) -> datetime:

@@ -229,11 +229,11 @@ def test_run_is_handed_back_unless_the_task_was_sent_again(
     one, two = _tasks(environment, 2)
     dispatch.claim(instance, 10)
     runs = dispatch.runs_of(instance)
-    assert runs == {one.pk: 1, two.pk: 1}
+    assert runs == [(one.pk, 1, "background"), (two.pk, 1, "background")]
     _record(instance, two, "reschedule")
     move_clock(2)
     assert dispatch.claim(instance, 10) == [two]
-    dispatch.hand_back_runs(instance, runs)
+    dispatch.hand_back_runs(instance, {one.pk: 1, two.pk: 1})
     statuses = Task.objects.order_by("pk").values_list("status", flat=True)
     assert list(statuses) == [RETRYING, PROCESSING]
 
