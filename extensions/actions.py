@@ -5,17 +5,22 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
-from extensions import dispatch, messages
+from extensions import dispatch, fan_out, messages
 from extensions.models import (
+    INSTALLED,
     LOG_LEVEL,
     MULTIACCOUNT,
     PRODUCTS,
+    SKIPPED,
+    UNINSTALLED,
+    WAITING,
     Environment,
     Extension,
     Installation,
@@ -26,7 +31,7 @@ from extensions.models import (
 from requests_queue import clock, ids
 from requests_queue.catalog import keys
 from requests_queue.catalog.models import Account, Product
-from requests_queue.errors import Invalid
+from requests_queue.errors import ActionNotAllowed, Invalid
 
 KEY_LIFETIME = timedelta(hours=1)
 _RENEWED = 1800.0  # seconds after which a task gets another key of its installation
@@ -76,17 +81,55 @@ def create(
     return environment
 
 
-def install(environment: Environment, account: Account) -> Installation:
-    """Install an extension for an account; once."""
-    existing = Installation.objects.filter(environment=environment, account=account).first()
-    if existing is not None:
-        return existing
+def installable(account: Account, environment_id: str) -> Environment:
+    """Return an environment of the account, or of an extension for all; raises Invalid."""
+    rows = Environment.objects.filter(
+        Q(extension__account=account) | Q(extension__type=MULTIACCOUNT)
+    )
+    environment = rows.filter(pk=environment_id).first()
+    if environment is None:
+        raise Invalid("environment.id", f"{environment_id[:40]} does not exist.", "does_not_exist")
+    return environment
+
+
+@transaction.atomic
+def install(
+    environment: Environment, account: Account, settings: Mapping[str, Any] | None = None
+) -> Installation:
+    """Install an extension for an account; raises Invalid where it is installed."""
+    now = clock.now()
+    # Lock: two requests at the same time.
+    Environment.objects.select_for_update().get(pk=environment.pk)
+    existing = Installation.objects.filter(
+        environment=environment, account=account, status=INSTALLED
+    )
+    if (pk := existing.values_list("pk", flat=True).first()) is not None:
+        raise Invalid("environment.id", f"It is installed: {pk}.")
     row = Installation(
         environment=environment,
         account=account,
-        created_at=clock.shown(clock.now()),
+        settings=dict(settings or {}),
+        created_at=clock.shown(now),
     )
-    return ids.create(row, "EIN-dddd-dddd-dddd")
+    created = ids.create(row, "EIN-dddd-dddd-dddd")
+    fan_out.record_installation(created, now)
+    return created
+
+
+@transaction.atomic
+def uninstall(installation: Installation) -> None:
+    """Uninstall an extension; its tasks that wait are skipped. Raises ActionNotAllowed."""
+    now = clock.now()
+    updated = Installation.objects.filter(pk=installation.pk, status=INSTALLED).update(
+        status=UNINSTALLED, uninstalled_at=clock.shown(now)
+    )
+    if not updated:
+        raise ActionNotAllowed(f"{installation.pk} is uninstalled.")
+    Task.objects.filter(installation=installation, status__in=WAITING).update(
+        status=SKIPPED, due_at=None, finished_at=now, output="The extension was uninstalled."
+    )
+    installation.refresh_from_db()
+    fan_out.record_installation(installation, now)
 
 
 def instance(environment: Environment, uid: str, kind: str) -> Instance:

@@ -47,9 +47,9 @@ class InstallationAdmin(_OwnAdmin):
     """Installations."""
 
     vendor_sees = provider_sees = ("account", "environment__extension__account")
-    list_display = ("id", "environment", "account")
+    list_display = ("id", "environment", "account", "status")
     search_fields = ("id__exact",)
-    fields = readonly_fields = ("id", "environment", "account", "settings", "created")
+    fields = readonly_fields = ("id", "environment", "account", "status", "settings", "created")
     created = staticmethod(moment_column("created_at", "created"))
 
 

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from extensions import actions, definitions, dispatch, inputs, schedules, triggers
 from extensions.models import (
+    INSTALLED,
     PRODUCTS,
     Environment,
     Extension,
@@ -247,11 +248,23 @@ class Installations(Collection):
     """`/devops/installations`: of the caller's account, and those of its own extensions."""
 
     documented = Documented("DevOps", "installation", INSTALLATION)
-    bodies = {"update": inputs.InstallationInput()}
+    bodies = {"create": inputs.NewInstallationInput(), "update": inputs.InstallationInput()}
 
     def visible(self) -> QuerySet[Installation]:
         """Return the account's installations."""
         return Installation.objects.filter(account=self.account)
+
+    def create(self, request: Request) -> Response:
+        """Install an extension of the account, or one for all: 201, 400 where it is installed."""
+        values = self.body
+        environment = actions.installable(self.account, values["environment"])
+        return self.created(actions.install(environment, self.account, values["settings"]))
+
+    def uninstall(self, request: Request, pk: str) -> Response:
+        """Uninstall the extension: 200, 400 where it is uninstalled."""
+        row = self.get_object()
+        actions.uninstall(row)
+        return self.answer(self.get_object())
 
     def update(self, request: Request, pk: str) -> Response:
         """Store the settings: 200."""
@@ -274,6 +287,8 @@ class ServiceInstallations(_OfService):
     def impersonate(self, request: Request, extension_id: str, pk: str) -> Response:
         """Return a key of the installation's account: 200."""
         row = self.get_object()
+        if row.status != INSTALLED:
+            raise ActionNotAllowed(f"{row.pk} is uninstalled.")
         return Response({"installation_api_key": f"ApiKey {actions.impersonate(row)}"})
 
 
@@ -316,6 +331,7 @@ urlpatterns = [
         f"{_SERVICE}/installations/<str:pk>/impersonate",
         ServiceInstallations.as_view({"post": "impersonate"}),
     ),
-    path("devops/installations", Installations.as_view(_LIST)),
+    path("devops/installations", Installations.as_view({**_LIST, **_CREATE})),
     path("devops/installations/<str:pk>", Installations.as_view({**_DETAIL, **_UPDATE})),
+    path("devops/installations/<str:pk>/uninstall", Installations.as_view({"post": "uninstall"})),
 ]

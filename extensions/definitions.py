@@ -8,8 +8,10 @@ and `${_statuses_}`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+PRODUCT, USAGE_CHUNK = "product", "usage_chunk"
+INSTALLATION_CHANGE = "installation_status_change"
 CATEGORIES = BACKGROUND, INTERACTIVE, SCHEDULED = "background", "interactive", "scheduled"
 
 _REQUEST_STATUSES = (
@@ -136,10 +138,54 @@ _ALL = (
         "Usage",
         object_class="usage_file",
         collection="usage/files",
-        statuses=("ready", "uploaded", "pending", "accepted", "rejected", "closed"),
+        statuses=(
+            "draft",
+            "uploading",
+            "uploaded",
+            "invalid",
+            "processing",
+            "processed",
+            "ready",
+            "rejected",
+            "pending",
+            "accepted",
+            "closed",
+        ),
+    ),
+    EventType(
+        "part_usage_file_request_processing",
+        "Chunk of a usage file",
+        "Usage",
+        object_class=USAGE_CHUNK,
+        collection="usage/chunks",
+        statuses=("draft", "ready", "closed", "failed"),
     ),
     _listing("new"),
     _listing("remove"),
+    replace(_listing(""), type="listing_request_processing", name="Listing request"),
+    EventType(
+        "product_changed",
+        "Product",
+        "Product",
+        object_class=PRODUCT,
+        collection="products",
+        statuses=(
+            "draft",
+            "indevelopment",
+            "oncertification",
+            "published",
+            "initializationfailed",
+            "endofsale",
+            "deleted",
+        ),
+    ),
+    EventType(
+        INSTALLATION_CHANGE,
+        "Installation",
+        "Installation",
+        collection="devops/installations",
+        statuses=("installed", "uninstalled"),
+    ),
     EventType(
         "helpdesk_case_processing",
         "Helpdesk case",
@@ -156,6 +202,8 @@ _ALL = (
     _validation("tier_config", "setup", "tier_config_request", "setup"),
     _validation("tier_config", "change", "tier_config_request", "update"),
     EventType("product_action_execution", "Action of a product", "Product", INTERACTIVE),
+    # Not sent; the runner refuses to start extensions that subscribe to what isn't listed.
+    EventType("product_custom_event_processing", "Custom event", "Product", INTERACTIVE),
     EventType("scheduled_execution", "Scheduled execution", "Schedule", SCHEDULED),
 )
 EVENT_TYPES: Mapping[str, EventType] = {each.type: each for each in _ALL}

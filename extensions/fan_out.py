@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
 
 from django.db import connection, transaction
 
 from extensions import definitions
-from extensions.models import NEW, Installation, Task
+from extensions.models import INSTALLED, NEW, Installation, Task
 from extensions.signals import wake
 from requests_queue.queues.transitions import Change
 
@@ -19,22 +20,37 @@ def record(changes: Iterable[Change]) -> None:
     An object whose task of this event type hasn't begun gets no second one: the runner reads the
     object when the task begins. The gateway is woken after the commit.
     """
-    installations = _installations()
-    rows = [
-        Task(
-            environment=installation.environment,
-            installation=installation,
-            event_type=event_type.type,
-            category=event_type.category,
-            object_id=change.object_id,
-            status=NEW,
-            created_at=change.at,
-        )
-        for change in (changes if installations else ())
-        for event_type in definitions.matching(change.object_class, change.type)
-        for installation in installations
-        if _concerns(installation, change, event_type.type)
-    ]
+    installations = installed()
+    _add(
+        [
+            _task(installation, event_type.type, change.object_id, change.at)
+            for change in (changes if installations else ())
+            for event_type in definitions.matching(change.object_class, change.type)
+            for installation in installations
+            if _concerns(installation, change, event_type.type)
+        ]
+    )
+
+
+def record_installation(installation: Installation, at: datetime) -> None:
+    """Record that an installation has another status, for its own extension."""
+    if _subscribes(installation, definitions.INSTALLATION_CHANGE, installation.status):
+        _add([_task(installation, definitions.INSTALLATION_CHANGE, installation.pk, at)])
+
+
+def _task(installation: Installation, event_type: str, object_id: str, at: datetime) -> Task:
+    return Task(
+        environment=installation.environment,
+        installation=installation,
+        event_type=event_type,
+        category=definitions.BACKGROUND,
+        object_id=object_id,
+        status=NEW,
+        created_at=at,
+    )
+
+
+def _add(rows: list[Task]) -> None:
     if not rows:
         return
     # In the order of the unique index: two transactions that insert the same don't deadlock.
@@ -68,22 +84,27 @@ def _insert(rows: list[Task]) -> None:
 
 def subscribers(change: Change, event_type: str) -> list[Installation]:
     """Return the installations that a change concerns, and whose runner subscribes to it."""
-    return [each for each in _installations() if _concerns(each, change, event_type)]
+    return [each for each in installed() if _concerns(each, change, event_type)]
 
 
-def _installations() -> list[Installation]:
+def installed() -> list[Installation]:
     """Return all installations, in the order in which they are merged; without any, one query."""
-    rows = Installation.objects.select_related("environment__extension").order_by("pk")
+    rows = Installation.objects.filter(status=INSTALLED)
+    rows = rows.select_related("environment__extension").order_by("pk")
     return list(rows.prefetch_related("environment__extension__products"))
 
 
 def _concerns(installation: Installation, change: Change, event_type: str) -> bool:
     extension = installation.environment.extension
-    statuses = installation.environment.subscriptions.get(event_type)
-    if installation.account_id not in change.account_ids or statuses is None:
+    if installation.account_id not in change.account_ids:
         return False
-    if statuses and change.status_to not in statuses:
+    if not _subscribes(installation, event_type, change.status_to):
         return False
     # Without products, an extension is for all, also for later ones.
     products = {each.pk for each in extension.products.all()}
     return not products or change.product_id in products
+
+
+def _subscribes(installation: Installation, event_type: str, status: str) -> bool:
+    statuses = installation.environment.subscriptions.get(event_type)
+    return statuses is not None and (not statuses or status in statuses)

@@ -38,6 +38,13 @@ class EnvironmentInput(Input):
     error_output = String(max_length=100_000)
 
 
+class NewInstallationInput(Input):
+    """The environment to install, and the settings of the installation."""
+
+    environment = Reference(required=True)
+    settings = Free(required=True)
+
+
 class InstallationInput(Input):
     """The settings of an installation."""
 

@@ -10,6 +10,7 @@ from requests_queue.catalog.models import Account, Product
 from requests_queue.db.encryption import EncryptedTextField
 
 TYPES = PRODUCTS, HUB, MULTIACCOUNT = "products", "hub", "multiaccount"
+INSTALLATION_STATUSES = INSTALLED, UNINSTALLED = "installed", "uninstalled"
 # Of all environments.
 LOG_LEVEL = "INFO"
 # Statuses of a task, as Connect's OpenAPI document has them.
@@ -83,18 +84,26 @@ class Variable(models.Model):
 
 
 class Installation(models.Model):
-    """What an account has installed (`EIN-`)."""
+    """What an account has installed (`EIN-`), or had: installed again, it is another one."""
 
     id = models.CharField(max_length=20, primary_key=True)
     environment = models.ForeignKey(Environment, models.CASCADE, related_name="installations")
     account = models.ForeignKey(Account, models.CASCADE, related_name="+")
     settings = models.JSONField(default=dict)
+    status = models.CharField(
+        max_length=16, choices=[(each, each) for each in INSTALLATION_STATUSES], default=INSTALLED
+    )
     created_at = models.DateTimeField()
+    uninstalled_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ["-created_at", "id"]
         constraints = [
-            models.UniqueConstraint(fields=["environment", "account"], name="installation_account")
+            models.UniqueConstraint(
+                fields=["environment", "account"],
+                condition=Q(status=INSTALLED),
+                name="installation_once",
+            )
         ]
 
     def __str__(self) -> str:

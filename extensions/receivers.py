@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.dispatch import receiver
 
-from extensions import dispatch, fan_out, interactive, schedules
+from extensions import definitions, dispatch, fan_out, interactive, schedules
 from extensions.signals import wake
+from requests_queue import clock
+from requests_queue.catalog import visibility
+from requests_queue.catalog.models import Account, Product
 from requests_queue.queues.transitions import Change
+from requests_queue.queues.usage_file import chunks
+from requests_queue.queues.usage_file.models import UsageChunk, UsageFile
 from requests_queue.queues.validation import ValidationRequest
 from requests_queue.signals import (
     changes_made,
@@ -17,6 +23,9 @@ from requests_queue.signals import (
     collect_next_due,
     collect_next_work,
     due_reached,
+    product_changed,
+    usage_chunks_created,
+    usage_records_closed,
     validation_requested,
 )
 
@@ -25,6 +34,51 @@ from requests_queue.signals import (
 def record_changes(changes: tuple[Change, ...], **kwargs: Any) -> None:
     """Record the changes of a transaction, in that transaction."""
     fan_out.record(changes)
+
+
+@receiver(product_changed)
+def record_product(product: Product, **kwargs: Any) -> None:
+    """Record the change of a product for the extensions whose accounts see it."""
+    accounts = {each.account for each in fan_out.installed()}
+    seeing = [each.pk for each in accounts if _sees(each, product)]
+    _record(definitions.PRODUCT, product.pk, product.pk, seeing, product.status, clock.now())
+
+
+def _sees(account: Account, product: Product) -> bool:
+    return visibility.products(account).filter(pk=product.pk).exists()
+
+
+@receiver(usage_chunks_created)
+def record_chunks(file: UsageFile, at: datetime, **kwargs: Any) -> None:
+    """Record the chunks of a usage file that were created."""
+    _record_chunks(file, file.chunks.all(), chunks.READY, at)
+
+
+@receiver(usage_records_closed)
+def record_closed_chunks(file: UsageFile, at: datetime, **kwargs: Any) -> None:
+    """Record the chunks of a usage file whose last record was closed at that time."""
+    if fan_out.installed():
+        rows: Any = chunks.with_counts(file.chunks.all())
+        closed = rows.filter(accepted=0, closed_at=clock.shown(at))
+        _record_chunks(file, closed, chunks.CLOSED, at)
+
+
+def _record_chunks(file: UsageFile, rows: Iterable[UsageChunk], status: str, at: datetime) -> None:
+    for chunk in rows:
+        _record(definitions.USAGE_CHUNK, chunk.pk, file.product_id, file.parties(), status, at)
+
+
+def _record(
+    object_class: str,
+    pk: str,
+    product_id: str,
+    account_ids: Iterable[str],
+    status: str,
+    at: datetime,
+) -> None:
+    """Record that an object which is in no queue has a status."""
+    change = Change(object_class, pk, product_id, tuple(account_ids), None, status, at)
+    fan_out.record([change])
 
 
 @receiver(validation_requested)

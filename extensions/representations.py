@@ -161,11 +161,18 @@ INSTALLATION = Resource(
         "environment": Field(_REFERENCE),
         "owner": Field(NAMED, "account"),
         "settings": Field(FreeJson, unfiltered=True),
-        "status": Field(Literal["installed"], lambda row: "installed"),
-        "events": Field(FreeJson, lambda row: {"installed": event_at(row.created_at)}),
+        "status": Literal["installed", "uninstalled"],
+        "events": Field(FreeJson, lambda row: _installation_events(row)),
     },
     model=Installation,
 )
+
+
+def _installation_events(row: Installation) -> Json:
+    moments = {"installed": row.created_at, "uninstalled": row.uninstalled_at}
+    return {name: event_at(at) for name, at in moments.items() if at is not None}
+
+
 SCHEDULE = Resource(
     "Schedule",
     "When a method of an extension is called.",

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from extensions.definitions import SCHEDULED
-from extensions.models import NEW, PROCESSING, WAITING, Schedule, Task
+from extensions.models import INSTALLED, NEW, PROCESSING, WAITING, Schedule, Task
 from extensions.signals import wake
 from extensions.triggers import next_time
 from requests_queue import clock
@@ -42,7 +42,8 @@ def run(row: Schedule, now: datetime, due_at: datetime | None = None) -> bool:
         object_id=row.shown_id,
         status__in=(*WAITING, PROCESSING),
     )
-    installation = row.environment.installations.order_by("created_at", "pk").first()
+    installed = row.environment.installations.filter(status=INSTALLED)
+    installation = installed.order_by("created_at", "pk").first()
     if locked is None or installation is None or open_tasks.exists():
         return False
     Task.objects.create(

@@ -41,6 +41,15 @@ storing_changes = Signal()
 # object_id: str
 object_deleted = Signal()
 
+# Sent in the transaction in which a product is created, published, or gets another status.
+# product: a catalog Product
+product_changed = Signal()
+
+# Sent in the transaction in which the chunks of a usage file are created, or records closed, with
+# which a chunk may be.  file: a UsageFile, at: the time of the change
+usage_chunks_created = Signal()
+usage_records_closed = Signal()
+
 # Sent outside a transaction when an object is to be validated. The receiver sends the requests to
 # the handlers while the sender waits, and returns a list of what `request.read` returned for each
 # response.  request: requests_queue.queues.validation.ValidationRequest.  Raises Refused (VAL_100)

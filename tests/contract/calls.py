@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from extensions.models import FAILED, Task
+from extensions.models import FAILED, Environment, Extension, Task
 from requests_queue import clock
 from requests_queue.catalog.models import Account, Contract
 from requests_queue.seed.accounts import CONTRACT, DISTRIBUTOR_USER, HUB, MARKETPLACE
@@ -241,6 +241,16 @@ def _installation(callers: Callers) -> str:
     return f"{service} {next(row['id'] for row in rows if row['id'] in own)}"
 
 
+def _not_installed(callers: Callers) -> str:
+    """Create the environment FOR_ALL of the vendor's, which nobody has installed."""
+    service = Extension.objects.create(
+        id="SRVC-0000-0001", type="multiaccount", account_id=ACCOUNT, created_at=clock.now()
+    )
+    Environment.objects.create(id=FOR_ALL, extension=service)
+    return ""
+
+
+FOR_ALL = "ENV-0000-0001-01"
 _ENVIRONMENT = "/devops/services/{}/environments/{}"
 _VARIABLE = {"name": "TOKEN", "value": "value-of-a-variable", "secure": True}
 _SCHEDULE = {
@@ -490,8 +500,14 @@ WRITES: dict[tuple[str, str], Call] = {
         for name in ("enable", "disable", "trigger")
     },
     ("POST", f"{_ENVIRONMENT}/tasks/{{}}/resubmit"): Call(VENDOR, None, _of_extension("tasks")),
+    ("POST", "/devops/installations"): Call(
+        DISTRIBUTOR, {"environment": {"id": FOR_ALL}, "settings": {"a": 1}}, _not_installed
+    ),
     ("PUT", "/devops/installations/{}"): Call(
         VENDOR, {"settings": {"a": 1}}, lambda callers: _installation(callers).split()[1]
+    ),
+    ("POST", "/devops/installations/{}/uninstall"): Call(
+        VENDOR, None, lambda callers: _installation(callers).split()[1]
     ),
     ("POST", "/devops/services/{}/installations/{}/impersonate"): Call(
         VENDOR, None, _installation

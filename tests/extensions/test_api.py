@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import time_machine
 
-from extensions import actions
-from extensions.models import NEW, Environment, Schedule, Task, Variable
+from extensions import actions, fan_out
+from extensions.models import NEW, Environment, Extension, Schedule, Task, Variable
 from requests_queue import clock
 from requests_queue.catalog import keys
 from sandbox.models import ApiCall, TimelineEntry
 from sandbox.timeline import api_calls
 from tests import make
 from tests.api import Caller, caller, refused
-from tests.extensions.runner import PURCHASE
+from tests.extensions.runner import PURCHASE, change
 
 pytestmark = pytest.mark.django_db
 SECRET = "canary-of-a-variable"
@@ -33,7 +33,7 @@ def _task(environment: Environment, **more: Any) -> Task:
     fields = {"event_type": PURCHASE, "category": "background", "status": NEW, **more}
     return Task.objects.create(
         environment=environment,
-        installation=environment.installations.get(),
+        installation=environment.installations.get(account=environment.extension.account),
         object_id="PR-1",
         created_at=clock.now(),
         **fields,
@@ -83,6 +83,7 @@ def paths(environment: Environment, path: str) -> list[tuple[str, str]]:
         ("DELETE", f"{path}/schedules/{schedule.shown_id}"),
         ("POST", f"{path}/tasks/{task.shown_id}/resubmit"),
         ("PUT", f"/devops/installations/{installation.pk}"),
+        ("POST", f"/devops/installations/{installation.pk}/uninstall"),
         ("POST", f"{service}/installations/{installation.pk}/impersonate"),
     ]
 
@@ -262,3 +263,40 @@ def test_settings_of_an_installation_are_stored(environment: Environment, who: C
     assert who.put(path, {"settings": {"a": 1}}).json["settings"] == {"a": 1}
     assert {who.put(path, body).status for body in ({"settings": [1]}, {})} == {400}
     assert who.get(path).json["settings"] == {"a": 1}
+
+
+def test_accounts_install_and_uninstall_an_extension_for_all(
+    environment: Environment, who: Caller, catalog: make.Catalog
+) -> None:
+    mine = environment.installations.get()
+    mine_path = f"/devops/installations/{mine.pk}"
+    other = caller(catalog.provider)
+    body = {"environment": {"id": environment.pk}, "settings": {"a": 1}}
+    # One for products is the developer's, who has installed it.
+    for client in (who, other):
+        assert client.post("/devops/installations", body).status == 400
+    Extension.objects.update(type="multiaccount")
+    Environment.objects.update(subscriptions={"installation_status_change": ["uninstalled"]})
+    made = other.post("/devops/installations", body)
+    assert (made.status, made.json["status"], made.json["settings"]) == (201, "installed", {"a": 1})
+    assert made.json["owner"]["id"] == catalog.provider.pk
+    for wrong in (body, {}, {**body, "settings": 1}, {**body, "environment": {"id": "ENV-1"}}):
+        assert other.post("/devops/installations", wrong).status == 400, wrong
+    waiting = _task(environment)
+    gone = who.post(f"{mine_path}/uninstall").json
+    assert gone["status"] == "uninstalled" and set(gone["events"]) == {"installed", "uninstalled"}
+    refused(who.post(f"{mine_path}/uninstall"), 400)
+    waiting.refresh_from_db()
+    assert waiting.status == "skipped"
+    # Its extension gets a task about it, and no more of other objects.
+    fan_out.record([change(catalog)])
+    task = Task.objects.exclude(pk=waiting.pk).get()
+    assert (task.object_id, task.event_type) == (mine.pk, "installation_status_change")
+    service = f"/devops/services/{environment.extension_id}"
+    refused(who.post(f"{service}/installations/{mine.pk}/impersonate"), 400)
+    # Installed again, it is another one.
+    Environment.objects.update(subscriptions={"installation_status_change": ["installed"]})
+    again = who.post("/devops/installations", body).json
+    assert again["id"] != mine.pk and Task.objects.filter(object_id=again["id"]).exists()
+    shown = who.get(f"{service}/installations?status=installed").json
+    assert {each["id"] for each in shown} == {again["id"], made.json["id"]}

@@ -11,7 +11,10 @@ from django.db import transaction
 from extensions import actions, dispatch, fan_out
 from extensions.models import NEW, PROCESSING, Environment, Extension, Task
 from tests import make
+from tests.api import Caller
 from tests.extensions.runner import PURCHASE, change
+from tests.queue import builders
+from tests.queue.platforms import Platform
 
 pytestmark = pytest.mark.django_db
 
@@ -89,8 +92,50 @@ def test_extension_of_several_accounts_gets_what_those_that_installed_it_see(
     found = Task.objects.order_by("pk").values_list("installation", "object_id")
     own = environment.installations.get(account=catalog.vendor).pk
     assert sorted(found) == sorted([(own, "PR-1"), (own, "PR-2"), (theirs.pk, "PR-2")])
-    # Installed once.
-    assert actions.install(environment, elsewhere.provider) == theirs
+
+
+def test_product_is_a_task_when_it_is_created_published_and_taken_off_sale(
+    catalog: make.Catalog, environment: Environment, who: Caller
+) -> None:
+    Environment.objects.update(subscriptions={"product_changed": []})
+    environment.extension.products.clear()
+    hub = actions.create(catalog.provider, "Hub", type="hub")
+    hub.subscriptions = {"product_changed": []}
+    hub.save()
+    draft = who.post("/products", {"name": "New"}).json["id"]
+    # Only for accounts that see it.
+    assert [(each.environment, each.object_id) for each in Task.objects.all()] == [
+        (environment, draft)
+    ]
+    Environment.objects.update(subscriptions={"product_changed": ["published", "endofsale"]})
+    Task.objects.all().delete()
+    path = f"/products/{catalog.product.pk}"
+    for step in ("versions", "endsale", "resumesale"):
+        assert who.post(f"{path}/{step}", {}).status in (200, 201)
+        found = Task.objects.filter(object_id=catalog.product.pk, event_type="product_changed")
+        assert {each.environment for each in found} == {environment, hub}, step
+        found.delete()
+    assert who.post("/products", {"name": "Newer"}).status == 201
+    assert not Task.objects.exists()
+
+
+def test_chunks_of_a_usage_file_are_tasks_when_they_are_created_and_closed() -> None:
+    platform = Platform()
+    builders.set_up(platform)
+    environment = actions.create(platform.catalog.vendor, "Test")
+    subscribed = {"part_usage_file_request_processing": ["ready", "closed"]}
+    Environment.objects.update(subscriptions=subscribed)
+    file = builders.usage_file(platform, "accepted")
+    [chunk] = platform.by["V"].get(f"/usage/chunks?usagefile.id={file}").json
+    task = environment.tasks.get()
+    assert task.object_id == chunk["id"] and chunk["status"] == "ready"
+    task.delete()
+    # A record of two leaves it open.
+    records = platform.by["D"].get(f"/usage/records?usagefile.id={file}").json
+    for left, record in enumerate(records, 1 - len(records)):
+        platform.post("D", f"/usage/records/{record['id']}/close", {})
+        assert environment.tasks.exists() == (left == 0)
+    assert environment.tasks.get().object_id == chunk["id"]
 
 
 def test_object_has_one_task_until_that_begins(

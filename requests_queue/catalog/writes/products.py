@@ -27,6 +27,7 @@ from requests_queue.catalog.models import (
 from requests_queue.catalog.writes import capabilities
 from requests_queue.db.rows import get_row, set_columns
 from requests_queue.errors import ActionNotAllowed, Invalid, Refused
+from requests_queue.signals import product_changed
 
 M = TypeVar("M", bound=models.Model)
 # What is sold.
@@ -116,9 +117,12 @@ class EndOfSaleInput(Input):
     replacement = Reference(allow_null=True)
 
 
+@transaction.atomic
 def create(values: Values, owner: Account) -> Product:
     """Create a draft of `ProductInput`."""
-    return create_row(Product, "product", owner=owner, status="draft", version=0, **values)
+    row = create_row(Product, "product", owner=owner, status="draft", version=0, **values)
+    product_changed.send(sender=Product, product=row)
+    return row
 
 
 @transaction.atomic
@@ -147,12 +151,15 @@ def end_sale(product: Product, values: Values) -> None:
     """End the sale of a published product, by `EndOfSaleInput`."""
     row = begin_change(product)
     take_off_sale(row, values, Product.objects.filter(owner=row.owner))
+    product_changed.send(sender=Product, product=row)
 
 
 @transaction.atomic
 def resume_sale(product: Product) -> None:
     """Sell a product again; raises ActionNotAllowed where its sale hasn't ended."""
-    put_on_sale(begin_change(product))
+    row = begin_change(product)
+    put_on_sale(row)
+    product_changed.send(sender=Product, product=row)
 
 
 def take_off_sale(row: S, values: Values, others: models.QuerySet[S], **columns: Any) -> None:

@@ -10,6 +10,7 @@ from requests_queue.catalog import versions
 from requests_queue.catalog.models import Item, Product, ProductVersion
 from requests_queue.catalog.writes import products
 from requests_queue.errors import ActionNotAllowed
+from requests_queue.signals import product_changed
 
 
 class VersionInput(Input):
@@ -38,6 +39,7 @@ def publish(product: Product, values: Values) -> ProductVersion:
     now = clock.shown(clock.now())
     number = {"status": "published", "version": product.version + 1, "published": now}
     products.save(product, number, only=True)
+    product_changed.send(sender=Product, product=product)
     return versions.store(product, now, **values)
 
 

@@ -29,6 +29,7 @@ from requests_queue.errors import ActionNotAllowed
 from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import reconciliations, records
 from requests_queue.queues.usage_file.models import UsageChunk, UsageFile, UsageRecord
+from requests_queue.signals import usage_records_closed
 
 READY, CLOSED = "ready", "closed"
 # Statuses of records that belong to a chunk: accepted, and closed or not.
@@ -107,13 +108,15 @@ def close(chunk: UsageChunk, values: Values, actor: Actor) -> None:
     billing = {"external_billing_note": ""} | values
     with transaction.atomic():
         file = UsageFile.objects.select_for_update(of=("self",)).get(pk=chunk.file_id)
-        columns = reconciliations.closed_columns(actor, clock.now()) | billing
+        now = clock.now()
+        columns = reconciliations.closed_columns(actor, now) | billing
         approved = UsageRecord.objects.filter(
             pk__in=records_of(chunk).filter(status="approved").values("pk")
         )
         if file.status != "accepted" or not approved.update(**columns):
             raise ActionNotAllowed(f"{chunk.pk} is closed. Only ready chunks can be closed.")
         topics.announce_objects(file.parties(), file.pk)
+        usage_records_closed.send(sender=UsageFile, file=file, at=now)
         if reconciliations.is_done(records.recount(file.pk)):
             transitions.move(UsageFile, file.pk, "close", actor)
 

@@ -21,6 +21,7 @@ from requests_queue.queues.usage_file.models import (
     UsageFile,
     UsageRecord,
 )
+from requests_queue.signals import usage_chunks_created, usage_records_closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ def approve_records(file: UsageFile, context: Context) -> None:
     """Approve the records that have no decision."""
     _all_records(file, "valid", "approved")
     chunks.create(file, context.now)
+    usage_chunks_created.send(sender=UsageFile, file=file, at=context.now)
 
 
 def reject(file: UsageFile, context: Context) -> Json:
@@ -136,6 +138,7 @@ def close_records(file: UsageFile, context: Context) -> None:
         closed_at=clock.shown(context.now),
         closed_by=reconciliations.closer(context.actor),
     )
+    usage_records_closed.send(sender=UsageFile, file=file, at=context.now)
 
 
 def delete(file: UsageFile, context: Context) -> Json:
@@ -189,6 +192,7 @@ def store_reconciliation(file: UsageFile, context: Context) -> None:
         context.now,
     )
     records.recount(file.pk)
+    usage_records_closed.send(sender=UsageFile, file=file, at=context.now)
 
 
 def _all_records(file: UsageFile, source: str, target: str, **columns: Any) -> None:

@@ -16,6 +16,7 @@ from requests_queue.queues import transitions
 from requests_queue.queues.usage_file import reconciliations
 from requests_queue.queues.usage_file.inputs import RecordToCloseInput
 from requests_queue.queues.usage_file.models import UsageFile, UsageRecord
+from requests_queue.signals import usage_records_closed
 
 ZEROS = dict.fromkeys(
     ("uploaded", "validated", "invalid", "pending", "accepted", "closed", "billed"), 0
@@ -80,12 +81,14 @@ def close(pk: str, values: Values, actor: Actor) -> None:
     file = _locked_file_of(pk)
     require_distributor(actor, file)
     _require_status(file, ("accepted",))
-    _update(pk, ("approved",), **reconciliations.closed_columns(actor, clock.now()) | billing)
+    now = clock.now()
+    _update(pk, ("approved",), **reconciliations.closed_columns(actor, now) | billing)
     billed = F("billed") + (1 if billing["external_billing_id"] else 0)
     UsageFile.objects.filter(pk=file.pk).update(
         accepted=F("accepted") - 1, closed=F("closed") + 1, billed=billed
     )
     topics.announce_objects(file.parties(), file.pk)
+    usage_records_closed.send(sender=UsageFile, file=file, at=now)
     if file.pending == 0 and file.accepted <= 1:
         transitions.move(UsageFile, file.pk, "close", actor)
 
