@@ -13,5 +13,8 @@ class ExtensionsConfig(AppConfig):
     asgi_lifespan = ("extensions.gateway.lifespan",)
 
     def ready(self) -> None:
-        """Connect the signal receivers."""
-        from extensions import receivers  # noqa: F401  (connects on import)
+        """Connect the signal receivers, and register pruning."""
+        from extensions import pruning, receivers  # noqa: F401  (connects on import)
+        from requests_queue.db import retention
+
+        retention.KINDS.extend((pruning.TASKS, pruning.RUNS, pruning.Runners()))

@@ -9,9 +9,9 @@ import pytest
 from requests_queue.db import retention
 
 
-def prune_all() -> Counter[str]:
+def prune_all(*, dry_run: bool = False) -> Counter[str]:
     """Remove what no policy keeps, without pauses; return the numbers of rows."""
-    result = retention.run(pause=lambda seconds: None)
+    result = retention.run(pause=lambda seconds: None, dry_run=dry_run)
     assert not result.failed and result.position is None
     return result.removed
 

@@ -19,6 +19,7 @@ from tests import make
 from tests.background import concurrently
 from tests.engines import move_clock
 from tests.extensions.runner import PURCHASE
+from tests.pruned import prune_all, small_steps
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -278,3 +279,37 @@ def test_task_of_a_rolled_back_claim_waits(environment: Environment, instance: I
 def test_orders_are_tasks_until_their_results(catalog: make.Catalog, instance: Instance) -> None:
     rows = [make.order(catalog).pk for _ in range(3)]
     assert [task.object_id for task in dispatch.claim(instance, 10)] == rows
+
+
+def test_old_tasks_runs_and_runners_are_pruned(
+    environment: Environment,
+    instance: Instance,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small_steps(monkeypatch, 2)
+    settings.SIM_KEEP_DAYS = 30
+    ended, waiting, processed, *more = _tasks(environment, 7)
+    dispatch.claim(instance, 10)
+    for task in (ended, *more):
+        _record(instance, task, "success")
+    _record(instance, waiting, "reschedule", countdown=31 * 86400)
+    _lose(instance, settings.SIM_RUNNER_GRACE + 1)
+    other = _connected(environment, "two")
+    assert dispatch.claim(other, 10) == [processed]
+    move_clock(29 * 86400)
+    assert not prune_all()["tasks of extensions"] and Task.objects.count() == 7
+    move_clock(86401)
+    _record(other, processed, "retry")
+    dispatch.disconnect(other, other.connection or uuid.uuid4())
+    expected = {"tasks of extensions": 5, "runs of tasks": 1}
+    assert {**prune_all(dry_run=True)}.items() >= expected.items()
+    assert {**prune_all()}.items() >= expected.items()
+    # Tasks that haven't ended, each with its last run.
+    assert set(Task.objects.all()) == {waiting, processed}
+    assert [(run.task, run.number) for run in Run.objects.all()] == [(waiting, 1), (processed, 2)]
+    # Real time.
+    assert Instance.objects.count() == 2
+    Instance.objects.filter(uid="one").update(lost_at=make.AT - timedelta(days=365))
+    assert prune_all()["runners of extensions"] == 1
+    assert Instance.objects.get() == other

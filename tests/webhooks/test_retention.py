@@ -523,4 +523,4 @@ def test_pruning_is_scheduled(settings: Any) -> None:
     app.loader.import_default_modules()
     assert settings.CELERY_BEAT_SCHEDULE["prune"]["task"] in app.tasks
     names = {kind.name for kind in retention.KINDS}
-    assert {"deliveries", "API calls", "timeline entries"} <= names
+    assert {"deliveries", "tasks of extensions", "API calls", "timeline entries"} <= names
