@@ -48,7 +48,9 @@ def add(
         f"Made {added['id']} with the environment {added['environment']}.",
         "Start its runner in the folder of the extension, where it is installed:",
         f'  eval "$(connect-sim env{party_option})"',
-        f'  API_KEY="$CONNECT_API_KEY" {values} cextrun',
+        f'  API_KEY="$CONNECT_API_KEY" {values} cextrun -n',
+        "Without -n, it validates the extension, and asks PyPI for the newest runner of Connect's "
+        "version: start the sandbox with SIM_CONNECT_VERSION=43.0 for a runner 43.",
     )
     output.answer(added, as_json, lines)
 

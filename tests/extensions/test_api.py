@@ -210,10 +210,36 @@ def test_task_shows_its_object_and_can_be_sent_again(
     refused(who.post(f"{one}/resubmit"), 400)
 
 
-def test_event_definitions_are_paged(who: Caller) -> None:
+def test_runner_that_validates_finds_version_and_definitions(who: Caller, settings: Any) -> None:
+    settings.SIM_CONNECT_VERSION = "43.0"
     first = who.get("/devops/event-definitions?limit=2&offset=1")
     assert len(first.json) == 2 and first.headers["Content-Range"].startswith("items 1-2/")
-    assert set(first.json[0]) >= {"type", "name", "category", "object_statuses"}
+    assert who.get("/accounts?limit=1").headers["Connect-Version"] == "43.0"
+    found = {row["type"]: row for row in who.get("/devops/event-definitions?limit=500").json}
+    # All of connect-eaas-core 37.4, and some that only published extensions name.
+    orders = ("purchase", "change", "suspend", "resume", "cancel", "renew", "transfer")
+    processed = {
+        *(f"asset_{kind}" for kind in (*orders, "adjustment")),
+        *(f"tier_config_{kind}" for kind in ("setup", "change", "adjustment")),
+        *("listing_new", "listing_remove", "listing", "tier_account_update"),
+        *("usage_file", "part_usage_file"),
+    }
+    validated = {
+        *(f"asset_{kind}" for kind in ("purchase", "change", "renew", "transfer")),
+        *(f"tier_config_{kind}" for kind in ("setup", "change")),
+    }
+    assert found.keys() == {
+        *(f"{each}_request_processing" for each in processed),
+        *(f"{each}_request_validation" for each in validated),
+        *("product_action_execution", "product_custom_event_processing", "scheduled_execution"),
+        *("product_changed", "installation_status_change", "helpdesk_case_processing"),
+    }
+    # Those that must be declared without statuses, and those that must have some.
+    without = {kind for kind, row in found.items() if not row["object_statuses"]}
+    assert without == {
+        kind for kind in found if kind.endswith(("execution", "custom_event_processing"))
+    }
+    assert "draft" in found["asset_purchase_request_validation"]["object_statuses"]
 
 
 # -- keys of installations
