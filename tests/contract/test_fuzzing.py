@@ -36,8 +36,26 @@ EXAMPLES = [
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    with sandbox(tmp_path_factory.mktemp("fuzzing")) as running:
+    with sandbox(tmp_path_factory.mktemp("fuzzing"), SIM_TLS_PORT="0") as running:
+        for key in (running.vendor_key, running.provider_key):
+            _make_extension(running, key)
         yield running
+
+
+def _make_extension(running: Sandbox, key: str) -> None:
+    """Create an extension with a variable, a schedule and a task: the demo data has none."""
+
+    def post(path: str, body: Any = None) -> Any:
+        response = running.call("POST", path, body, key=key)
+        assert response.ok, response.text
+        return response.json()
+
+    made = post("/sandbox/extensions", {"type": "multiaccount"})
+    path = f"/public/v1/devops/services/{made['id']}/environments/{made['environment']}"
+    post(f"{path}/variables", {"name": "TOKEN", "value": "secret", "secure": True})
+    trigger = {"type": "recurring", "start": "2099-01-01T00:00:00Z", "unit": "days"}
+    schedule = post(f"{path}/schedules", {"name": "A", "method": "run", "trigger": trigger})
+    post(f"{path}/schedules/{schedule['id']}/trigger")
 
 
 def _ids(running: Sandbox, key: str) -> dict[str, Any]:
@@ -78,6 +96,9 @@ def _ids(running: Sandbox, key: str) -> dict[str, Any]:
             ("instance_id", "/requests"),
         )
     }
+    bodies["environment"] = [
+        row["environments"]["development"]["id"] for row in read("/devops/services")
+    ]
     bodies["connection"] = [row["connection"]["id"] for row in read("/assets")]
     paths = {path: filled(path) for path in schema_views.document()["paths"] if "{" in path}
     return {"paths": paths, "bodies": {k: v for k, v in bodies.items() if v}}
