@@ -113,6 +113,7 @@ BENCHMARKS: dict[str, tuple[str, Callable[..., Iterable[Row]], dict[str, bool], 
     "start": ("sandbox", starts.starts, {"start": False}, "starts of a sandbox"),
     "plugin": ("sandbox", starts.plugin, {"plugin": False}, "tests with the pytest plugin"),
     "memory": ("sandbox", starts.memory, {"memory": False}, "memory of a sandbox"),
+    "tasks": ("sandbox", starts.tasks, {"tasks": False}, "waiting tasks of an extension"),
     "requests": (
         "sandbox",
         starts.creations,
@@ -151,6 +152,7 @@ SIZES: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {
     "start": ((2,), (9,)),
     "plugin": ((5, 1), (100, 3)),
     "memory": ((100, 1), (1_200, 3)),
+    "tasks": ((50, 1), (1_000, 3)),
     "requests": ((20, 2), (100, 10)),
 }
 

@@ -1,4 +1,4 @@
-"""What people wait for: starts, tests with the plugin, `POST /requests`; and a sandbox's memory."""
+"""What people wait for: starts, plugin, tasks, `POST /requests`; and the memory of a sandbox."""
 
 import io
 import shutil
@@ -18,6 +18,7 @@ from benchmarks.part import Part, time_call, tree_memory
 from benchmarks.table import Row, in_turn, row
 from portal import starters
 from tests import orders, processes
+from tests.extensions.runner import runner
 from tests.processes import ROOT, Sandbox, free_port, pause
 
 # What `POST /requests` is measured beside; the size of a list.
@@ -109,6 +110,39 @@ def memory(part: Part, count: int, rounds: int) -> Iterator[Row]:
     yield Row("memory (PSS) of an idle sandbox, MiB", idle, floor=120)
     figure = f"memory (PSS) after {count:,} reads of a list of 350 KB, MiB"
     yield Row(figure, after, floor=160)
+
+
+def tasks(part: Part, count: int, rounds: int) -> Iterator[Row]:
+    """Measure waiting tasks of an extension, from the connection of its runner to all results."""
+    sandbox = part.sandbox()
+    body = {"name": "Benchmark", "products": [orders.PLAIN]}
+    added = sandbox.call("POST", "/sandbox/extensions", body).json()
+    path = f"/devops/services/{added['id']}/environments/{added['environment']}/tasks"
+    connect = partial(runner, sandbox.url, sandbox.vendor_key, added["environment"])
+    with connect() as connection:
+        # From now on, its subscription is known.
+        connection.set_up()
+    order, pid = orders.order(sandbox), sandbox.process.popen.pid
+
+    def done() -> int:
+        response = sandbox.call("GET", f"/public/v1{path}?eq(status,succeeded)&limit=0")
+        return int(response.headers["Content-Range"].rpartition("/")[2])
+
+    def answer() -> tuple[float, float]:
+        for _ in range(count):
+            sandbox.as_distributor("POST", "/requests", order)
+        expected, began = done() + count, time.monotonic()
+        with connect() as connection:
+            connection.set_up()
+            for _ in range(count):
+                connection.answer(connection.receive())
+            while done() < expected:
+                pause(0.01)
+            return count / (time.monotonic() - began), tree_memory(pid)
+
+    rate, memory = zip(*in_turn(rounds, answer)[0], strict=True)
+    yield Row("tasks per second of one runner", rate, floor=60, at_least=True)
+    yield Row("memory (PSS) of the sandbox afterwards, MiB", memory, floor=160)
 
 
 def creations(part: Part, count: int, rounds: int) -> Iterator[Row]:

@@ -302,13 +302,15 @@ def _write(
         output=result.message,
     )
     task.status, task.due_at = status, due_at
-    run = Run.objects.filter(task=task, number=task.sent, finished_at=None).first()
-    if run is None:
-        return
-    run.task, run.finished_at, run.runtime, run.why = task, now, result.runtime, why
-    run.result, run.message = result.result or "lost", result.message
-    run.save()
-    tasks_finished.send(sender=None, runs=[run])
+    columns = {
+        "finished_at": now,
+        "runtime": result.runtime,
+        "why": why,
+        "result": result.result or "lost",
+        "message": result.message,
+    }
+    if Run.objects.filter(task=task, number=task.sent, finished_at=None).update(**columns):
+        tasks_finished.send(sender=None, runs=[Run(task=task, number=task.sent, **columns)])
 
 
 def next_due(now: datetime) -> datetime | None:

@@ -71,10 +71,17 @@ class Connection:
     generation: int = 0
     due: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: set[int] = field(default_factory=set)
+    # Whether more tasks may wait than its last claim took.
+    has_more: bool = False
     # Whether its variables have changed since it was told them.
     is_outdated: bool = False
     # Whether its runner ends: it sends the results of its tasks, and gets no more.
     is_stopping: bool = False
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether it is time for another claim: one of many tasks, which costs as one of few."""
+        return self.has_more and len(self.in_flight) <= SLOTS // 2
 
 
 class Gateway:
@@ -228,12 +235,13 @@ class Gateway:
                 await _send(send, messages.compose(messages.SETUP_RESPONSE, response))
             free = 0 if connection.is_stopping else SLOTS - len(connection.in_flight)
             tasks = await self._run(_claim, connection, free)
+            connection.has_more = len(tasks) == free
             for task, frame in tasks:
                 if task.copies:
                     connection.in_flight.add(task.pk)
                 for _ in range(task.copies):
                     await _send(send, frame)
-            if len(tasks) < free or not free:
+            if not (tasks and connection.wants_more):
                 await event_loops.wait(connection.due, TICK)
 
     async def _receive_results(self, connection: Connection, receive: Receive) -> None:
@@ -247,7 +255,8 @@ class Gateway:
             result = messages.read_result(data)
             await self._run(_record, connection, [result])
             connection.in_flight.discard(result.task)
-            connection.due.set()
+            if connection.wants_more:
+                connection.due.set()
 
 
 class _Left(Exception):

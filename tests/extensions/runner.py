@@ -1,4 +1,7 @@
-"""A runner for tests: it speaks version 2 of the protocol, through the real web server."""
+"""A runner for tests: it speaks version 2 of the protocol, through the real web server.
+
+It imports no Django: benchmarks use it, too.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,6 @@ from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
-
-from requests_queue.queues.transitions import Change
-from tests.make import AT, Catalog
 
 Json = dict[str, Any]
 PURCHASE = "asset_purchase_request_processing"
@@ -66,22 +66,6 @@ class Runner:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         line.shutdown(socket.SHUT_RDWR)
         line.close()
-
-
-def change(catalog: Catalog, **more: Any) -> Change:
-    """Return a change of a purchase into `pending`."""
-    fields = {
-        "object_class": "fulfillment_request",
-        "object_id": "PR-1",
-        "product_id": catalog.product.pk,
-        "account_ids": (catalog.vendor.pk, catalog.provider.pk),
-        "status_from": "draft",
-        "status_to": "pending",
-        "at": AT,
-        "type": "purchase",
-        **more,
-    }
-    return Change(**fields)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from sandbox.models import ApiCall, TimelineEntry
 from sandbox.timeline import api_calls
 from tests import make
 from tests.api import Caller, caller, refused
-from tests.extensions.runner import PURCHASE, change
+from tests.extensions.changes import change
+from tests.extensions.runner import PURCHASE
 
 pytestmark = pytest.mark.django_db
 SECRET = "canary-of-a-variable"

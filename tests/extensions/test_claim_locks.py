@@ -12,7 +12,7 @@ from extensions.models import PROCESSING, Environment, Task
 from requests_queue.queues.transitions import Change
 from tests import make
 from tests.background import Background
-from tests.extensions.runner import change
+from tests.extensions.changes import change
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,8 @@ from extensions import actions, dispatch, fan_out
 from extensions.models import NEW, PROCESSING, Environment, Extension, Task
 from tests import make
 from tests.api import Caller
-from tests.extensions.runner import PURCHASE, change
+from tests.extensions.changes import change
+from tests.extensions.runner import PURCHASE
 from tests.queue import builders
 from tests.queue.platforms import Platform
 

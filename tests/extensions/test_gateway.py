@@ -25,8 +25,9 @@ from sandbox.clock import settling
 from tests import make
 from tests.api import Caller, caller
 from tests.engines import until
+from tests.extensions.changes import change
 from tests.extensions.conftest import Connect
-from tests.extensions.runner import PURCHASE, change, runner
+from tests.extensions.runner import PURCHASE, runner
 from tests.runtime.serving import ask, head, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
