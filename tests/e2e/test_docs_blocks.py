@@ -57,6 +57,7 @@ LEFT_OUT = {
     ),
     "docs/extensions.md": {
         "install": "installs packages: tests/e2e/test_extension_example.py",
+        "check": "needs the runner: tests/checks/test_extensions.py",
     },
     "docs/mcp.md": {".venv/bin/pip": "installs packages: tests/packaging/test_installed.py"},
     "docs/metrics.md": {

@@ -101,6 +101,7 @@ GET readings
 PUT readings {"jwt_header": "both"}
 POST extensions {} -> extension
 GET extensions
+PUT extensions/{extension} {"products": []}
 GET extensions/{extension}/forecast
 GET clock
 POST clock/advance {"by": "1m", "patience": 0}
