@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from checks import batches, recovery, verdicts
+from checks import recovery, verdicts
 from checks.lab import Lab
 from checks.outcomes import Verdict
 
-# Responses to reads that are delayed: all of two runs.
-_READS = 40
+# Milliseconds by which responses come later, and the number of those to writes of each kind.
+_LATE, _WRITES = 1000, 20
 
 
 def control(lab: Lab) -> Verdict:
@@ -36,19 +36,23 @@ def control(lab: Lab) -> Verdict:
 
 
 def twice(lab: Lab) -> Verdict:
-    """Send the task of one order twice at once, while the API is slow."""
-    mark = lab.mark()
+    """Send the task of one order twice at once, while responses to writes come late.
+
+    The runner reads the order for the second run when the first one has begun.
+    """
+    mark, scope = lab.mark(), {"side": "api", "times": _WRITES}
     with (
-        lab.platform.fault("duplicate_task", times=1) as fault,
-        batches.slow_reads(lab, _READS) as slowed,
+        lab.platform.fault("latency", {"ms": _LATE}, method="PUT", **scope) as puts,
+        lab.platform.fault("latency", {"ms": _LATE}, method="POST", **scope) as posts,
+        lab.platform.fault("duplicate_task", times=1) as duplicate,
     ):
         lab.activate()
         order = lab.order()
         recovery.recover(lab, [order])
-        fired = fault.fired
-    if not fired:
-        return verdicts.void("there was no task to send twice.")
-    return slowed.checked(recovery.judge(lab, [order], mark, "when its task was sent twice"))
+        fired, is_twice = puts.fired + posts.fired, duplicate.fired
+    if not fired or not is_twice:
+        return verdicts.void("there was no task to send twice, or the extension wrote nothing.")
+    return recovery.judge(lab, [order], mark, "when its task was sent twice")
 
 
 def burst(lab: Lab, count: int) -> Verdict:

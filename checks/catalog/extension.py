@@ -169,7 +169,8 @@ def _scheduled(lab: ExtensionLab, method: str, copies: int) -> tuple[list[str], 
         each.clear()
     vendor.call("DELETE", f"{schedules}/{row['id']}")
     happened = lab.since(mark)
-    calls = [f"{call.method} {call.path}" for call in happened.writes if call.status < 400]
+    # Objects that are created have other ids.
+    calls = [f"{call.method} {call.pattern}" for call in happened.writes if call.status < 400]
     return calls, (happened.attempts_exhibit(), happened.exhibit())
 
 

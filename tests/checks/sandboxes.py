@@ -93,6 +93,6 @@ def lent(running: Iterable[Running]) -> Iterator[None]:
     free: Queue[Running] = Queue()
     for each in running:
         free.put(each)
-    borrow = lambda _guard: Borrowed(free)  # noqa: E731
+    borrow = lambda *_given: Borrowed(free)  # noqa: E731
     with mock.patch.object(lanes, "Throwaway", borrow):
         yield

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 
-from extensions import dispatch, messages, schedules
+from extensions import messages, schedules
 from extensions.models import Instance, Schedule, Task
 from requests_queue import clock
 from sandbox.clock import settling
@@ -107,7 +108,7 @@ def test_sandbox_is_unsettled_while_a_task_is_due_or_processed(
     # It comes back, as after a restart of the gateway.
     running.disconnect()
     assert unsettled() == [("processing", text)]
-    ago = datetime.now(UTC) - timedelta(seconds=dispatch.GRACE + 1)
+    ago = datetime.now(UTC) - timedelta(seconds=settings.SIM_RUNNER_GRACE + 1)
     Instance.objects.update(lost_at=ago)
     assert unsettled() == []
 
