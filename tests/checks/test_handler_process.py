@@ -339,7 +339,9 @@ def test_version_beside_a_handler_has_its_folder_and_environment(handler: Handle
             env, beside = get(process), get(other)
             assert other.port != process.port and process.is_alive
             assert {k for k, v in env.items() if beside[k] != v} == {"PORT", MARK_NAME}
-            assert other.output() == process.output()
+            # A thread reads what is printed, the end of a line after the line.
+            until(lambda: process.output().endswith("\n"), "the folder is printed")
+            until(lambda: other.output() == process.output(), "the same folder is printed")
             folder = Path(process.output().strip())
         assert not is_left(other) and process.is_alive and folder.is_dir()
         with process.beside(shlex.join([*PYTHON, f"{SERVE}\nstatus = 201; serve()"])) as other:
