@@ -9,7 +9,7 @@ from pathlib import Path
 from tests import environments
 from tests.processes import ROOT
 
-_REQUIREMENTS = "connect-extension-runner==43.1\nsetuptools\n"
+_REQUIREMENTS = "connect-extension-runner==43.1\npoetry-core==2.2.1\n"
 
 
 def program() -> Path:
