@@ -57,31 +57,25 @@ def _of_requests(lab: Lab, read: Step, barrier: float, prepare: Prepare, how: st
     return _judge(lab, _race(lab, read, barrier, prepare), read, how)
 
 
-def _of_tasks(lab: Lab, read: Step, barrier: float, prepare: Prepare, how: str) -> Verdict:
-    """Let a task that is sent twice lead to two runs, and judge them.
+def _of_tasks(lab: Lab, write: Step, barrier: float, prepare: Prepare, how: str) -> Verdict:
+    """Let a task that is sent twice lead to two runs, which are held before a write; judge them.
 
-    They begin together, so they are held at each read until the one that is meant.
+    Not at a read: the runner reads the order for the second run when the first one has begun.
     """
     mark = lab.mark()
     with ExitStack() as stack:
         go_on = prepare(stack)
-        nth = [*range(1, 2 * read.occurrence + 1)]
-        hold = stack.enter_context(lab.platform.fault("hold", nth=nth, **read.scope))
+        hold = stack.enter_context(lab.platform.fault("hold_call", nth=[1, 2], **write.scope))
         duplicate = stack.enter_context(lab.platform.fault("duplicate_task", times=1))
         lab.activate()
         order = lab.order()
         has_begun = hold.wait_held(1, lab.timing.deadline) >= 1
-        for place in range(read.occurrence):
-            met = has_begun and _wait_for_both(lab, hold, mark, barrier)
-            if not met or place == read.occurrence - 1:
-                break
-            hold.release()
-        if met:
+        if has_begun and _wait_for_both(lab, hold, mark, barrier):
             go_on(lab, hold, mark)
         is_twice = duplicate.fired
     recovery.recover(lab, [order])
     if not has_begun or not is_twice:
-        return verdicts.void(f"the extension did not call {read.text}.")
+        return verdicts.void(f"the extension did not call {write.text}.")
     return recovery.judge(lab, [order], mark, f"when {how[0].lower()}{how[1:]}")
 
 
@@ -165,17 +159,17 @@ def _is_serialized(race: Race) -> bool:
 def same_request(lab: Lab, make: MakeRuns = _of_requests) -> Verdict:
     """Let two runs go on together that have read the same, for each read of a good run."""
 
-    def run(read: Step, barrier: float) -> Verdict:
-        how = f"Two runs had {read.text} at the same time"
-        return make(lab, read, barrier, lambda stack: _both_at_once, how)
+    def run(held: Step, barrier: float) -> Verdict:
+        how = f"Two runs had {held.text} at the same time"
+        return make(lab, held, barrier, lambda stack: _both_at_once, how)
 
-    return _sweep(lab, lambda good: [partial(run, read) for read in good.reads], make)
+    return _sweep(lab, lambda good: [partial(run, held) for held in _held(good, make)], make)
 
 
 def stale_read(lab: Lab, make: MakeRuns = _of_requests) -> Verdict:
     """Let the second run go on when the first one has written, for each pair of a good run."""
 
-    def run(read: Step, write: Step, barrier: float) -> Verdict:
+    def run(held: Step, write: Step, barrier: float) -> Verdict:
         def prepare(stack: ExitStack) -> GoOn:
             at_write = lab.platform.arm("hold", nth=[write.occurrence], **write.scope)
             stack.callback(at_write.clear)
@@ -189,15 +183,24 @@ def stale_read(lab: Lab, make: MakeRuns = _of_requests) -> Verdict:
 
             return go_on
 
-        how = f"The second run had {read.text} before the first one's {write.text}"
-        return make(lab, read, barrier, prepare, how)
+        how = f"The second run had {held.text} before the first one's {write.text}"
+        return make(lab, held, barrier, prepare, how)
 
     def races(good: GoodRun) -> list[Callable[[float], Verdict]]:
         return [
-            partial(run, read, write) for read in good.reads for write in good.writes_after(read)
+            partial(run, held, write)
+            for held in _held(good, make)
+            for write in ([] if held.is_read else [held]) + [*good.writes_after(held)]
         ]
 
     return _sweep(lab, races, make)
+
+
+def _held(good: GoodRun, make: MakeRuns) -> Sequence[Step]:
+    """Return the calls at which two runs meet: each read, or the first write of tasks."""
+    if make is not _of_tasks:
+        return good.reads
+    return [step for step in good.steps if not step.is_read][:1]
 
 
 def _sweep(

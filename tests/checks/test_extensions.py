@@ -31,6 +31,8 @@ BROKEN = (
     ("ApprovesBlindly", "extension.skip", "the runner starts for each"),
     ("MakesNewValues", "extension.timeout", "waits for half a minute"),
     ("MakesNewValues", "delivery.twice", "the runner starts for each"),
+    ("MakesNewValues", "race.same_request", "the runner starts for each"),
+    ("MakesNewValues", "race.stale_read", "the runner starts for each"),
     ("OpensACaseEachTime", "extension.schedule_twice", "the runner starts for each"),
     ("ActsForItself", "extension.installation", "the runner starts for each"),
     ("MakesNewValues", "crash.killed", "the runner starts for each API call"),
