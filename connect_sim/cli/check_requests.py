@@ -154,8 +154,9 @@ def _runner(program: str) -> str:
     if found is None:
         text = f"there is no program {program!r}; pip install connect-extension-runner."
         raise click.BadParameter(text, param_hint="--runner")
-    # Its validation asks PyPI for the newest version.
-    return _command("--runner", shlex.join([found, "-n", "--no-rich-logging"]))
+    # It starts in the extension's folder. Its validation would ask PyPI for the newest version.
+    program = str(Path(found).absolute())
+    return _command("--runner", shlex.join([program, "-n", "--no-rich-logging"]))
 
 
 def _command(option: str, line: str | None) -> str:

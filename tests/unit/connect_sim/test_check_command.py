@@ -278,6 +278,15 @@ def test_extension_is_checked_with_its_runner(ran: list[Options]) -> None:
     ]
 
 
+def test_runner_is_named_from_the_working_folder(ran: list[Options], folder: Path) -> None:
+    runner_file = folder / "bin" / "cextrun"
+    runner_file.parent.mkdir()
+    runner_file.touch(mode=0o755)
+    run("check", "--extension", "var", "--runner", "bin/cextrun")
+    # It starts in the extension's folder.
+    assert [options.run for options in ran] == [f"{runner_file} -n --no-rich-logging"]
+
+
 def test_program_is_looked_for_where_the_handler_starts(ran: list[Options], folder: Path) -> None:
     (folder / "there").mkdir()
     (folder / "there" / "start.sh").touch()
