@@ -34,8 +34,6 @@ from checks.throwaway import CannotStart, Throwaway
 
 # Seconds for which a handler makes no call of the API when it has started.
 _AFTER_START = 0.3
-# A runner imports for seconds in each of its processes.
-_RUNNER_STARTS = 120.0
 # Settings of a sandbox with an extension: any free port, and checks know that a runner is gone.
 _FOR_RUNNERS = {"SIM_TLS_PORT": "0", "SIM_RUNNER_GRACE": "1"}
 # The runner takes these proxies also for this machine; its other calls know NO_PROXY.
@@ -111,7 +109,7 @@ class ThrowawayLane:
             options.cwd,
             variables,
             options.ready_url,
-            max(options.start_timeout, _RUNNER_STARTS if is_ready else 0.0),
+            options.start_timeout,
             is_ready,
         )
         self._process = self._resources.enter_context(HandlerProcess(command, guard))

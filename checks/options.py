@@ -12,6 +12,8 @@ from pathlib import Path
 EVENT, VALIDATOR, ALL, EXTENSION = "event", "validator", "all", "extension"
 RUNNER = "cextrun"
 START, JOBS = 30.0, 4  # defaults: seconds until a handler is ready, and throwaway sandboxes
+# The same for the runner of an extension, which imports for seconds in each of its processes.
+RUNNER_START = 120.0
 BUDGET, GRACE = 30.0, 10.0  # defaults: seconds for the moments of all `turn.*`, and after SIGTERM
 
 
@@ -128,6 +130,7 @@ class Options:
             words += ["--webhook", self.webhook]
         else:
             words.append(self.url)
+        start = RUNNER_START if self.type == EXTENSION else START
         for name, value in (
             ("--type", self.type if self.type not in (EVENT, EXTENSION) else ""),
             ("--runner", self.runner if self.runner != RUNNER else ""),
@@ -136,7 +139,7 @@ class Options:
             ("--cwd", str(self.cwd or "") if self.type != EXTENSION else ""),
             ("--path", self.path if self.path != "/" else ""),
             ("--ready-url", self.ready_url),
-            ("--start-timeout", f"{self.start_timeout:g}" if self.start_timeout != START else ""),
+            ("--start-timeout", f"{self.start_timeout:g}" if self.start_timeout != start else ""),
             ("--jobs", str(self.jobs) if self.jobs != JOBS else ""),
             ("--run-next", self.run_next),
             ("--budget", f"{self.budget:g}" if self.budget != BUDGET else ""),

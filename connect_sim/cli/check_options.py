@@ -99,7 +99,7 @@ _SHARED = (
         "--start-timeout",
         600,
         START,
-        "With --run: how long the handler may take to be ready.",
+        "With --run: how long the handler may take to be ready; an extension: 120 by default.",
     ),
     click.option(
         "--jobs",

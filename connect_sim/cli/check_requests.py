@@ -22,7 +22,7 @@ from checks.catalog import CHECKS
 from checks.handler_command import BadCommand
 from checks.handler_process import HandlerError
 from checks.model import Alternative, Check
-from checks.options import EXTENSION, RUNNER, Options, RunningSandbox
+from checks.options import EXTENSION, RUNNER, RUNNER_START, START, Options, RunningSandbox
 from checks.outputs import baseline, catalog_texts, last_failed
 from checks.outputs.baseline import BadBaseline, Known
 from checks.outputs.catalog_texts import UnknownCheck
@@ -122,7 +122,7 @@ def handler_options(given: dict[str, Any]) -> Options:
 
     Whether its program exists is another question: see `require_programs`.
     """
-    is_extension = bool(given.get("extension"))
+    is_extension, start = bool(given.get("extension")), given["start_timeout"]
     return Options(
         run=_runner(given["runner"]) if is_extension else _command("--run", given["run"]),
         runner=given["runner"] if is_extension else RUNNER,
@@ -133,7 +133,7 @@ def handler_options(given: dict[str, Any]) -> Options:
         environment=_pairs("--env", given["environment"], handler_command.parse_variable),
         path=_path(given["path"]),
         ready_url=_ready_url(given["ready_url"]),
-        start_timeout=given["start_timeout"],
+        start_timeout=RUNNER_START if is_extension and start == START else start,
         ignored=globs("--ignore", given["ignore"]),
         strict=given["strict"],
         deep=given["deep"],

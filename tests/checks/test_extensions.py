@@ -14,7 +14,7 @@ import pytest
 from checks import runner
 from checks.catalog import CHECKS
 from checks.model import Outcome, Report
-from checks.options import EXTENSION, Options
+from checks.options import EXTENSION, RUNNER_START, Options
 from tests import runners
 from tests.checks import running
 from tests.marks import nightly
@@ -61,6 +61,7 @@ def check(installed: Path, name: str, selected: str, *, is_multi_account: bool =
         selected=tuple(selected.split()),
         multi_account=is_multi_account,
         jobs=1,
+        start_timeout=RUNNER_START,
         budget=running.BUDGET,
     )
     report = running.run_again_if_slow(options)

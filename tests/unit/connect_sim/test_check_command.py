@@ -262,6 +262,7 @@ def test_extension_is_checked_with_its_runner(ran: list[Options]) -> None:
         type="extension",
         cwd=Path("var"),
         environment={"A": "1"},
+        start_timeout=120.0,
         selected=("crash.*",),
         multi_account=True,
     )
@@ -283,6 +284,9 @@ def test_runner_is_named_from_the_working_folder(ran: list[Options], folder: Pat
     runner_file.parent.mkdir()
     runner_file.touch(mode=0o755)
     run("check", "--extension", "var", "--runner", "bin/cextrun")
+    run("check", "--extension", "var", "--runner", "bin/cextrun", "--start-timeout", "5")
+    assert [options.start_timeout for options in ran] == [120, 5]
+    del ran[1:]
     # It starts in the extension's folder.
     assert [options.run for options in ran] == [f"{runner_file} -n --no-rich-logging"]
 
