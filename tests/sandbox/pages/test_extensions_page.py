@@ -44,8 +44,11 @@ def run(living: Runner, distributor: Caller, result: str, **more: Any) -> Task:
 
 def test_page_has_tasks_with_their_runs_and_no_secret(living: Runner, distributor: Caller) -> None:
     vendor, path = client(), f"/extensions/{living.environment.pk}/"
-    [link] = html.get(vendor, "/extensions/").all("tbody a")
+    listed = html.get(vendor, "/extensions/")
+    [link] = listed.all("tbody a")
     assert link["href"] == path
+    # Without products, it is for all.
+    assert listed.one('[data-label="Products"]').text == "all"
     task = run(living, distributor, "retry", message=SAID)
     page = html.get(vendor, path)
     row = page.one(f'[data-task="{task.shown_id}"]')
