@@ -147,13 +147,15 @@ class Poller:
             if database_errors.is_unavailable(error):
                 poll.unavailable = True
                 self._problems.begin(DATABASE, error)
-                # No worker could renew its leases during the outage: leave them time to do so.
-                self._reclaim_from = time.monotonic() + PATIENCE
             else:
                 self._problems.begin(name, error, traceback=True)
         else:
             if name != STORING:
                 self._problems.end(name)
+            if self._problems.is_failing(DATABASE):
+                # No worker could renew its leases during the outage: leave them time to do so. From
+                # its end, since the statement that outlasts it may have waited for most of it.
+                self._reclaim_from = time.monotonic() + PATIENCE
         return not poll.unavailable
 
     def _store(self, poll: Poll) -> None:
@@ -243,8 +245,12 @@ class Engine:
         self._sql = event_loops.SqlThread()
         self._problems, self._window = heartbeats.Problems(), Window()
         self._started, self._stopping = Future[None](), threading.Event()
-        fitting = event_loops.fitting_slots(slots or settings.SIM_CALLS)
-        self._poller = Poller(self._window, self._problems, fitting, self._stopping)
+        self._poller = Poller(
+            self._window,
+            self._problems,
+            event_loops.fitting_slots(slots or settings.SIM_CALLS),
+            self._stopping,
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._errors, self._calm_from, self._next_flush = 0, 0.0, 0.0
 
