@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from tests.webhooks.claimed import counted
 from webhooks import conf
 from webhooks.delivery import attempt, claim, record, wakeup
 from webhooks.delivery import engine as engine_module
-from webhooks.delivery.engine import Engine, Window
+from webhooks.delivery.engine import Engine, Poll, Poller, Window
 from webhooks.models import Attempt, Delivery
 
 pytestmark = [
@@ -302,6 +303,34 @@ def test_results_are_stored_before_anything_is_claimed_or_reclaimed(
         until(lambda: set(done) == {"claim", "lost_claims"}, "both are done again")
     assert outcomes() == ["success", "success"]
     assert len(served.received) == 2
+
+
+def test_patience_after_an_outage_counts_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others may renew their leases, also if the statement that succeeds has waited for long."""
+    now, looked = [1000.0], list[float]()
+    monkeypatch.setattr(engine_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def lost_claims(generation: int) -> list[claim.Claim]:
+        looked.append(now[0])
+        return []
+
+    monkeypatch.setattr(claim, "lost_claims", lost_claims)
+    poller = Poller(Window(), heartbeats.Problems(), 1, threading.Event())
+    real = claim.claim
+
+    def waits(*args: Any, **more: Any) -> claim.Batch:
+        now[0] += 20
+        return real(*args, **more)
+
+    with monkeypatch.context() as patch:
+        break_(patch, claim, "claim", OperationalError("database is locked"))
+        assert poller.poll(Poll()).unavailable
+        patch.setattr(claim, "claim", waits)
+        poller.poll(Poll())
+    assert not looked
+    now[0] += engine_module.PATIENCE
+    poller.poll(Poll())
+    assert looked == now
 
 
 def test_slots_are_held_by_results_that_are_not_stored(
