@@ -111,8 +111,7 @@ class Poller:
             if not self._step(poll, STORING, self._store):
                 return poll
             slots = Slots(self._slots, len(poll.all_claims) - len(poll.stored))
-            is_ending = self._stopping.is_set() or pausing.is_draining()
-            may_claim = slots.used < slots.total and not is_ending
+            may_claim = slots.free > 0 and not (self._stopping.is_set() or pausing.is_draining())
             step = "Claiming deliveries" if may_claim else "Reading the clock"
             is_going_on = self._step(poll, step, self._claim, slots, may_claim)
             poll.has_room = len(poll.claims) < slots.free
@@ -245,12 +244,8 @@ class Engine:
         self._sql = event_loops.SqlThread()
         self._problems, self._window = heartbeats.Problems(), Window()
         self._started, self._stopping = Future[None](), threading.Event()
-        self._poller = Poller(
-            self._window,
-            self._problems,
-            event_loops.fitting_slots(slots or settings.SIM_CALLS),
-            self._stopping,
-        )
+        fitting = event_loops.fitting_slots(slots or settings.SIM_CALLS)
+        self._poller = Poller(self._window, self._problems, fitting, self._stopping)
         self._timer: asyncio.TimerHandle | None = None
         self._errors, self._calm_from, self._next_flush = 0, 0.0, 0.0
 
