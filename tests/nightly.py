@@ -34,7 +34,7 @@ ON_POSTGRES = sorted(
 # Each part and the arguments of Python that run it.
 PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "-m", "nightly"),
-    "postgres": (*PYTEST, "--postgres", "tests/queue", "tests/webhooks", *ON_POSTGRES),
+    "postgres": (*PYTEST, "--postgres", "tests/queue", "tests/webhooks", "tests/extensions", *ON_POSTGRES),
     "hypothesis": (*PYTEST, "--hypothesis-profile=deep", *GENERATED),
     "mutations": ("-m", "tests.mutations"),
     "checks-matrix": ("-m", "tests.checks.matrix"),
