@@ -37,6 +37,8 @@ def render(kinds: Iterable[Kind]) -> Iterator[str]:
         yield from ("", f"### {kind.name}", "")
         for side, text in kind.texts.items():
             yield f"- {_SIDES[side]}: {text[0].lower()}{text[1:]}"
+        if not kind.is_final:
+            yield "- It fires beside others."
         if kind.parameters:
             yield from ("", "| Parameter | |", "|---|---|")
         for parameter in kind.parameters:

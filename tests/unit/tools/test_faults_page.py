@@ -22,7 +22,9 @@ def test_section_has_the_texts_and_parameters_of_a_kind() -> None:
         Parameter("ms", NUMBER, "Delay.", low=0, high=1000, unit="milliseconds"),
         Parameter("n", INTEGER, "How many.", 5, 1, 10, sides=(API,)),
     )
-    kind = Kind("late", {DELIVERY: "It's sent later.", API: "So is this."}, parameters)
+    kind = Kind(
+        "late", {DELIVERY: "It's sent later.", API: "So is this."}, parameters, is_final=False
+    )
     assert list(faults_page.render([kind, Kind("lost", {API: "Nothing is sent."})])) == [
         "",
         "## Kinds",
@@ -31,6 +33,7 @@ def test_section_has_the_texts_and_parameters_of_a_kind() -> None:
         "",
         "- Requests to handlers: it's sent later.",
         "- Calls of the API: so is this.",
+        "- It fires beside others.",
         "",
         "| Parameter | |",
         "|---|---|",
