@@ -1,7 +1,7 @@
 """Faults of our requests to handlers: which deliveries of a claim have one, and what it does.
 
 `register` fills the registry of `webhooks`; a claim asks `find` in its transaction. Each kind is a
-function that gets the request and what sends it. They are nested in the order of `_EFFECTS`: a
+function that gets the request and what sends it. They are nested in the order of `EFFECTS`: a
 request waits first, is then doubled, and each copy is sent.
 """
 
@@ -116,7 +116,7 @@ async def send(
     firings: Sequence[Firing], place: Place, request: Request, forward: Forward
 ) -> Response:
     """Send a request with its faults; raises RequestFailed."""
-    for kind, effect in reversed(list(_EFFECTS.items())):
+    for kind, effect in reversed(list(EFFECTS.items())):
         for each in firings:
             if each.kind == kind:
                 forward = _with(effect, each, place, forward)
@@ -237,7 +237,7 @@ def _note_end(place: Place) -> None:
                 held.passed.set()
 
 
-_EFFECTS: Mapping[str, Effect] = {
+EFFECTS: Mapping[str, Effect] = {
     "reorder": _reorder,
     "latency": _latency,
     "duplicate": _duplicate,

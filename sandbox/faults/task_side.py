@@ -15,7 +15,7 @@ from sandbox.faults.armed import Subject
 from sandbox.faults.kinds import TASK
 
 # How often a task is sent, by kind.
-_COPIES = {"lost_task": 0, "duplicate_task": 2}
+COPIES = {"lost_task": 0, "duplicate_task": 2}
 
 
 def register() -> None:
@@ -35,7 +35,7 @@ def find(tasks: Sequence[Task]) -> Mapping[int, int]:
         # Its connections are closed when they look for the next tasks, after these are sent.
         dispatch.lose_others(())
         wake.send(sender=None)
-    return {pk: _COPIES[kind] for pk, kind in kinds.items() if kind in _COPIES}
+    return {pk: COPIES[kind] for pk, kind in kinds.items() if kind in COPIES}
 
 
 def _subject(task: Task) -> Subject:

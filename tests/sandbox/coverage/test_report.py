@@ -13,6 +13,7 @@ import pytest
 from checks import sandbox_file
 from requests_queue.queues import base
 from sandbox.coverage import cases, possible, recipes, stubs, summary
+from sandbox.faults.kinds import KINDS, TASK
 from sandbox.timeline import timeline
 from tests import program
 from tests.api import Caller
@@ -183,6 +184,15 @@ def test_actions_of_recipes_are_those_of_the_rules() -> None:
             assert any(
                 before in one.source and after in one.targets for one in queue.by_name[action]
             ), (name, action)
+
+
+def test_faults_of_recipes_have_their_required_parameters() -> None:
+    for kind in KINDS.values():
+        for side in {*kind.sides} - {TASK}:
+            steps = recipes.steps(cases.Case(f"{cases.FAULT}.{side}.{kind.name}"))
+            given = [each.arguments[1] for each in steps if each.name == "fault"]
+            required = {each.name for each in kind.parameters_of(side) if each.is_required}
+            assert all(required <= parameters.keys() for parameters in given), kind.name
 
 
 def test_page_has_the_weights() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from requests_queue.errors import Conflict
-from sandbox.faults import armed
-from sandbox.faults.kinds import API, KINDS, SIDES
+from sandbox.faults import api_side, armed, delivery_side, task_side
+from sandbox.faults.kinds import API, DELIVERY, KINDS, SIDES, TASK
 from sandbox.models import Fault
 from tests import make
 from tests.api import Caller
@@ -92,6 +92,17 @@ def test_every_kind_can_be_armed_with_its_required_parameters(client: Caller) ->
             refused = client.post("/sandbox/faults", {**body, "parameters": less})
             assert refused.status == 400
             assert refused.json["errors"][0].startswith(f"parameters.{name}:")
+
+
+def test_every_kind_has_an_effect_on_each_of_its_sides() -> None:
+    of_token = {"stale_token", "clock_skew", "rotate_secret", "no_token"}
+    effects = {
+        DELIVERY: {*delivery_side.EFFECTS, *of_token},
+        API: {*api_side.BEFORE, *api_side.AFTER, api_side.HOLD_CALL},
+        TASK: {*task_side.COPIES, "restart_gateway"},
+    }
+    for side in SIDES:
+        assert effects[side] == {kind.name for kind in KINDS.values() if side in kind.sides}, side
 
 
 def test_kind_of_the_other_side_is_refused(client: Caller) -> None:
