@@ -46,7 +46,9 @@ PAGES = [
     Page(f"{ORDERS}?q=1178", (INQUIRING,), (PENDING,)),
     Page(f"{ORDERS}?q=orchard", (PENDING,), (INQUIRING,)),
     Page(f"{ORDERS}?q=510303", (INQUIRING,), (PENDING,)),
-    Page(f"{ORDERS}?status=inquiring", (INQUIRING,), (PENDING,)),
+    Page(f"{ORDERS}?status=inquiring", (
+        INQUIRING, "ID Type Status Product About Distributor Created Updated",
+    ), (PENDING,)),
     Page(f"{ORDERS}?status=&q=orchard", (PENDING,), (INQUIRING,)),
     Page(f"{ORDERS}?type=nonsense&status=pending", (PENDING,), (INQUIRING,)),
     Page(f"{ORDERS}?q=%25", NONE),
@@ -98,3 +100,11 @@ def test_page_shows(vendor: Client, distributor: Client, page: Page) -> None:
     found = html.get(client, page.path, page.status)
     assert [words for words in page.shows if words not in found] == []
     assert [words for words in page.hides if words in found] == []
+    # On narrow screens, cells have their heading by `data-label`.
+    for table in found.all(".table-cards"):
+        headings = [cell.text for cell in table.all("thead th")]
+        for row in table.all("tbody tr"):
+            cells = [cell for cell in row.children if isinstance(cell, html.Element)]
+            labels = [cell.get("data-label") for cell in cells]
+            pairs = zip(labels, headings, strict=True)
+            assert [label or heading for label, heading in pairs] == headings
