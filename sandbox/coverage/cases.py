@@ -172,7 +172,17 @@ class Case:
 
 def order(case: Case) -> tuple[int, int, str]:
     """Return a sort key: the heaviest first."""
-    return -case.weight, list(GROUPS).index(case.group), case.id
+    return -case.weight, place(case.group), case.id
+
+
+def place(group: str) -> int:
+    """Return the place of a group among all: queues that Connect doesn't have are the last."""
+    return [*GROUPS, group].index(group)
+
+
+def title(group: str) -> str:
+    """Return the title of a group; that of a queue that Connect doesn't have is its name."""
+    return GROUPS.get(group, f"{group.replace('_', ' ').capitalize()}s")
 
 
 def change(object_class: str, kind: str, before: str | None, after: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sandbox.coverage.cases import GROUPS
+from sandbox.coverage import cases
 
 Json = dict[str, Any]
 
@@ -17,9 +17,9 @@ Json = dict[str, Any]
 def report(products: Iterable[str], rows: Sequence[Json]) -> Json:
     """Return the report of cases, which are in order."""
     groups = []
-    for name, title in GROUPS.items():
-        if of_group := [row for row in rows if row["group"] == name]:
-            groups.append({"name": name, "title": title, **_numbers(of_group)})
+    for name in sorted({row["group"] for row in rows}, key=lambda name: (cases.place(name), name)):
+        of_group = [row for row in rows if row["group"] == name]
+        groups.append({"name": name, "title": cases.title(name), **_numbers(of_group)})
     return {"products": sorted(products), **_numbers(rows), "groups": groups, "cases": rows}
 
 
@@ -39,8 +39,7 @@ def merge(reports: Sequence[Mapping[str, Any]]) -> Json:
         if known["seen"]:
             known["stub"] = None
     products = {pk for each in reports for pk in each["products"]}
-    names = list(GROUPS)
     ordered = sorted(
-        rows.values(), key=lambda row: (-row["weight"], names.index(row["group"]), row["id"])
+        rows.values(), key=lambda row: (-row["weight"], cases.place(row["group"]), row["id"])
     )
     return report(products, ordered)

@@ -140,6 +140,8 @@ def test_new_queue_has_a_webhook_type(running: Sandbox) -> None:
             assert request.json["webhook_id"] == hook["id"]
             assert request.json["object_class"] == "refund_requests"
         orders.until_stats(running, hook["id"], events=2, success_triggers=2)
+        group = running.call("GET", "/sandbox/coverage").json()["groups"][-1]
+        assert group["title"] == "Refund requests" and group["covered"]
         running.as_vendor("DELETE", f"/notifications/webhooks/{hook['id']}")
 
 
