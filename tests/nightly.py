@@ -27,6 +27,7 @@ GENERATED = sorted(
     for path in (ROOT / "tests").rglob("test_*.py")
     if "hypothesis" in path.read_text()
 )
+ALL_ON_POSTGRES = ("tests/queue", "tests/webhooks", "tests/extensions")
 # The files of which some tests run on PostgreSQL each time.
 ON_POSTGRES = sorted(
     {line.partition("::")[0] for line in (ROOT / "tests/on_postgres.txt").read_text().split()}
@@ -34,7 +35,7 @@ ON_POSTGRES = sorted(
 # Each part and the arguments of Python that run it.
 PARTS: dict[str, tuple[str, ...]] = {
     "tests": (*PYTEST, "-m", "nightly"),
-    "postgres": (*PYTEST, "--postgres", "tests/queue", "tests/webhooks", "tests/extensions", *ON_POSTGRES),
+    "postgres": (*PYTEST, "--postgres", *ALL_ON_POSTGRES, *ON_POSTGRES),
     "hypothesis": (*PYTEST, "--hypothesis-profile=deep", *GENERATED),
     "mutations": ("-m", "tests.mutations"),
     "checks-matrix": ("-m", "tests.checks.matrix"),
