@@ -280,7 +280,7 @@ class FaultView(APIView):
         time by default) has passed, and return the fault as it is then.
         """
         values = FaultQuery().check_query(request.query_params)
-        fault = represent([armed.get(id)])[0]
+        fault = _show(id)
         count = values.get("held", 0)
         if len(fault["held"]) >= count:
             return Response(fault)
@@ -323,10 +323,19 @@ def represent(rows: Sequence[Fault]) -> list[dict[str, Any]]:
     return [FAULT.represent(ShownFault(row, held.get(row.pk, ()))) for row in rows]
 
 
+def _show(fault_id: str) -> dict[str, Any]:
+    """Return a fault as the API shows it; raises Missing.
+
+    What it holds is read first, so that it has fired for all of that.
+    """
+    held = api_side.held([fault_id]).get(fault_id, ())
+    return FAULT.represent(ShownFault(armed.get(fault_id), held))
+
+
 def _answer(fault_id: str) -> Result:
     """Return the response of a caller that has waited for held responses."""
     try:
-        return json_result(200, represent([armed.get(fault_id)])[0])
+        return json_result(200, _show(fault_id))
     except Missing as missing:
         return refusal(missing)
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 from checks import lab, runner
 from checks.catalog import CHECKS as CATALOG
-from checks.model import Check, Need, Outcome, Report, Result
+from checks.model import Check, InReading, Need, Outcome, Report, Result
 from checks.options import EVENT, VALIDATOR, Options
 from checks.outputs.progress import Progress
 from tests.checks.variants import Variant
@@ -96,7 +96,7 @@ def run_again_if_slow(options: Options) -> Report:
     return report
 
 
-def not_judged(report: Report) -> list[str]:
+def not_judged(report: Report | InReading) -> list[str]:
     """Return the ids of checks for which the machine was too slow; with a control, its group."""
     slow = {result.check for result in report.results if _is_slow(result)}
     groups = {check.group for check in slow if check.is_control}
