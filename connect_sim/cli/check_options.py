@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from checks.options import ALL, BUDGET, EVENT, GRACE, JOBS, RUNNER, START, VALIDATOR
+from checks.options import ALL, BUDGET, EVENT, GRACE, JOBS, RUNNER, RUNNER_START, START, VALIDATOR
 from connect_sim.cli import options
 
 # The secret of the handler's webhook, which other users of the machine would see as an argument.
@@ -31,7 +31,7 @@ def complete_check(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [f"{done}{comma}{name}" for name in names if name.startswith(begun)]
 
 
-def _seconds(name: str, most: float, default: float, text: str) -> Decorator:
+def _seconds(name: str, most: float, default: float | None, text: str) -> Decorator:
     """Return an option for a time of more than 0 seconds."""
     return click.option(
         name,
@@ -98,8 +98,9 @@ _SHARED = (
     _seconds(
         "--start-timeout",
         600,
-        START,
-        "With --run: how long the handler may take to be ready; an extension: 120 by default.",
+        None,
+        "With --run: how long the handler may take to be ready; default: "
+        f"{START:g}, for an extension {RUNNER_START:g}.",
     ),
     click.option(
         "--jobs",

@@ -122,7 +122,7 @@ def handler_options(given: dict[str, Any]) -> Options:
 
     Whether its program exists is another question: see `require_programs`.
     """
-    is_extension, start = bool(given.get("extension")), given["start_timeout"]
+    is_extension = bool(given.get("extension"))
     return Options(
         run=_runner(given["runner"]) if is_extension else _command("--run", given["run"]),
         runner=given["runner"] if is_extension else RUNNER,
@@ -133,7 +133,7 @@ def handler_options(given: dict[str, Any]) -> Options:
         environment=_pairs("--env", given["environment"], handler_command.parse_variable),
         path=_path(given["path"]),
         ready_url=_ready_url(given["ready_url"]),
-        start_timeout=RUNNER_START if is_extension and start == START else start,
+        start_timeout=given["start_timeout"] or (RUNNER_START if is_extension else START),
         ignored=globs("--ignore", given["ignore"]),
         strict=given["strict"],
         deep=given["deep"],

@@ -284,11 +284,15 @@ def test_runner_is_named_from_the_working_folder(ran: list[Options], folder: Pat
     runner_file.parent.mkdir()
     runner_file.touch(mode=0o755)
     run("check", "--extension", "var", "--runner", "bin/cextrun")
-    run("check", "--extension", "var", "--runner", "bin/cextrun", "--start-timeout", "5")
-    assert [options.start_timeout for options in ran] == [120, 5]
-    del ran[1:]
     # It starts in the extension's folder.
     assert [options.run for options in ran] == [f"{runner_file} -n --no-rich-logging"]
+
+
+def test_runner_is_waited_for_as_long_as_said(ran: list[Options]) -> None:
+    for words in ((), ("--start-timeout", "5"), ("--start-timeout", "30")):
+        run(*EXTENSION, *words)
+    assert [options.start_timeout for options in ran] == [120, 5, 30]
+    assert "--start-timeout 30" in ran[2].reproduce("crash.killed")
 
 
 def test_program_is_looked_for_where_the_handler_starts(ran: list[Options], folder: Path) -> None:
