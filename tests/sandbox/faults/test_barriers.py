@@ -14,7 +14,7 @@ import pytest
 from django.core.wsgi import get_wsgi_application
 from django.db import OperationalError
 
-from sandbox.faults import api_side
+from sandbox.faults import api_side, armed
 from sandbox.models import Fault, HeldResponse
 from sandbox.timeline import activity, observer
 from tests.api import Caller
@@ -100,6 +100,30 @@ def test_oldest_responses_are_released_first(site: Site, arm: Arm) -> None:
     assert site.ask(release, "POST", {"count": 5})["held"] == []
     assert read(line)[0] == 200
     assert site.ask(release, "POST", {}) == {"released": [], "held": []}
+
+
+def test_fault_has_fired_for_all_that_it_holds(
+    site: Site, arm: Arm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault, lines = arm("hold", side="api"), list[socket.socket]()
+
+    def interrupted(read: Callable[..., Any]) -> Callable[..., Any]:
+        """A call is held after the first of two reads."""
+
+        def read_first(*args: Any) -> Any:
+            found = read(*args)
+            if threading.current_thread() is asking and not lines:
+                lines.append(site.call(f"{API}/requests"))
+                until(lambda: HeldResponse.objects.exists(), "the call is held")
+            return found
+
+        return read_first
+
+    asking = threading.current_thread()
+    for where, name in ((armed, "get"), (api_side, "held")):
+        monkeypatch.setattr(where, name, interrupted(getattr(where, name)))
+    shown = site.client.call("GET", f"/sandbox/faults/{fault['id']}").json
+    assert lines and len(shown["held"]) <= shown["fired"]
 
 
 @pytest.mark.parametrize("kind", HOLDS)
