@@ -21,7 +21,7 @@ from checks.client import ApiError, Client
 from checks.lanes import CannotRun
 from checks.options import Options, RunningSandbox
 from checks.sharing import Lease, LeaseLost
-from tests import orders
+from tests import orders, patched_time
 from tests.engines import until
 from tests.handlers import handler
 from tests.processes import ROOT, Process, Sandbox, environment, free_port, manage, sandbox
@@ -258,7 +258,7 @@ def test_lease_that_cannot_be_renewed_counts_as_lost(
     held.take()
     held.stop()
     later = time.monotonic() + sharing.LEASE
-    monkeypatch.setattr(sharing.time, "monotonic", lambda: later)
+    patched_time.replace(monkeypatch, sharing, monotonic=lambda: later)
     assert is_lost(held)
     held.renew()
     assert not is_lost(held)

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from portal.models import BulkResend
 from requests_queue import clock
 from requests_queue.db import retention
-from tests import make
+from tests import make, patched_time
 from tests.background import Background, concurrently
 from tests.engines import running, until
 from tests.handlers import handler
@@ -311,7 +311,7 @@ def test_run_continues_where_its_time_ended(
         with monkeypatch.context() as patch:
             # The time of each run ends after its first step.
             ticks = iter([0.0, 0.0, 0.0, *[99.0] * 9])
-            patch.setattr(retention.time, "monotonic", lambda ticks=ticks: next(ticks))
+            patched_time.replace(patch, retention, monotonic=lambda ticks=ticks: next(ticks))
             result = retention.run(1.0, position, pause=lambda seconds: None)
         position, removed, runs = result.position, removed + result.removed["deliveries"], runs + 1
         assert runs < 50

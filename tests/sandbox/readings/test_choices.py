@@ -11,6 +11,7 @@ from requests_queue import assumptions
 from requests_queue.alternatives import ALTERNATIVES
 from sandbox.models import Reading
 from sandbox.readings import chosen, registry
+from tests import patched_time
 from tests.api import Caller
 from tests.sandbox.snapshot_files import files
 from tests.sandbox.worlds import ok, reset
@@ -105,7 +106,7 @@ def test_other_process_reads_a_choice_before_the_caller_has_its_response(
 ) -> None:
     monkeypatch.setattr(wakeup, "is_broker_in_memory", lambda: False)
     waits: list[float] = []
-    monkeypatch.setattr("sandbox.readings.chosen.time.sleep", waits.append)
+    patched_time.replace(monkeypatch, chosen, sleep=waits.append)
     chosen.choose({"jwt_header": "authorization"})
     assert waits == [chosen.SPREAD]
     # As another process changes the row.

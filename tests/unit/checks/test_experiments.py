@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
@@ -11,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from checks import causes, experiments, verdicts
+from checks import causes, experiments, timing, verdicts
 from checks.catalog import effects, forged
 from checks.experiments import spread, sweep
 from checks.handler_requests import Headers, Reply, SentRequest
@@ -19,6 +18,7 @@ from checks.history import Call, History
 from checks.lab import Lab
 from checks.outcomes import Outcome, Verdict
 from checks.timing import Budget, OutOfTime, Timing
+from tests import patched_time
 from tests.unit.checks.test_history import call
 from tests.unit.checks.test_tokens import SIGNER
 from tests.unit.checks.test_verdicts import NOTHING, SENT, WROTE, reply
@@ -85,7 +85,7 @@ def test_handler_that_polls_often_is_looked_at_as_long_as_an_attempt_takes(
     made = lab(NOTHING)
     made.wait_finished = lambda orders, timeout=None: bool(waits.append(timeout or 0))  # type: ignore[method-assign]
     clock = itertools.count(step=7)
-    monkeypatch.setattr(experiments.time, "monotonic", lambda: next(clock))
+    patched_time.replace(monkeypatch, experiments, monotonic=lambda: next(clock))
     acted = verdicts.failed("Processed it.", cause=causes.ACTED)
     experiments.without_effect(made, lambda: acted)
     assert waits == [14]
@@ -277,7 +277,8 @@ class Timed(Refusing):
 def timed(monkeypatch: pytest.MonkeyPatch, gap: float, acts_on: str, interval: float = 0) -> Timed:
     """A lab whose check begins, with a handler whose calls follow each other after pauses."""
     lab = Timed({}, set(acts_on), shared={}, timing=Timing(gap + 0.1, gap + 0.1, gap, interval))
-    monkeypatch.setattr(time, "monotonic", lambda: lab.now)
+    for module in (timing, experiments):
+        patched_time.replace(monkeypatch, module, monotonic=lambda: lab.now)
     lab.budget.begin(50)
     return lab
 
@@ -354,7 +355,8 @@ def test_sweep_without_time_for_one_case_is_not_judged() -> None:
 
 def test_sweep_begins_no_case_that_would_not_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for module in (timing, experiments):
+        patched_time.replace(monkeypatch, module, monotonic=lambda: now)
     budget = Budget()
     budget.begin(50)
 

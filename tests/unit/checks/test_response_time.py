@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks import response_time
+from checks import response_time, timing
 from checks.catalog import speed
 from checks.handler_requests import Reply, SentRequest
 from checks.history import Call, History
@@ -20,6 +19,7 @@ from checks.lab import Lab
 from checks.outcomes import Outcome
 from checks.response_time import SLOW_CALL, USUAL_CALL, Measured
 from checks.timing import Budget, OutOfTime
+from tests import patched_time
 
 BEGAN = 1_000_000.0
 TIMES = st.integers(0, 20_000).map(lambda ms: ms / 1000)
@@ -92,7 +92,7 @@ def test_response_counts_though_the_time_ends_before_the_work_or_another_measure
     monkeypatch: pytest.MonkeyPatch, seconds: float, work: float, outcome: Outcome
 ) -> None:
     now, budget = 0.0, Budget()
-    monkeypatch.setattr(time, "monotonic", lambda: now)
+    patched_time.replace(monkeypatch, timing, monotonic=lambda: now)
 
     def wait(took: float, timeout: float) -> None:
         nonlocal now

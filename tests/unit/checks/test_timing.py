@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from checks import timing
 from checks.timing import Budget, OutOfTime
+from tests import patched_time
 from tests.unit.checks.test_history import call
 
 SECONDS = st.floats(0, 100, allow_nan=False)
@@ -119,7 +119,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock)
+    patched_time.replace(monkeypatch, timing, monotonic=clock)
     return clock
 
 
