@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,7 +84,7 @@ def minutes_of(column: str) -> str:
     return f"CAST(strftime('%%s', {column}) AS integer) / 60"
 
 
-def placeholders(values: Sequence[Any]) -> str:
+def placeholders(values: Collection[Any]) -> str:
     """Return `%s, %s, …` for an IN list."""
     return ", ".join(["%s"] * len(values))
 

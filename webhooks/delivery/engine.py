@@ -61,9 +61,9 @@ class Window:
     results: dict[Key, AttemptResult] = field(default_factory=dict)  # in order of completion
 
     def all_claims(self) -> list[Claim]:
-        """Return the claims of all three."""
-        in_flight = [each.claim for each in self.in_flight.values()]
-        return [*self.claims, *in_flight, *(each.claim for each in self.results.values())]
+        """Return the claims of all three, in any thread: one goes from left to right meanwhile."""
+        in_flight = [each.claim for each in [*self.in_flight.values()]]
+        return [*self.claims, *in_flight, *(each.claim for each in [*self.results.values()])]
 
     def abandon_others(self, generation: int) -> None:
         """Cancel the requests of other generations, and drop their results."""
@@ -79,7 +79,7 @@ class Window:
 class Poll:
     """One poll: what the engine holds at its beginning, and what came of it."""
 
-    all_claims: list[Claim] = field(default_factory=list)
+    used: int = 0  # slots
     results: dict[Key, AttemptResult] = field(default_factory=dict)
     now: datetime | None = None
     claims: list[Claim] = field(default_factory=list)
@@ -110,7 +110,7 @@ class Poller:
         with pausing.running():
             if not self._step(poll, STORING, self._store):
                 return poll
-            slots = Slots(self._slots, len(poll.all_claims) - len(poll.stored))
+            slots = Slots(self._slots, poll.used - len(poll.stored))
             may_claim = slots.free > 0 and not (self._stopping.is_set() or pausing.is_draining())
             step = "Claiming deliveries" if may_claim else "Reading the clock"
             is_going_on = self._step(poll, step, self._claim, slots, may_claim)
@@ -152,8 +152,7 @@ class Poller:
             if name != STORING:
                 self._problems.end(name)
             if self._problems.is_failing(DATABASE):
-                # No worker could renew its leases during the outage: leave them time to do so. From
-                # its end, since the statement that outlasts it may have waited for most of it.
+                # No worker could renew its leases before the end of the outage: leave them time.
                 self._reclaim_from = time.monotonic() + PATIENCE
         return not poll.unavailable
 
@@ -204,17 +203,16 @@ class Poller:
             poll.replaced_by = generation
         self._generation = generation
         poll.claims, poll.has_more = batch.claims, batch.has_more
-        # Here, since the engine's loop may end before the poll does.
-        self._window.claims.extend(poll.claims)
+        self._window.claims.extend(poll.claims)  # here: the loop may end before the poll does
 
     def _record_lost(self, poll: Poll) -> None:
         """Record attempts of lost workers as unknown; renew own leases, after a mere delay."""
         if time.monotonic() < self._reclaim_from:
             return
         claims = claim.lost_claims(self._generation or 0)
-        own = {each.key for each in poll.all_claims}
+        own = {each.key for each in self._window.all_claims()}
         if any(each.key in own for each in claims):
-            claim.renew(poll.all_claims)
+            claim.renew(self._window.all_claims())
         poll.has_more |= bool(claims)
         flushed = flush([attempt.lost(each) for each in claims if each.key not in own])
         if Stored.KEPT in flushed.stored and flushed.error is not None:
@@ -227,7 +225,7 @@ class Poller:
     def _renew(self, poll: Poll) -> None:
         if time.monotonic() >= self._next_renewal:
             self._next_renewal = time.monotonic() + RENEW
-            claim.renew([*poll.all_claims, *poll.claims])
+            claim.renew(self._window.all_claims())
 
     def _read_schedule(self, poll: Poll) -> None:
         if poll.now is not None and (due_at := wakeup.next_due(poll.now)):
@@ -358,7 +356,9 @@ class Engine:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        poll = Poll(window.all_claims(), dict(window.results))
+        poll = Poll(
+            len(window.claims) + len(window.in_flight) + len(window.results), dict(window.results)
+        )
         await self._sql.run(self._poller.poll, poll)
         if poll.results:
             self._next_flush = asyncio.get_running_loop().time() + FLUSH

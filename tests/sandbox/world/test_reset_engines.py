@@ -45,7 +45,7 @@ def engine() -> Engine:
 
 def poll(engine: Engine) -> Poll:
     poller, window = engine
-    return poller.poll(Poll(window.all_claims(), dict(window.results)))
+    return poller.poll(Poll(len(window.all_claims()), dict(window.results)))
 
 
 @pytest.fixture
