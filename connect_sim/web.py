@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import uvicorn
@@ -66,6 +67,9 @@ class Web:
         self._server.ready.wait()
         if not self._server.started:
             raise NotStarted
+        # In advance: it takes half a second, for which the first request would wait.
+        urls = [settings.ROOT_URLCONF]
+        threading.Thread(target=import_module, args=urls, name="urls", daemon=True).start()
 
     def stop(self) -> None:
         """Accept no new requests, and wait a few seconds for those in flight."""
