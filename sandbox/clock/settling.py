@@ -33,7 +33,7 @@ from django.db.models import Q, QuerySet
 from requests_queue import clock, jobs
 from requests_queue.api.resources import Field, Part
 from requests_queue.api.schema import Untrusted
-from requests_queue.db.sql import DatabaseTime
+from requests_queue.db import sql
 from requests_queue.errors import Missing
 from requests_queue.signals import collect_busy, collect_next_work, due_reached
 from requests_queue.time_format import format_span
@@ -43,7 +43,6 @@ from sandbox.models import EXPIRES_IN, Hold, TimelineEntry
 from sandbox.timeline import activity, api_calls, timeline
 from sandbox.timeline.timeline import Cursor, Entry, Seconds
 from webhooks.delivery import claim, wakeup
-from webhooks.models import Delivery
 from webhooks.types import EVENT
 
 KINDS = (timeline.ATTEMPT_STARTED, timeline.ATTEMPT_FINISHED, timeline.API_CALL, timeline.CLOCK)
@@ -93,14 +92,15 @@ def _deadlines() -> list[tuple[str, datetime | None]]:
     None for a validator's, whose timeout is real time because a person or client waits for it.
     """
     timeout = timedelta(seconds=settings.SIM_HTTP_TIMEOUT)
-    rows = Delivery.objects.filter(
-        state=Delivery.CALLING, started_at__isnull=False, webhook__deleted_at=None
-    )
-    columns = ("pk", "attempts", "started_at", "webhook__type", "forced")
+    statement = f"""
+        SELECT d.id, attempts, started_at, type, forced FROM webhooks_webhook w
+        JOIN webhooks_delivery d {sql.indexed_by("delivery_calling")} ON w.id = d.webhook_id
+        WHERE d.state = 'calling' AND d.started_at IS NOT NULL AND w.deleted_at IS NULL
+    """
     return [
-        (f"{pk}.{attempts + 1}", started_at + timeout if type_ == EVENT or forced else None)
-        for pk, attempts, started_at, type_, forced in rows.values_list(*columns)
-        if started_at is not None
+        (f"{pk}.{attempts + 1}", start + timeout if type_ == EVENT or forced else None)
+        for pk, attempts, started_at, type_, forced in sql.fetch(statement)
+        if (start := sql.datetime_value(started_at)) is not None
     ]
 
 
@@ -406,7 +406,7 @@ HOLD_PART = Part("Hold", "A hold; it expires in so many seconds.", {"id": str, *
 @transaction.atomic
 def take_hold(ttl: float = DEFAULT_TTL, note: str = "") -> Token:
     """Take a new hold for `ttl` seconds; its id is never used again."""
-    row = Hold.objects.create(id=f"HLD-{uuid.uuid4()}", note=note, expires=DatabaseTime() + ttl)
+    row = Hold.objects.create(id=f"HLD-{uuid.uuid4()}", note=note, expires=sql.DatabaseTime() + ttl)
     _record_hold("taken", row.id, note)
     return Token(row.id, note, ttl)
 
@@ -414,7 +414,7 @@ def take_hold(ttl: float = DEFAULT_TTL, note: str = "") -> Token:
 def release_hold(hold_id: str) -> None:
     """Release a hold; raises Missing if it was released before or has expired."""
     with transaction.atomic():
-        rows = Hold.objects.filter(pk=hold_id, expires__gt=DatabaseTime())
+        rows = Hold.objects.filter(pk=hold_id, expires__gt=sql.DatabaseTime())
         note = rows.values_list("note", flat=True).first()
         # Race: only one of several releases deletes the row.
         if rows.delete()[0]:
@@ -437,7 +437,7 @@ def holds() -> list[Token]:
 @due_reached.connect
 def expire_holds(**kwargs: object) -> None:
     """Remove the expired holds."""
-    expired = Hold.objects.filter(expires__lte=DatabaseTime())
+    expired = Hold.objects.filter(expires__lte=sql.DatabaseTime())
     for pk, note in list(expired.values_list("id", "note")):
         with transaction.atomic():
             # Race: only one process deletes and records it.

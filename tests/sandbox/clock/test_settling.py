@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from requests_queue import clock
 from requests_queue.db import sql
@@ -21,6 +23,7 @@ from tests import make
 from tests.api import Caller
 from tests.background import Background
 from tests.handlers import Handler
+from tests.planner import explain
 from tests.queue.test_jobs import receiving
 from tests.sandbox.calling import hook, served
 from webhooks.delivery.engine import Engine
@@ -108,6 +111,19 @@ def test_move_waits_for_other_api_calls_of_another_process_than_those_it_gave_up
         assert [each.text for each in move.waiting_for()] == ["1 API call is in flight."]
         serves(7)
         assert not move.waiting_for()
+
+
+def test_requests_in_flight_are_read_without_finished_deliveries(hook: Webhook) -> None:
+    if connection.vendor != "sqlite":
+        # PostgreSQL chooses by its statistics.
+        return
+    with CaptureQueriesContext(connection) as executed:
+        settling.next_due(clock.now())
+    statements = [each["sql"] for each in executed if "webhooks_delivery" in each["sql"]]
+    assert any("'calling'" in each for each in statements)
+    reads = [line for each in statements for line in explain(each)]
+    assert not [line for line in reads if line in ("SCAN d", "SCAN webhooks_delivery")]
+    assert not [line for line in reads if "delivery_of_webhook" in line]
 
 
 def test_move_is_woken_by_the_timeline(
