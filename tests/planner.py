@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pytest
 from django.db import connection
@@ -39,3 +39,12 @@ def explain(statement: str) -> list[str]:
         else:
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
         return [row[-1] for row in cursor.fetchall()]
+
+
+def history_reads(executed: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return the lines of plans on SQLite that read deliveries which have ended, too."""
+    statements = [each["sql"] for each in executed if "webhooks_delivery" in each["sql"]]
+    assert statements
+    lines = [line for each in statements for line in explain(each)]
+    scans = ("SCAN d", "SCAN webhooks_delivery")
+    return [line for line in lines if line in scans or "delivery_of_webhook" in line]

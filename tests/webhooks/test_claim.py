@@ -8,8 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +15,6 @@ from requests_queue import clock, event_loops
 from tests import make
 from tests.engines import running, until
 from tests.handlers import handler
-from tests.planner import explain
 from webhooks.delivery import attempt, claim, fan_out
 from webhooks.delivery.claim import Slots
 from webhooks.delivery.request import WebhookPayload, WebhookSettings
@@ -127,19 +124,6 @@ def test_trigger_now_ignores_limit_and_leaves_slots_for_others(catalog: make.Cat
     assert claimed.count(hanging.pk) == slots.used == 8
     fan_out.trigger(other)
     assert fill(slots)[0] == [other.pk]
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize("used", [0, 36])
-def test_claim_reads_pending_deliveries_and_no_history(hook: Webhook, used: int) -> None:
-    if connection.vendor != "sqlite":
-        # PostgreSQL chooses by its statistics.
-        return
-    with CaptureQueriesContext(connection) as executed:
-        claim.select(40, clock.now(), Slots(40, used))
-    plan = explain(executed[-1]["sql"])
-    assert any("delivery_waiting" in line for line in plan)
-    assert not [line for line in plan if "delivery_of_webhook" in line]
 
 
 # -- with an engine

@@ -125,7 +125,7 @@ def _join_pending(webhook_ids: Sequence[str]) -> Pairs:
     return sql.fetch(
         f"""
         SELECT id, webhook_id FROM webhooks_delivery WHERE id IN (
-            SELECT MAX(id) FROM webhooks_delivery
+            SELECT MAX(id) FROM webhooks_delivery {sql.indexed_by("delivery_waiting")}
             WHERE state = 'waiting' AND NOT forced AND due_at IS NULL AND {is_theirs}
             GROUP BY webhook_id
         ) AND state = 'waiting' AND NOT forced {sql.skip_locked()}
