@@ -61,7 +61,7 @@ class Window:
     results: dict[Key, AttemptResult] = field(default_factory=dict)  # in order of completion
 
     def all_claims(self) -> list[Claim]:
-        """Return the claims of all three, in any thread: one goes from left to right meanwhile."""
+        """Return all their claims, in any thread: one in flight may become a result meanwhile."""
         in_flight = [each.claim for each in [*self.in_flight.values()]]
         return [*self.claims, *in_flight, *(each.claim for each in [*self.results.values()])]
 
