@@ -67,7 +67,7 @@ class Web:
         self._server.ready.wait()
         if not self._server.started:
             raise NotStarted
-        # In advance: it takes half a second, for which the first request would wait.
+        # In advance: importing them takes half a second, for which the first request would wait.
         urls = [settings.ROOT_URLCONF]
         threading.Thread(target=import_module, args=urls, name="urls", daemon=True).start()
 

@@ -46,5 +46,6 @@ def history_reads(executed: Iterable[Mapping[str, str]]) -> list[str]:
     statements = [each["sql"] for each in executed if "webhooks_delivery" in each["sql"]]
     assert statements
     lines = [line for each in statements for line in explain(each)]
-    scans = ("SCAN d", "SCAN webhooks_delivery")
+    # The names of the table in statements.
+    scans = ("SCAN c", "SCAN d", "SCAN webhooks_delivery")
     return [line for line in lines if line in scans or "delivery_of_webhook" in line]
