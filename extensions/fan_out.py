@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from extensions import definitions
 from extensions.models import INSTALLED, NEW, Installation, Task
 from extensions.signals import wake
+from requests_queue.db import sql
 from requests_queue.queues.transitions import Change
 
 
@@ -89,6 +90,10 @@ def subscribers(change: Change, event_type: str) -> list[Installation]:
 
 def installed() -> list[Installation]:
     """Return all installations, in the order in which they are merged; without any, one query."""
+    # Each queue change asks: to build the query below takes a twentieth of an order's CPU time.
+    statement = "SELECT 1 FROM extensions_installation WHERE status = %s LIMIT 1"
+    if not sql.fetch(statement, [INSTALLED]):
+        return []
     rows = Installation.objects.filter(status=INSTALLED)
     rows = rows.select_related("environment__extension").order_by("pk")
     return list(rows.prefetch_related("environment__extension__products"))

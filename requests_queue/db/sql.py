@@ -178,19 +178,14 @@ def ids_in(column: str, ids: Iterable[int]) -> RawSQL:
     return RawSQL(f"{column} IN ({integers(ids)})", [], BooleanField())
 
 
-def texts_in(column: str, texts: Sequence[str]) -> RawSQL:
-    """Return a filter of the ORM for a column, `table.column`, with one of the texts.
+def one_of(column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, list[Any]]:
+    """Return a condition for a column with one of the texts or integers, and its parameters.
 
     psycopg takes milliseconds for the placeholders of a thousand, and PostgreSQL to plan a list of
     them.
     """
-    if connection.vendor != "postgresql":
-        return RawSQL(f"{column} IN ({placeholders(texts)})", list(texts), BooleanField())
-    return RawSQL(f"{column} = ANY(%s::text[])", [list(texts)], BooleanField())
-
-
-def one_of(column: str, values: Sequence[str] | Sequence[int]) -> tuple[str, list[Any]]:
-    """Return a condition for a column with one of the texts or integers, and its parameters."""
+    if not values:
+        return "FALSE", []
     if connection.vendor != "postgresql":
         return f"{column} IN ({placeholders(values)})", list(values)
     if any(isinstance(value, str) for value in values):

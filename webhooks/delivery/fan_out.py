@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 
 from requests_queue import assumptions, clock
 from requests_queue.db import sql
@@ -48,39 +48,46 @@ def record(*changes: Change) -> None:
     The engine is woken after the commit. The webhooks of all changes are locked once, in the order
     of their ids.
     """
-    columns = ("pk", "earliest_possible_trigger", "out_of_order")
-    matches = [
-        (change, list(_enabled(change, EVENT).order_by("pk").values_list(*columns)))
-        for change in changes
-    ]
-    ids = {pk for _, webhooks in matches for pk, *_ in webhooks}
+    matches = [(change, _enabled(change, EVENT, "id")) for change in changes]
+    ids = {pk for _, webhooks in matches for pk, _ in webhooks}
     if not ids:
         return
     if assumptions.value("event_mode") == "coalesce":
         # Locked first, so that two concurrent changes don't both find no pending delivery.
-        rows = _with_ids(sorted(ids)).order_by("pk").select_for_update()
-        list(rows.values_list("pk"))
+        _lock(ids)
     events: list[RecordedEvent] = []
     for change, webhooks in matches:
-        events += _insert(
-            change, [(pk, bool(until or out_of_order)) for pk, until, out_of_order in webhooks]
-        )
+        events += _insert(change, webhooks)
     _count(events)
     wakeup.after_commit()
 
 
-def _enabled(change: Change, type_: str) -> QuerySet[Webhook]:
-    return Webhook.objects.filter(
-        active=True,
-        type=type_,
-        object_class=change.object_class,
-        product_id=change.product_id,
-        account_id__in=change.account_ids,
+def _enabled(change: Change, type_: str, order: str) -> list[tuple[str, bool]]:
+    """Return the webhooks of a type that a change is for, and whether their calls are held back."""
+    is_theirs, params = sql.one_of("account_id", sorted(change.account_ids))
+    return sql.fetch(
+        f"""
+        SELECT id, out_of_order OR earliest_possible_trigger IS NOT NULL FROM webhooks_webhook
+        WHERE active AND deleted_at IS NULL
+            AND object_class = %s AND product_id = %s AND type = %s AND {is_theirs}
+        ORDER BY {order}
+        """,
+        [change.object_class, change.product_id, type_, *params],
     )
 
 
-def _with_ids(ids: Sequence[str]) -> QuerySet[Webhook]:
-    return Webhook.objects.filter(sql.texts_in("webhooks_webhook.id", ids))
+def _lock(webhook_ids: Collection[str]) -> dict[str, bool]:
+    """Lock webhooks, and return which of them are enabled; those that are deleted are missing."""
+    is_one, params = sql.one_of("id", sorted(webhook_ids))
+    return dict(
+        sql.fetch(
+            f"""
+            SELECT id, active FROM webhooks_webhook WHERE {is_one} AND deleted_at IS NULL
+            ORDER BY id {sql.for_update()}
+            """,
+            params,
+        )
+    )
 
 
 def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[RecordedEvent]:
@@ -94,8 +101,7 @@ def _insert(change: Change, webhooks: Sequence[tuple[str, bool]]) -> list[Record
 
 def matching_validators(change: Change, type_: str) -> list[str]:
     """Return the ids of the enabled validators of a type for an object, the oldest first."""
-    rows = _enabled(change, type_).order_by("created_at", "pk")
-    return list(rows.values_list("pk", flat=True))
+    return [pk for pk, _ in _enabled(change, type_, "created_at, id")]
 
 
 def record_validation(change: Change, webhook_ids: Sequence[str]) -> list[int]:
@@ -186,8 +192,7 @@ def _count(events: Sequence[RecordedEvent]) -> None:
 
     Events of webhooks that were disabled or deleted meanwhile are removed instead.
     """
-    rows = _with_ids(sorted({event.webhook_id for event in events}))
-    active = dict(rows.order_by("pk").select_for_update().values_list("pk", "active"))
+    active = _lock({event.webhook_id for event in events})
     inactive = [event for event in events if not active.get(event.webhook_id)]
     if inactive:
         _remove(inactive)
@@ -201,7 +206,11 @@ def _count(events: Sequence[RecordedEvent]) -> None:
     for pk, count in Counter(event.webhook_id for event in remaining).items():
         groups.setdefault((count, last[pk]), []).append(pk)
     for (count, last_event), ids in groups.items():
-        _with_ids(ids).update(events=F("events") + count, last_event=clock.shown(last_event))
+        is_one, params = sql.one_of("id", ids)
+        sql.fetch(
+            f"UPDATE webhooks_webhook SET events = events + %s, last_event = %s WHERE {is_one}",
+            [count, sql.datetime_param(clock.shown(last_event)), *params],
+        )
     if remaining:
         events_recorded.send(sender=None, events=remaining)
 
