@@ -9,6 +9,7 @@ from django.db.models import Prefetch
 
 from requests_queue.api.schema import Json
 from requests_queue.catalog.models import Configuration, Parameter, Product
+from requests_queue.db import sql
 
 
 def prefetch(route: str = "") -> Prefetch[Any]:
@@ -20,9 +21,12 @@ def prefetch(route: str = "") -> Prefetch[Any]:
 
 def read(product: Product) -> None:
     """Read the configured values of one product."""
-    rows = Configuration.objects.select_related("parameter").filter(product=product)
-    # The default order begins with the product's, for which Django joins its table.
-    product.configured = list(rows.order_by("pk"))  # type: ignore[attr-defined]
+    configured: list[Configuration] = []
+    if sql.has_row("catalog_configuration", product_id=product.pk):
+        rows = Configuration.objects.select_related("parameter").filter(product=product)
+        # The default order begins with the product's, for which Django joins its table.
+        configured = list(rows.order_by("pk"))
+    product.configured = configured  # type: ignore[attr-defined]
 
 
 def of_product(product: Product, marketplace_id: str) -> tuple[list[Json], dict[str, list[Json]]]:

@@ -46,6 +46,16 @@ def fetch(statement: str, params: Sequence[Any] | Mapping[str, Any] = ()) -> lis
         return list(cursor.fetchall()) if cursor.description else []
 
 
+def has_row(table: str, **columns: Any) -> bool:
+    """Return whether a table has a row with these columns.
+
+    For what mostly isn't there, before a query of the ORM, whose SQL takes ten times as long to
+    build.
+    """
+    conditions = " AND ".join(f"{name} = %s" for name in columns)
+    return bool(fetch(f"SELECT 1 FROM {table} WHERE {conditions} LIMIT 1", [*columns.values()]))
+
+
 def datetime_param(value: datetime | None) -> Any:
     """Return a datetime as a parameter of raw SQL, adapted as the ORM does."""
     return _text(value) if value is not None and connection.vendor == "sqlite" else value

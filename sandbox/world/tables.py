@@ -326,7 +326,7 @@ def _delete_users(cursor: Any, condition: str) -> None:
 
 def is_used(pk: str) -> bool:
     """Return whether a reset or restore has removed an object with this id."""
-    return bool(sql.fetch("SELECT 1 FROM sandbox_usedid WHERE id = %s", [pk]))
+    return sql.has_row("sandbox_usedid", id=pk)
 
 
 def _remember_ids(schema: str | None) -> None:
