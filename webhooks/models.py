@@ -262,7 +262,10 @@ class Attempt(models.Model):
     OUTCOMES = [(o, o) for o in states.OUTCOMES]
 
     webhook = models.ForeignKey(Webhook, models.CASCADE, related_name="attempt_set", db_index=False)
-    delivery = models.ForeignKey(Delivery, models.CASCADE, related_name="attempt_set")
+    # The unique index of delivery and number begins with it.
+    delivery = models.ForeignKey(
+        Delivery, models.CASCADE, related_name="attempt_set", db_index=False
+    )
     number = models.IntegerField()
     outcome = models.CharField(max_length=7, choices=OUTCOMES)
     started_at = models.DateTimeField()
