@@ -13,6 +13,7 @@ from tests.make import AT
 from tests.portal.delivery_rows import attempt, delivery, ids
 from tests.signed_in import root, vendor
 from webhooks.models import Delivery, Event, Resend, Webhook
+from webhooks.states import STATES
 
 __all__ = ["root", "vendor"]
 
@@ -86,17 +87,20 @@ def test_row_shows_the_first_line_of_the_response(
     assert row[5] == f"200 success {shown}".strip()
 
 
-@pytest.mark.parametrize(
-    ("state", "label", "color"),
-    [
-        ("waiting", "Pending", "badge-wait"), ("calling", "In flight", "badge-busy"),
-        ("delivered", "Delivered", "badge-good"), ("failed", "Failed", "badge-bad"),
-        ("cancelled", "Cancelled", ""),
-    ],
-)  # fmt: skip
+BADGES = {
+    "waiting": ("Pending", "badge-wait"),
+    "calling": ("In flight", "badge-busy"),
+    "delivered": ("Delivered", "badge-good"),
+    "failed": ("Failed", "badge-bad"),
+    "cancelled": ("Cancelled", ""),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
 def test_state_has_a_label_the_color_of_its_meaning_and_its_term(
-    vendor: Client, hook: Webhook, state: str, label: str, color: str
+    vendor: Client, hook: Webhook, state: str
 ) -> None:
+    label, color = BADGES[state]
     delivery(hook, state=state)
     badge = html.get(vendor, "/deliveries/").one("td .badge")
     assert (badge.text, badge["class"]) == (label, f"badge {color}".strip())

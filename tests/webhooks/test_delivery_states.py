@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from itertools import chain
 
-from connect_sim.cli import observing
+import pytest
+
 from portal.deliveries import chart
+from tests.processes import ROOT
 from webhooks import pruning
 from webhooks.states import CALLING, STATES, WAITING
 
@@ -19,6 +21,13 @@ def test_state_that_is_not_pending_can_be_pruned() -> None:
     assert set(pruning.FINISHED) == set(STATES) - {WAITING, CALLING}
 
 
-def test_command_names_all_states() -> None:
-    [option] = [each for each in observing.list_.params if each.name == "state"]
-    assert tuple(option.type.choices) == STATES
+@pytest.mark.parametrize(
+    ("path", "term"),
+    [
+        ("docs/portal.md", "| `state:failed,waiting` |"),
+        ("portal/templates/portal/deliveries/log_parts.html", "<dt><code>state:failed</code>"),
+    ],
+)
+def test_help_of_the_search_names_all_states(path: str, term: str) -> None:
+    [line] = [each for each in (ROOT / path).read_text().splitlines() if term in each]
+    assert [state for state in STATES if state not in line] == []

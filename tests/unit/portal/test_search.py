@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from portal.deliveries.search import KEYS, MAX_LENGTH, Between, SearchError, Term, parse
 from tests.hypothesis_profiles import examples
 from tests.unit.portal.search_texts import typed
+from webhooks.states import STATES
 
 NOW = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
@@ -75,7 +76,7 @@ def test_values_are_parsed_by_key(text: str, values: tuple[Any, ...]) -> None:
         ("foo:bar", "Unknown filter 'foo'. Available: webhook, object, "),
         ("http://x/", 'quote it: "http://x/".'),
         ("status:abc", "Use status:404, status:>=500"),
-        ("state:gone", "Available: waiting, calling, delivered, failed, cancelled."),
+        ("state:gone", f"Available: {', '.join(STATES)}."),
         ("after:yesterday", "after:1h for an hour ago"),
         ("object:", "requires a value, as in object:PR-"),
         ('body:"x', "Unbalanced quotation mark near: body"),
