@@ -269,7 +269,7 @@ READINGS: tuple[Reading, ...] = (
             "reversed": "Keys come in the reverse order, in payloads, tokens and the API.",
         },
         "The webhooks article's example has an order; JSON has none.",
-        "body of the request: eleven keys",
+        "body of the request: its keys",
         _SENT,
     ),
     Reading(
@@ -280,7 +280,7 @@ READINGS: tuple[Reading, ...] = (
             "present": "Payloads, tokens and objects of the API have one more key, x_unknown.",
         },
         "Keys were added to payloads and objects from version to version of the OpenAPI document.",
-        "body of the request: eleven keys",
+        "body of the request: its keys",
         _SENT,
     ),
 )

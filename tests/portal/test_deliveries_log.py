@@ -65,6 +65,10 @@ def test_row_shows_event_state_and_response(vendor: Client, hook: Webhook) -> No
         "Duration",
         "Handler",
     ]
+    for line in page.all(".log tbody tr"):
+        # On narrow screens, a cell's heading is its label.
+        cells = [cell for cell in line.children if isinstance(cell, html.Element)]
+        assert [cell.get("data-label") for cell in cells] == ["", "Time", *headers[2:]]
 
 
 @pytest.mark.parametrize(

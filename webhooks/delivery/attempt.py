@@ -342,7 +342,7 @@ def redact(
     if prepared is not None:
         requests_by_id = {} if requests is None else requests
         if id(prepared) not in requests_by_id:
-            requests_by_id[id(prepared)] = _redacted_request(prepared, redaction)
+            requests_by_id[id(prepared)] = prepared.redacted(redaction)
         if requests_by_id[id(prepared)] is not prepared:
             changes["prepared"] = requests_by_id[id(prepared)]
     if response is not None:
@@ -351,17 +351,6 @@ def redact(
         if changes or body is not response.body:
             changes["response"] = replace(response, headers=headers, body=body)
     return replace(result, **changes, redacted=True) if changes else result
-
-
-def _redacted_request(prepared: PreparedRequest, redaction: Redaction) -> PreparedRequest:
-    """Return the request with body and claims redacted; headers are encrypted where stored."""
-    body, claims = (prepared.request.body or b"").decode(), prepared.claims.decode()
-    if redaction.text(joined := f"{body}\n{claims}") == joined:
-        return prepared
-    request = replace(prepared.request, body=redaction.text(body).encode())
-    return PreparedRequest(
-        request, fast_json.encode(redaction.value(json.loads(claims))), prepared.headers
-    )
 
 
 @dataclass(frozen=True, slots=True)

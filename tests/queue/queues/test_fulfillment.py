@@ -16,16 +16,13 @@ from requests_queue.errors import Conflict, Invalid, Refused
 from requests_queue.queues import transitions
 from requests_queue.queues.fulfillment import creation, due
 from requests_queue.queues.fulfillment.models import Request
+from requests_queue.queues.fulfillment.rules import QUEUE
 from tests import make
 from tests.api import Caller, caller
 from webhooks.models import Event, Webhook
 
 pytestmark = pytest.mark.django_db
 
-STATUSES = (
-    "draft", "tiers_setup", "pending", "inquiring", "approved", "failed", "scheduled",
-    "revoking", "revoked",
-)  # fmt: skip
 EVERYTHING = {
     "cart": {"validation": True},
     "inquiring": {"validation": True},
@@ -259,7 +256,7 @@ def test_asset_has_one_open_request(catalog: make.Catalog) -> None:
     assert following.previous_approved_request == open_
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", QUEUE.status_names)
 def test_put_is_for_drafts_pending_and_inquiring_requests(
     catalog: make.Catalog, vendor: Caller, status: str
 ) -> None:

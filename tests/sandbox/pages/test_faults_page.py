@@ -53,7 +53,12 @@ def test_each_kind_has_a_form_with_its_parameters(root: Client) -> None:
         if required:
             assert root.post(path, values).status_code == 400
         assert root.post(path, {**values, **required}).status_code == 303
-    assert sorted(Fault.objects.values_list("side", "kind")) == sorted(FORMS)
+    rows = Fault.objects.all()
+    assert sorted((row.side, row.kind) for row in rows) == sorted(FORMS)
+    for row in rows:
+        for each in KINDS[row.kind].parameters_of(row.side):
+            if each.default is not None and not each.is_required:
+                assert row.parameters[each.name] == each.default, (row.kind, each.name)
 
 
 def test_all_fields_are_armed_as_the_api_does(root: Client, catalog: Catalog) -> None:

@@ -28,7 +28,8 @@ def documented(reading: Reading) -> str:
 def test_page_has_a_row_for_each_reading() -> None:
     page = (ROOT / "docs/readings.md").read_text(encoding="utf-8").splitlines()
     found = [line for line in page if line.startswith("| `") and "<br>" in line]
-    assert found == [documented(reading) for reading in READINGS]
+    wanted = [documented(reading) for reading in READINGS]
+    assert found == wanted, "\n".join(row for row in wanted if row not in found)
 
 
 def test_each_assumed_row_has_a_reading_or_a_reason() -> None:
