@@ -1,8 +1,8 @@
 """Leave half of each page of webhooks free on PostgreSQL.
 
-Each event updates its webhook. Where the new version fits on the page of the old one, no index gets
-an entry, and the old one's space is used again soon: of 33,000 updates of 1,000 webhooks, 5 % did on
-full pages, and all do on such ones. The rows of pages that are full move by their next updates.
+Each event updates its webhook. A new version that fits on the page of the old one needs no entry in
+an index, and the space of the old one is soon used again. Of 33,000 updates of 1,000 webhooks 5 %
+fitted on full pages, and all fit on pages with room. Rows on full pages move with their next updates.
 """
 
 from typing import Any
@@ -21,11 +21,8 @@ def restore(apps: Any, editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
+    """Set the fill factor of the table."""
 
-    dependencies = [
-        ('webhooks', '0016_responding_index'),
-    ]
+    dependencies = [("webhooks", "0016_responding_index")]
 
-    operations = [
-        migrations.RunPython(leave_room, restore),
-    ]
+    operations = [migrations.RunPython(leave_room, restore)]
