@@ -47,6 +47,7 @@ def test_sandbox_of_another_program(folder: Path) -> None:
     try:
         port = _port(process, folder)
         url = f"http://127.0.0.1:{port}"
+        assert f"Connect Sim is running at {url}\n" in (folder / "log").read_text()
         assert requests.get(f"{url}/sign-in/", timeout=10).status_code == 200
         written = json.loads((folder / "data" / "sandbox.json").read_text())
         assert written["url"] == url

@@ -88,9 +88,10 @@ class Command(BaseCommand):
             running.start()
         except StartFailed as error:
             raise StartError(error) from None
+        self._say(_banner(sandbox, moves.ahead(clock.now())))
+        # Last: who has waited for it may kill this process at once, and keep what it has printed.
         if port_path:
             port_file.write(port_path, int(settings.SIM_BIND.split()[0].rpartition(":")[2]))
-        self._say(_banner(sandbox, moves.ahead(clock.now())))
         if terminal:
             terminal.start()
         wait_for_stop()
