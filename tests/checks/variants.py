@@ -228,8 +228,8 @@ VARIANTS: tuple[Variant, ...] = (
     Variant("creates_under_new_names", ("deploy.beside",)),
     Variant("accepts_what_it_cannot_verify", ("deploy.old_secret",), ("*",),
             "it responds with success to whatever it refuses"),
-    Variant("warms_up_for_two_seconds", ("deploy.cold_start",), ("crash.*", "client.*", "deploy.*"),
-            "these start it again"),
+    Variant("warms_up_for_two_seconds", ("deploy.cold_start",),
+            ("crash.*", "client.*", "retry.rotated_secret", "deploy.*"), "these start it again"),
     Variant("reads_its_template_at_the_start", ("deploy.platform_late",)),
     # Without defects.
     Variant("works_in_another_process", (), suspected=("auth.get", "delivery.twice")),
