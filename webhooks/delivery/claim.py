@@ -382,16 +382,15 @@ def load_webhooks(webhook_ids: Collection[str]) -> dict[str, WebhookSettings]:
     """Return what requests need of the webhooks, by id, without deleted ones."""
     if not webhook_ids:
         return {}
-    # Raw SQL: the ORM takes half of the time of a claim.
+    # Raw SQL: the ORM takes half of the time of a claim. PostgreSQL plans joins for longer.
     rows = sql.fetch(
         f"""
-        SELECT {", ".join(f"w.{name}" for name in _COLUMNS)},
-            success.finished_at, failure.finished_at,
+        SELECT {", ".join(_COLUMNS)},
+            (SELECT finished_at FROM webhooks_attempt WHERE id = last_success_id),
+            (SELECT finished_at FROM webhooks_attempt WHERE id = last_failure_id),
             (SELECT MAX(at) FROM webhooks_clearedbackoff WHERE webhook_id = w.id)
         FROM webhooks_webhook w
-        LEFT JOIN webhooks_attempt success ON success.id = w.last_success_id
-        LEFT JOIN webhooks_attempt failure ON failure.id = w.last_failure_id
-        WHERE w.deleted_at IS NULL AND w.id IN ({sql.placeholders(webhook_ids)})
+        WHERE deleted_at IS NULL AND id IN ({sql.placeholders(webhook_ids)})
         """,
         list(webhook_ids),
     )
