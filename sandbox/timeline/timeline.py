@@ -33,6 +33,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import groupby
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -83,6 +84,11 @@ _COLUMNS = {
 _ROWS = 6
 _TABLE = "sandbox_timelineentry"
 _INSERT = f"INSERT INTO {_TABLE} ({', '.join(_COLUMNS)})"
+_EVENTS = f"""
+    INSERT INTO {_TABLE} (kind, at, real_at, webhook_id, delivery_id, object_id, data)
+    SELECT '{EVENT}', at, %s, webhook_id, delivery_id, NULLIF(object_id, ''), ({{data}})
+    FROM webhooks_event WHERE id IN ({{ids}}) ORDER BY id
+"""
 # It keeps its time, since the next entries are those of what the call has caused.
 _COMPLETED = [column for column in _COLUMNS if column != "at"]
 _COMPLETE = f"""
@@ -394,22 +400,14 @@ def record_message(instance: Message, created: bool, **kwargs: Any) -> None:
 
 @receiver(events_recorded)
 def record_events(events: Sequence[RecordedEvent], **kwargs: Any) -> None:
-    """Write the events of webhooks."""
-    append(
-        [
-            Entry(
-                EVENT,
-                event.occurred_at,
-                event.webhook_id,
-                event.delivery_id,
-                object=event.change.object_id if event.change else None,
-                data={"from": event.change.status_from, "to": event.change.status_to}
-                if event.change
-                else {},
-            )
-            for event in events
-        ]
-    )
+    """Write the events of webhooks, from their rows: a change may have a thousand."""
+    real_at = sql.datetime_param(datetime.now(UTC))
+    for change, group in groupby(events, attrgetter("change")):
+        data = {"from": change.status_from, "to": change.status_to} if change else {}
+        source, params = sql.rows_of([[fast_json.encode(data).decode()]], {"data": "jsonb"})
+        insert = _EVENTS.format(data=source, ids=sql.integers(event.event_id for event in group))
+        sql.fetch(observer.notifying(insert), [real_at, *params])
+    observer.announce_here_after_commit()
 
 
 # What is removed.

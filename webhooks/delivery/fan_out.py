@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import F
@@ -27,8 +27,7 @@ from webhooks.types import EVENT
 Pairs = list[tuple[int, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
+class RecordedEvent(NamedTuple):
     """An inserted event and its delivery; `joined` if the delivery was pending already.
 
     `change` is None for Trigger now.
