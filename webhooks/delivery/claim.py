@@ -386,8 +386,8 @@ def load_webhooks(webhook_ids: Collection[str]) -> dict[str, WebhookSettings]:
     rows = sql.fetch(
         f"""
         SELECT {", ".join(_COLUMNS)},
-            (SELECT finished_at FROM webhooks_attempt WHERE id = last_success_id),
-            (SELECT finished_at FROM webhooks_attempt WHERE id = last_failure_id),
+            (SELECT finished_at FROM webhooks_attempt WHERE id = w.last_success_id),
+            (SELECT finished_at FROM webhooks_attempt WHERE id = w.last_failure_id),
             (SELECT MAX(at) FROM webhooks_clearedbackoff WHERE webhook_id = w.id)
         FROM webhooks_webhook w
         WHERE deleted_at IS NULL AND id IN ({sql.placeholders(webhook_ids)})
