@@ -237,11 +237,13 @@ class Tasks(_Numbered):
 
     def resubmit(self, request: Request, **kwargs: str) -> Response:
         """Send a task again that has ended: 200, 400 for one that hasn't."""
-        row = self.get_object()
-        if not dispatch.resubmit(row):
-            raise ActionNotAllowed("The task has not ended.")
+        # The response shows the task as this call left it, before it is sent.
+        with transaction.atomic():
+            if not dispatch.resubmit(self.get_object()):
+                raise ActionNotAllowed("The task has not ended.")
+            response = self.answer(self.get_object())
         wake.send(sender=None)
-        return self.answer(self.get_object())
+        return response
 
 
 class Installations(Collection):

@@ -372,8 +372,8 @@ class Engine:
         # Includes those of a poll whose loop ended before it returned.
         while window.claims:
             each = InFlight(window.claims.popleft())
-            each.start(self._transport, self._on_end)
             window.in_flight[each.claim.key] = each
+            each.start(self._transport, self._on_end)
         if self._listener is not None:
             self._listener.note_poll(has_room=poll.has_room)
         if self._errors and time.monotonic() > self._calm_from:
