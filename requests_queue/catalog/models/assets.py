@@ -53,7 +53,8 @@ class TierAccount(TierAccountData):
             )
         ]
         indexes = [
-            models.Index(fields=["-created", "id"], name="tier_account_dated"),
+            # A vendor's count of them reads this index alone.
+            models.Index(fields=["-created", "id", "decommissioned"], name="tier_account_listed"),
             models.Index(fields=["external_id"], name="tier_account_external_id"),
         ]
 
