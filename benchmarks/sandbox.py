@@ -161,7 +161,7 @@ def waiting(part: Part, rounds: int, count: int) -> Iterator[Row]:
         return seconds
 
     def beside_waits() -> dict[str, float]:
-        with examples.subscribed(sandbox, part.handler_url) as hook, ExitStack() as stack:
+        with orders.subscribed(sandbox, part.handler_url) as hook, ExitStack() as stack:
             # That do not come true.
             body = {"until": {"called": {"webhook": hook}}, "timeout": 600}
             for key in [sandbox.vendor_key] * 200 + [sandbox.provider_key] * 50:
