@@ -30,7 +30,7 @@ GENERATED = sorted(
 ALL_ON_POSTGRES = ("tests/queue", "tests/webhooks", "tests/extensions")
 # The files of which some tests run on PostgreSQL each time.
 ON_POSTGRES = sorted(
-    {line.partition("::")[0] for line in (ROOT / "tests/on_postgres.txt").read_text().split()}
+    {line.partition("::")[0] for line in (ROOT / "tests/on_postgres.txt").read_text().splitlines()}
 )
 # Each part and the arguments of Python that run it.
 PARTS: dict[str, tuple[str, ...]] = {
