@@ -328,8 +328,9 @@ def test_job_with_the_action_proves_a_change(programs: Path, tmp_path: Path) -> 
     workflows.write_programs(programs, {"python": f'#!/bin/sh\nexec {sys.executable} "$@"\n'})
     env = {**workflows.environment(programs), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
     job = Job(repository.folder, tmp_path / "temp", env, ACTIONS)
+    options = "--ignore '[!a]*' --receipt receipt.json"
     steps = [
-        {**step, "with": {**step["with"], "prove-options": "--ignore '[!a]*'"}}
+        {**step, "with": {**step["with"], "prove-options": options}}
         if step.get("uses") == START
         else step
         for step in steps_of("github-prove")
@@ -339,6 +340,10 @@ def test_job_with_the_action_proves_a_change(programs: Path, tmp_path: Path) -> 
         assert not job.failed, job.printed
         assert "Proven: auth.no_header failed before" in job.printed
         assert "check prove: Proven" in (tmp_path / "summary.md").read_text()
+        used, given = job.used[-1]
+        assert used == "actions/upload-artifact@v4"
+        receipt = json.loads((repository.folder / given["path"]).read_text())
+        assert receipt["verdict"] == "proven"
     finally:
         stop(job.temp / "connect-sim")
 
