@@ -2,7 +2,7 @@
 host does; run as a process of its own.
 
     python -m tests.stopping <where> engine            an engine alone
-    python -m tests.stopping <where> celery …          Celery, with the arguments that follow
+    python -m tests.stopping <where> manage.py …       a command, with the arguments that follow
 
 `where` is a function as `module.name`: the process stops itself (SIGSTOP) before the first call of
 it for which the file STOP_IN exists, and removes the file.
@@ -43,18 +43,16 @@ def install(where: str) -> None:
 
 
 def main() -> None:
-    """Run the engine until standard input ends, or Celery."""
+    """Run the engine until standard input ends, or a command of manage.py."""
     import django
+    from django.core.management import execute_from_command_line
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connect_sim.settings")
     django.setup()
     where, what, *arguments = sys.argv[1:]
     install(where)
-    if what == "celery":
-        from celery.__main__ import main as celery
-
-        sys.argv = ["celery", *arguments]
-        celery()
+    if what == "manage.py":
+        execute_from_command_line([what, *arguments])
         return
     from webhooks.delivery import engine
 

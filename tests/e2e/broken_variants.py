@@ -30,7 +30,7 @@ class Variant(NamedTuple):
 
 VARIANTS = {
     "test_purchase_creates_an_environment": Variant(
-        "webhooks.orders", '"value": environment}', '"value": ""}',
+        "webhooks.orders", '"value": environment', '"value": ""',
         (
             "to be approved",
             "status: expected approved, was pending",

@@ -15,7 +15,7 @@ from tests import doc_blocks
 from tests.e2e import broken_variants, projects
 from tests.e2e.broken_variants import VARIANTS
 from tests.e2e.projects import NEWEST, OLDEST
-from tests.processes import Sandbox, sandbox
+from tests.processes import ROOT, Sandbox, sandbox
 
 # The machine may be busy: 5 s are for a person's.
 PATIENT = ["-p", "no:cacheprovider", "-o", "connect_sim_timeout=30"]
@@ -60,6 +60,13 @@ def test_steps_of_the_workflow_pass(running: Sandbox, project: Path) -> None:
     assert PASSED.search(ended.stdout), ended.stdout
     assert (project / "report.xml").exists()
     assert not (project / "connect-sim-traces").exists()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_broken_handler_differs_from_the_example_in_one_place(name: str) -> None:
+    variant = VARIANTS[name]
+    path = ROOT / "examples" / "pytest_project" / f"{variant.module.replace('.', '/')}.py"
+    assert path.read_text().count(variant.old) == 1
 
 
 @pytest.mark.nightly(reason="minutes: ten test runs")

@@ -47,11 +47,11 @@ class Site:
         scheme: Any = "light",
         script: bool = True,
         new: bool = False,
-        logged: str | None = None,
+        logged: tuple[str, ...] = (),
     ) -> Iterator[Tab]:
         """Open a page in a tab, a `new` one for tests that change the clock of the page.
 
-        At the end its console may only have errors that contain `logged`.
+        At the end its console may only have errors that contain one of `logged`.
         """
         tab = (None if new else self.tabs.pop(script, None)) or open_tab(
             self.browser.new_context(base_url=self.running.url, java_script_enabled=script)
@@ -63,7 +63,7 @@ class Site:
                 tab.page.goto(path)
             yield tab
             assert tab.hosts() <= {urlsplit(self.running.url).netloc}
-            errors = [e for e in tab.console_errors if logged is None or logged not in e]
+            errors = [e for e in tab.console_errors if not any(part in e for part in logged)]
             assert not errors, errors
         except BaseException:
             tab.page.context.close()

@@ -17,7 +17,7 @@ CANARY = "canary-of-a-header"
 
 def test_admin_widgets_work(site: Site) -> None:
     pk = site.webhook(headers={"X-Key": CANARY})
-    with site.open("/admin/webhooks/webhook/", logged="") as tab:
+    with site.open("/admin/webhooks/webhook/", logged=("",)) as tab:
         page = tab.page
         # Filters, the sidebar, the theme, the boxes of the actions.
         page.locator("#changelist-filter summary").first.click()

@@ -119,7 +119,7 @@ def test_page_requests_the_results_of_its_own_action_at_once(site: Site, hook: s
 
 
 def test_page_polls_if_the_stream_is_refused(site: Site, hook: str) -> None:
-    with site.open(logged="status of 503") as tab:
+    with site.open(logged=("status of 503",)) as tab:
         page = tab.page
         page.route(f"**{STREAM}*", lambda route: route.fulfill(status=503))
         with page.expect_response(lambda response: "seen=" in response.url):

@@ -22,7 +22,7 @@ def hook(site: Site) -> str:
 
 def test_order_is_created_watched_and_approved(site: Site, hook: str) -> None:
     # The console logs the status of the refused approval.
-    with site.page("/queues/", logged="status of 400") as page:
+    with site.page("/queues/", logged=("status of 400",)) as page:
         page.get_by_role("link", name="Fulfillment requests").click()
         page.get_by_role("link", name="Create sample").click()
         page.get_by_label("Product").select_option(PLAIN)

@@ -29,7 +29,7 @@ def test_api_and_deliveries_continue_within_five_seconds(where: str, tmp_path: P
         seeded_database() as database,
         server(tmp_path, database, redis.url) as running,
     ):
-        program = [sys.executable, "-m", "tests.stopping", where, "celery"]
+        program = [sys.executable, "-m", "tests.stopping", where]
         env = {**running.process.env, "STOP_IN": str(flag)}
         log = tmp_path / "stopping.log"
         stopped = Process([*program, *command("worker")[1:], "-n", "stopping@test"], env, log)
