@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.nightly import PARTS, PYTEST
+from tests.nightly import PARTS
 from tests.processes import ROOT
 
 
-@pytest.mark.parametrize("part", ["hypothesis", "postgres"])
+@pytest.mark.parametrize("part", ["tests", "tests on busy cores", "hypothesis", "postgres"])
 def test_files_of_a_part_exist(part: str) -> None:
-    words = [word for word in PARTS[part][len(PYTEST) :] if not word.startswith("-")]
-    assert words
-    assert [word for word in words if not (ROOT / word).exists()] == []
+    paths = [word.partition("::")[0] for word in PARTS[part] if word.startswith("tests/")]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
