@@ -104,7 +104,7 @@ def test_commands_are_copied_with_the_secrets_that_they_mask(site: Site) -> None
 
 @pytest.mark.nightly(reason="waits for polls")
 def test_page_says_that_polling_fails(site: Site) -> None:
-    with site.page("/", logged=("ERR_FAILED", "htmx:")) as page:
+    with site.page("/", logged=("ERR_FAILED", "htmx:sendError", "htmx:afterRequest")) as page:
         page.route("**/home/live/*", lambda route: route.abort())
         hook = site.webhook(label="Changes the page")
         expect(page.locator("#stale")).to_be_visible(timeout=SOON)
