@@ -99,8 +99,7 @@ _SHARED = (
         "--start-timeout",
         600,
         None,
-        "With --run: how long the handler may take to be ready; default: "
-        f"{START:g}, for an extension {RUNNER_START:g}.",
+        f"With --run: how long the handler may take to be ready; default: {START:g}.",
     ),
     click.option(
         "--jobs",
@@ -149,7 +148,7 @@ _OPTIONS = (
         type=click.Path(path_type=Path, exists=True, file_okay=False),
         metavar="FOLDER",
         help="Start a sandbox of its own, and the runner of the extension in this folder, which is "
-        "installed beside the runner.",
+        f"installed beside the runner. The default of --start-timeout is then {RUNNER_START:g}.",
     ),
     click.option(
         "--runner",
