@@ -6,7 +6,7 @@ import re
 import secrets
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 EVENT, VALIDATOR, ALL, EXTENSION = "event", "validator", "all", "extension"
@@ -114,6 +114,10 @@ class Options:
         """What a report must not show."""
         keys = (self.sandbox.vendor_key, self.sandbox.provider_key) if self.sandbox else ()
         return tuple(filter(None, (self.secret, *keys)))
+
+    def without_values(self) -> Options:
+        """Return the options for a command line that others may read: a variable may be secret."""
+        return replace(self, environment=dict.fromkeys(self.environment, "…"))
 
     def reproduce(self, check: str, *more: str) -> str:
         """Return the command line that runs one check again; secrets are named, not shown."""

@@ -268,7 +268,12 @@ class Schedule:
         """Write the trace of a failure, and return its path; an error doesn't end the run."""
         if verdict.outcome is not Outcome.FAIL or self._options.traces is None:
             return ""
-        result = mask_result(self._result(check, verdict, 0.0), self.secrets)
+        shown = self._options.without_values()
+        result = replace(
+            self._result(check, verdict, 0.0),
+            reproduce=shown.reproduce(check.id, *verdict.repeated_by),
+        )
+        result = mask_result(result, self.secrets)
         folder, seed = self._options.traces, self._options.seed
         try:
             path = failure_traces.write(folder, result, seed, lab, since, self.secrets)

@@ -141,6 +141,17 @@ _SHARED = (
         metavar="NAME=VALUE",
         help="A value of a parameter that the validator refuses; may be repeated.",
     ),
+    click.option(
+        "--trace",
+        "traces",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar=TRACES,
+        show_envvar=True,
+        metavar="FOLDER",
+        help="The folder for a trace of each failed check, for connect-sim trace; "
+        f"default: {TRACES_FOLDER}.",
+    ),
+    click.option("--no-trace", is_flag=True, help="Write no traces."),
 )
 _OPTIONS = (
     click.option(
@@ -250,17 +261,6 @@ _OPTIONS = (
         metavar="FILE",
         help="Write JSON; - is standard output, and the report is then printed to standard error.",
     ),
-    click.option(
-        "--trace",
-        "traces",
-        type=click.Path(path_type=Path, file_okay=False),
-        envvar=TRACES,
-        show_envvar=True,
-        metavar="FOLDER",
-        help="The folder for a trace of each failed check, for connect-sim trace; "
-        f"default: {TRACES_FOLDER}.",
-    ),
-    click.option("--no-trace", is_flag=True, help="Write no traces."),
     click.option(
         "--sandbox-url",
         envvar=URL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -110,6 +111,8 @@ def _print_proof(proof: Proof) -> None:
         output.line(f"{second.check.id} ({second.check.level}): {outcomes}", indent=2)
         if second.verdict.outcome is not Outcome.PASS:
             output.line(second.verdict.text, indent=4)
+        if second.trace:
+            output.line(f"Trace: connect-sim trace {shlex.quote(second.trace)}", indent=4)
     if not proof.decision.is_proven:
         output.line(f"Reproduce: {proof.command}")
     output.line(f"{proof.decision.word}: {proof.decision.reason}")

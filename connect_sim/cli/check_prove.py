@@ -66,6 +66,7 @@ def prove(**given: Any) -> int:
     Proven: what is selected failed before and passes now, and nothing that passed before fails
     now. What could not be judged proves nothing. Each handler starts in a temporary folder with
     the files that Git has of its state; now, these are all that are not ignored, committed or not.
+    What fails now leaves traces.
 
     Exit codes: 0 (proven), 1 (not proven), 2 (wrong usage, or one of the two could not be
     checked), 128 and the number of a signal (130: Ctrl-C).
@@ -87,7 +88,9 @@ def prove(**given: Any) -> int:
         try:
             with Guard() as guard, trees.Workshop(guard) as workshop:
                 pair = _trees(workshop, given["before"], out)
-                before, now = (_check(workshop, tree, asked, setup, out) for tree in pair)
+                untraced = replace(asked, traces=None)
+                before = _check(workshop, pair[0], untraced, setup, out)
+                now = _check(workshop, pair[1], asked, setup, out)
         except (KeyboardInterrupt, click.ClickException):
             if interruption.number:
                 return interruption.exit_code
@@ -118,7 +121,7 @@ def _read(given: dict[str, Any]) -> tuple[Options, tuple[str, ...], tuple[str, .
             text = f"no check that is run matches {glob!r}."
             raise click.BadParameter(text, param_hint="--select")
     files = {f"--{name}": given[name] for name in ("receipt", "summary") if given[name]}
-    check_requests.require_writable(files)
+    check_requests.require_writable(files, given["traces"])
     try:
         setup = handler_command.split(given["setup"]) if given["setup"] is not None else ()
     except handler_command.BadCommand as error:
@@ -161,28 +164,29 @@ def _check(
             workshop.run(setup, tree, handler_command.without_ours(os.environ))
         except CommandError as error:
             raise _failure(f"--setup failed in {name}: {error}.", error.output, out) from None
+    # Handlers start in the tree, and traces are left here.
+    options = replace(asked, traces=asked.traces and asked.traces.absolute())
     with chdir(tree.folder):
         try:
-            check_requests.require_programs(asked)
+            check_requests.require_programs(options)
         except click.BadParameter as error:
             text = f"{error.message} In {name}, ignored files are left out."
             raise click.BadParameter(text, param_hint=error.param_hint) from None
-        bar = progress.create(len(runner.select(CHECKS, asked)), asked.strict, out)
-        report = runner.run(asked, bar)
+        bar = progress.create(len(runner.select(CHECKS, options)), options.strict, out)
+        report = runner.run(options, bar)
     if report.error:
         text = f"The checks of {name} could not be run: {report.error}"
         raise _failure(text, report.output.splitlines()[-20:], out)
-    shown = _without_values(asked)
+    shown = asked.without_values()
     results = (
-        replace(each, reproduce=shown.reproduce(each.check.id, *each.verdict.repeated_by))
+        replace(
+            each,
+            reproduce=shown.reproduce(each.check.id, *each.verdict.repeated_by),
+            trace=each.trace and os.path.relpath(each.trace),
+        )
         for each in report.results
     )
     return replace(report, results=tuple(results))
-
-
-def _without_values(asked: Options) -> Options:
-    """Return options that can be shown: a variable may have a secret."""
-    return replace(asked, environment=dict.fromkeys(asked.environment, "…"))
 
 
 def _failure(text: str, printed: Sequence[str], out: TextIO) -> CliError:
@@ -204,7 +208,7 @@ def _command(given: dict[str, Any], asked: Options) -> str:
     """Return the command line that repeats the proof."""
     from requests_queue.redaction import Redaction
 
-    words = [*_without_values(asked).words("prove"), "--before", given["before"]]
+    words = [*asked.without_values().words("prove"), "--before", given["before"]]
     for name in ("select", "ignore"):
         for text in given[name]:
             words += [f"--{name}", text]

@@ -105,7 +105,6 @@ def read(given: dict[str, Any]) -> Request:
         pair=_pair(given["pair"]),
         keep=given["keep"],
         name=given["name"],
-        traces=None if given["no_trace"] else given["traces"] or TRACES_FOLDER,
     )
     require_programs(options)
     checks = runner.select(CHECKS, options)
@@ -143,6 +142,7 @@ def handler_options(given: dict[str, Any]) -> Options:
         run_next=_command("--run-next", given["run_next"]),
         budget=given["budget"],
         grace=given["grace"],
+        traces=None if given["no_trace"] else given["traces"] or TRACES_FOLDER,
     )
 
 
@@ -397,19 +397,22 @@ def _check_files(given: dict[str, Any]) -> None:
     files = {f"--{name}": given[name] for name in ("junit", "html") if given[name]}
     if given["json_file"] not in (None, "-"):
         files["--json"] = Path(given["json_file"])
-    if folder := given["traces"]:
-        # Created with the first trace, its parents too.
-        existing = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-        if not existing.is_dir() or not os.access(existing, os.W_OK):
-            text = f"{folder} cannot be written: {existing} is no folder that can."
-            raise click.BadParameter(text, param_hint="--trace")
     if given["update_baseline"] and given["baseline"]:
         files["--baseline"] = given["baseline"]
-    require_writable(files)
+    require_writable(files, given["traces"])
 
 
-def require_writable(files: Mapping[str, Path]) -> None:
-    """Raise UsageError unless each file, by its option, can be written and is another one."""
+def require_writable(files: Mapping[str, Path], traces: Path | None) -> None:
+    """Raise UsageError unless each file, by its option, can be written and is another one.
+
+    And unless the folder of traces can, if it is not the default one.
+    """
+    if traces:
+        # Created with the first trace, its parents too.
+        existing = next(each for each in (traces, *traces.absolute().parents) if each.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
+            text = f"{traces} cannot be written: {existing} is no folder that can."
+            raise click.BadParameter(text, param_hint="--trace")
     options: dict[Path, str] = {}
     for option, path in files.items():
         if reason := _why_not_writable(path):

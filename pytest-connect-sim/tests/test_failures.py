@@ -275,7 +275,7 @@ def test_traces_are_written(
         """
     )
     run_with(FAILING, "--connect-sim-trace", when, "--connect-sim-trace-dir", "out/traces")
-    files = sorted(pytester.path.glob("out/traces/*"))
+    files = sorted(pytester.path.glob("out/traces/*.connect-sim-trace"))
     assert [path.name for path in files] == [
         f"test_a.py-test_{name}.connect-sim-trace" for name in tests
     ]

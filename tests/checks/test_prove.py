@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from jsonschema import Draft202012Validator
 
-from checks import lab
+from checks import lab, trace_file
 from checks.catalog import CHECKS
 from checks.outputs import receipt
 from checks.processes import ProcessTree
@@ -59,7 +59,7 @@ class Proof(NamedTuple):
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     """A repository in the current folder, for handlers that are known to start soon."""
     monkeypatch.setattr(lab, "_AGAIN", AGAIN)
-    for name in ("SIM_PROFILE", "GITHUB_STEP_SUMMARY"):
+    for name in ("SIM_PROFILE", "GITHUB_STEP_SUMMARY", "CONNECT_SIM_TRACES"):
         monkeypatch.delenv(name, raising=False)
     found = Repository(tmp_path / "project")
     monkeypatch.chdir(found.folder)
@@ -113,6 +113,11 @@ def test_change_is_proven_if_it_repairs_and_breaks_nothing(
         "auth.get": "fail",
         "auth.authorization_only": "pass",
     }
+    failed = {each["id"] for each in found["checks"] if each["now"]["outcome"] == "fail"}
+    traces = (repository.folder / "connect-sim-traces").glob(f"*{trace_file.SUFFIX}")
+    assert {path.name.removesuffix(trace_file.SUFFIX) for path in traces} == failed
+    # The next proof is of the same files.
+    assert repository.git("status", "--porcelain") == ""
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -342,8 +342,11 @@ def test_job_with_the_action_proves_a_change(programs: Path, tmp_path: Path) -> 
         assert "check prove: Proven" in (tmp_path / "summary.md").read_text()
         used, given = job.used[-1]
         assert used == "actions/upload-artifact@v4"
-        receipt = json.loads((repository.folder / given["path"]).read_text())
-        assert receipt["verdict"] == "proven"
+        receipt, traces = given["path"].split()
+        proof = json.loads((repository.folder / receipt).read_text())
+        assert proof["verdict"] == "proven"
+        # What fails before leaves none.
+        assert traces == "connect-sim-traces/" and not (repository.folder / traces).exists()
     finally:
         stop(job.temp / "connect-sim")
 

@@ -158,7 +158,8 @@ def test_reports_of_failed_tests_say_why(
         project / "connect-sim-traces" / f"test_broken.py-test_handler_that_{name}{SUFFIX}"
         for name in names
     ]
-    assert sorted((project / "connect-sim-traces").iterdir()) == paths
+    folder = project / "connect-sim-traces"
+    assert sorted(folder.iterdir()) == [folder / ".gitignore", *paths]
     monkeypatch.setenv("COLUMNS", "160")
     shown = program.run("trace", str(forgetful))
     for text in (

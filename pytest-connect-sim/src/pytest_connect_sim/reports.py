@@ -117,7 +117,10 @@ def write_trace(path: Path, sim: ConnectSim, mark: Mark, about: Json) -> None:
         "log": _hide(mark.log()[-_LONGEST:], secrets),
     }
     data = mark.server.client().download("/sandbox/trace-file", body)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.parent.mkdir(parents=True)
+        # Traces are no change of the project.
+        (path.parent / ".gitignore").write_text("*\n")
     # mkstemp gives it the mode 0600: a trace has everything that was sent and returned.
     handle, draft = tempfile.mkstemp(prefix=".", suffix=".draft", dir=path.parent)
     try:

@@ -46,7 +46,9 @@ class Runs:
         self.environment = dict(os.environ)
         outcome = FAIL if "broken" in self.files[-1]["handler.py"] else PASS
         results = [result(*each) for each in ((PASS, CONTROL), (outcome, NO_HEADER))]
-        results[1] = replace(results[1], verdict=replace(results[1].verdict, repeated_by=MORE))
+        trace = str(options.traces / "a trace") if options.traces and outcome is FAIL else ""
+        verdict = replace(results[1].verdict, repeated_by=MORE)
+        results[1] = replace(results[1], verdict=verdict, trace=trace)
         found = report(*results, target=options.run, seed=options.seed, error=self.error)
         return replace(found, output="printed by the handler\n" if self.error else "")
 
@@ -106,6 +108,10 @@ BAD = [
         (*PROVE[2:], "--receipt", "a", "--summary", "a"),
         "--receipt and --summary name the same",
     ),
+    (
+        (*PROVE[2:], "--trace", "handler.py/here"),
+        "--trace: handler.py/here cannot be written: ",
+    ),
     ((*PROVE[2:], "http://h/"), "unexpected extra argument"),
     (
         ("--before", "HEAD~1", "--run", ".venv/bin/python handler.py"),
@@ -139,7 +145,7 @@ def test_same_checks_run_in_a_folder_of_each_state(runs: Runs, repository: Repos
     (repository.folder / "new.txt").write_text("untracked")
     assert program.run([*PROVE, "--ignore", "race", "--method", "get"]) == 0
     first, second = runs.options
-    assert first == second
+    assert replace(first, traces=second.traces) == second
     assert (first.run, first.method, first.ignored) == (HANDLER, "GET", ("race.*",))
     assert runs.files == [
         {"handler.py": "broken"},
@@ -153,6 +159,32 @@ def test_seed_is_another_one_each_time_unless_it_is_given(runs: Runs) -> None:
         program.run([*PROVE, *arguments])
     seeds = [options.seed for options in runs.options]
     assert seeds[0] == seeds[1] != seeds[2] and seeds[4:] == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ((), "connect-sim-traces"),
+        (("--trace", "../kept"), "../kept"),
+        (("--no-trace",), None),
+    ],
+)
+def test_what_fails_now_leaves_traces_where_the_program_was_started(
+    runs: Runs,
+    repository: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: tuple[str, ...],
+    folder: str | None,
+) -> None:
+    monkeypatch.delenv("CONNECT_SIM_TRACES", raising=False)
+    repository.commit(handler_py="still broken")
+    assert program.run([*PROVE, "--before", "HEAD~2", *given]) == 1
+    before, now = (options.traces for options in runs.options)
+    assert before is None
+    assert now == (folder and repository.folder / folder)
+    shown = [line for line in capsys.readouterr().out.splitlines() if "connect-sim trace" in line]
+    assert shown == ([f"    Trace: connect-sim trace '{folder}/a trace'"] if folder else [])
 
 
 @pytest.mark.parametrize("code", [0, 1])
