@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlencode
 
+from dj_rql.constants import DjangoLookups
 from dj_rql.drf.compat import DjangoFiltersRQLFilterBackend
 from django.http import QueryDict
 from lark import Tree
@@ -95,6 +96,9 @@ class ConnectRQLFilterBackend(DjangoFiltersRQLFilterBackend):  # type: ignore[mi
         if "__" not in name and _BARE.fullmatch(value) and name not in cls.RESERVED_ORDERING_WORDS:
             # Unchanged: django-rql would quote it, and numbers and booleans must not be quoted.
             return f"{name}={value}"
+        if value and name in DjangoLookups.all():
+            # django-rql takes it for a lookup, and fails without the name before it.
+            raise _error(f"Unknown property: {name}.")
         given = SimpleNamespace(query_params=QueryDict(urlencode({name: value})))
         return str(cls.get_rql_query(filter_instance, given, ""))
 

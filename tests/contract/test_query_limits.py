@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from dj_rql.constants import DjangoLookups
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from py_rql.parser import RQLParser
@@ -269,6 +270,7 @@ _QUERIES = st.recursive(
 @given(query=_QUERIES, cut=st.integers(0, 12))
 @example(query="ge(created,9999-12-31T23:59:59-10:00)", cut=0)
 @example(query="a&b&c", cut=0)
+@example(query="in=a,b", cut=0)
 def test_random_queries_never_fail(vendor: Caller, query: str, cut: int) -> None:
     if "\0" in query or any("\ud800" <= char <= "\udfff" for char in query):
         return
@@ -276,6 +278,13 @@ def test_random_queries_never_fail(vendor: Caller, query: str, cut: int) -> None
     for text in (query, query[cut:], query[: len(query) - cut]):
         response = vendor.get(f"/requests?{quote(text, safe='')}")
         assert response.status in (200, 400), (text, response)
+
+
+@pytest.mark.parametrize("name", sorted(DjangoLookups.all()))
+@pytest.mark.parametrize("value", ["1", "a,b", "%25"])
+def test_lookup_alone_is_an_unknown_property(vendor: Caller, name: str, value: str) -> None:
+    response = vendor.get(f"/requests?{name}={value}")
+    assert (response.status, response.json["errors"]) == (400, [f"Unknown property: {name}."])
 
 
 def test_flattened_conditions_are_equivalent() -> None:
