@@ -26,6 +26,7 @@ from requests_queue.api.moments import parse_moment
 # SQLite takes no expression that is nested a thousand deep, and joined conditions are nested.
 MAX_CONDITIONS = 500
 _EXACT, _IN = "__exact", "__in"
+_INTEGERS = 2**63  # SQLite takes none from here on
 # By the end of an ORM route: what a row of the preview environment has there.
 PLACEHOLDERS = {
     "connection__public_id": ids.placeholder("connection"),
@@ -84,6 +85,9 @@ def _values(condition: Any, negated: bool) -> tuple[str, list[Any]] | None:
     if condition.negated != negated or not isinstance(child, tuple):
         return None
     name, value = child
+    # Django compares a number that no column can have, but not as one of several.
+    if isinstance(value, int) and not -_INTEGERS <= value < _INTEGERS:
+        return None
     if name.endswith(_EXACT) and value is not None:
         return name.removesuffix(_EXACT), [value]
     if name.endswith(_IN) and isinstance(value, list):

@@ -64,10 +64,12 @@ class ExtensionInput(Exact):
     name = String(100, allow_blank=False, help_text="By default Extension.")
     type = Word(TYPES, help_text="By default products for a vendor, hub for a distributor.")
     products = List(
-        Id(), max_length=100, help_text="By default all of the account, also later ones."
+        Id(required=True),
+        max_length=100,
+        help_text="By default all of the account, also later ones.",
     )
     accounts = List(
-        Id(),
+        Id(required=True),
         max_length=100,
         help_text="Those that install one of several accounts, beside its own; by default all.",
     )
@@ -77,7 +79,10 @@ class ProductsInput(Exact):
     """The products that an extension is for."""
 
     products = List(
-        Id(), required=True, max_length=100, help_text="All of the account if there are none."
+        Id(required=True),
+        required=True,
+        max_length=100,
+        help_text="All of the account if there are none.",
     )
 
 

@@ -287,6 +287,17 @@ def test_lookup_alone_is_an_unknown_property(vendor: Caller, name: str, value: s
     assert (response.status, response.json["errors"]) == (400, [f"Unknown property: {name}."])
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**40])
+def test_number_that_no_column_can_have_is_one_of_several(vendor: Caller, number: int) -> None:
+    path, name = "/tier/config-requests", "configuration.tier_level"
+    expected = ids(vendor, f"{path}?eq({name},1)")
+    others = ids(vendor, f"{path}?ne({name},1)")
+    assert expected and others
+    for values in (f"{number},1", f"1,{number}", f"{number},1,{number}"):
+        assert ids(vendor, f"{path}?in({name},({values}))") == expected
+        assert ids(vendor, f"{path}?out({name},({values}))") == others
+
+
 def test_flattened_conditions_are_equivalent() -> None:
     assert flatten_and("a=1&b=2") == "and(a=1,b=2)"
     assert flatten_and("(a=1&b=2|c=3)&d=4") == "and((and(a=1,b=2)|c=3),d=4)"

@@ -59,6 +59,8 @@ def test_extension_of_several_accounts_is_installed_for_all(
     [
         {"products": ["PRD-999-999-999"]},
         {"products": "PRD-999-999-999"},
+        {"products": [None]},
+        {"accounts": [None]},
         {"type": "transformations"},
         {"name": 1},
         {"type": "multiaccount", "accounts": ["VA-999-999"]},
@@ -77,7 +79,7 @@ def test_products_are_chosen_anew(client: Caller, catalog: make.Catalog) -> None
         changed = client.put(path, {"products": chosen}).json
         assert [each["id"] for each in changed["products"]] == chosen
     client.put(path, {"products": [catalog.product.pk]})
-    for body in ({}, {"products": None}, {"products": ["PRD-999-999-999"]}):
+    for body in ({}, *({"products": each} for each in (None, [None], ["PRD-999-999-999"]))):
         refused(client.put(path, body), 400)
     refused(caller(catalog.provider).put(path, {"products": []}), 404)
     assert Extension.objects.get().products.get() == catalog.product
