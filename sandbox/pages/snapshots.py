@@ -6,6 +6,7 @@ Only a comparison and a file are for administrators, since they show objects of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -162,8 +163,21 @@ def compare(request: HttpRequest, viewer: Viewer, name: str) -> HttpResponse:
     """Show what has changed since a snapshot was saved. Administrators only."""
     if not _may_see_all(viewer):
         raise Missing(name)
-    context = {"name": name, "diff": snapshots.compare(name, snapshots.PRESENT)}
+    diff = snapshots.compare(name, snapshots.PRESENT)
+    changes = [
+        {**each, "field": field, "then": _text(values["a"]), "now": _text(values["b"])}
+        for each in diff.changed
+        for field, values in each["fields"].items()
+    ]
+    context = {"name": name, "diff": diff, "changes": changes}
     return layout.render(request, viewer, "sandbox/snapshot_diff.html", context)
+
+
+def _text(value: Any) -> str:
+    """Return a value of JSON as the page shows it."""
+    if isinstance(value, str):
+        return value
+    return "–" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _may_see_all(viewer: Viewer) -> bool:

@@ -11,15 +11,16 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 
-from requests_queue.catalog.models import AuditEntry, User
+from requests_queue.catalog.models import Account, AuditEntry, User
 from requests_queue.errors import Refused
 from requests_queue.queues.fulfillment.models import Request
 from sandbox.snapshot_files import exporting, format
 from sandbox.world import snapshots
 from tests import html
-from tests.api import VENDOR
+from tests.api import VENDOR, caller
 from tests.html import Element
 from tests.orders import PLAIN
+from tests.sandbox import worlds
 from tests.signed_in import signed_in
 from webhooks.models import Webhook
 
@@ -70,6 +71,24 @@ def test_snapshot_is_saved_compared_restored_and_deleted(root: Client) -> None:
     assert "Delete two-orders?" in html.get(root, "/snapshots/two-orders/delete/")
     assert act(root, "two-orders/delete/") == "Snapshot two-orders deleted."
     assert names(root) == ["seed"]
+
+
+def test_comparison_shows_values_of_each_type(root: Client) -> None:
+    vendor = caller(Account.objects.get(pk=VENDOR))
+    name = worlds.webhook(vendor, "http://127.0.0.1:9/")["id"]
+    webhook = Webhook.objects.filter(pk=name)
+    webhook.update(events=0, active=True, data={}, modified_at=None, label="Then")
+    act(root, "", name="before")
+    at = datetime(2026, 12, 3, tzinfo=UTC)
+    webhook.update(events=7, active=False, data={"tenant": ["ü"]}, modified_at=at, label="Now\x1b")
+    rows = html.get(root, "/snapshots/before/diff/").rows()
+    assert {field: [then, now] for id, field, then, now in rows if name in id} == {
+        "events": ["0", "7"],
+        "active": ["true", "false"],
+        "data": ["{}", '{"tenant": ["ü"]}'],
+        "modified_at": ["–", "2026-12-03T00:00:00.000+00:00"],
+        "label": ["Then", "Now\\x1b"],
+    }
 
 
 @pytest.mark.parametrize(
