@@ -36,6 +36,11 @@ def commit(root: Path = ROOT) -> str:
     return f"{name}{'+changes' * bool(changes)}"
 
 
+def heed_hangups() -> None:
+    """Let SIGHUP end this process, though `nohup` has started the tests: a `preexec_fn`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def free_port() -> int:
     """Return a free port below the ephemeral range."""
     for port in range(20000 + os.getpid() % 4000, 32000):
