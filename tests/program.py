@@ -25,7 +25,7 @@ def run(*arguments: str) -> str:
         code = program.run(arguments)
     if code != 0:
         raise Failed(code, errors.getvalue().removesuffix("\n"), out.getvalue())
-    assert errors.getvalue() == ""
+    assert errors.getvalue() == "", errors.getvalue()
     return out.getvalue()
 
 
