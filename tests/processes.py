@@ -36,8 +36,8 @@ def commit(root: Path = ROOT) -> str:
     return f"{name}{'+changes' * bool(changes)}"
 
 
-def heed_hangups() -> None:
-    """Let SIGHUP end this process, though `nohup` has started the tests: a `preexec_fn`."""
+def restore_hangup() -> None:
+    """Restore the action of SIGHUP, which `nohup make test` lets be ignored; for `preexec_fn`."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 

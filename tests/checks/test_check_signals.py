@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engines import until
-from tests.processes import ROOT, environment, heed_hangups
+from tests.processes import ROOT, environment, restore_hangup
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -25,7 +25,7 @@ def test_signal_ends_what_was_started(number: signal.Signals, tmp_path: Path) ->
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_hangups,
+        preexec_fn=restore_hangup,
     )
     try:
         until(lambda: list(tmp_path.glob("*/log")), "the start of the sandbox", timeout=30)

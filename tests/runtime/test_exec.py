@@ -17,7 +17,7 @@ import pytest
 
 from tests.engines import until
 from tests.marks import nightly
-from tests.processes import ROOT, environment, heed_hangups, listens
+from tests.processes import ROOT, environment, listens, restore_hangup
 
 EXEC = [sys.executable, "-P", "-m", "connect_sim", "exec"]
 # What shows that a start has come so far.
@@ -83,7 +83,7 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed_hangups,
+        preexec_fn=restore_hangup,
     )
 
 
