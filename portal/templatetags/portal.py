@@ -6,7 +6,6 @@ from typing import Any
 
 from django import template
 from django.conf import settings
-from django.template.defaultfilters import stringfilter
 from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -30,7 +29,7 @@ from webhooks.states import STATE_LABELS
 register = template.Library()
 register.filter("words", labels.spaced)
 register.filter("size", format_size)
-register.filter("escape_controls", stringfilter(escape_controls))
+register.filter("escape_controls", escape_controls)
 register.filter("json_html", json_html.render)
 register.filter("markdown", markdown_renderer.render)
 register.filter("constraints", product_labels.constraints)
