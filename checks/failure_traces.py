@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Collection
-from contextlib import suppress
 from pathlib import Path
 
 from checks import trace_file
@@ -55,9 +54,5 @@ def write(
     path = _path(folder, result.check.id)
     # Also what the sandbox doesn't know, such as the secret that a check has replaced.
     data = trace_file.without_secrets(lab.platform.trace(since, about), secrets)
-    with suppress(FileExistsError):
-        folder.mkdir(parents=True)
-        # Traces are no change of the handler, for `check prove` either.
-        (folder / ".gitignore").write_text("*\n")
     trace_file.save(data, path)
     return path

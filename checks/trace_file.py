@@ -11,6 +11,7 @@ import json
 import math
 import zipfile
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,10 @@ def _encoded(value: Any) -> bytes:
 
 def save(data: bytes, path: Path) -> None:
     """Write a file that only its owner may read, and create its folder; raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.parent.mkdir(parents=True)
+        # Git ignores the new folder, so that `check prove` takes no trace for a change.
+        (path.parent / ".gitignore").write_text("*\n")
     whole_files.write(path, data)
 
 

@@ -154,11 +154,10 @@ def test_reports_of_failed_tests_say_why(
     assert "test_handler_that_forgets_a_parameter - Expected PR-" in summary
     assert "test_handler_that_is_called_too_often - Expected a " in summary
     names = ("forgets_a_parameter", "is_called_too_often")
-    forgetful, repeated = paths = [
-        project / "connect-sim-traces" / f"test_broken.py-test_handler_that_{name}{SUFFIX}"
-        for name in names
-    ]
     folder = project / "connect-sim-traces"
+    forgetful, repeated = paths = [
+        folder / f"test_broken.py-test_handler_that_{name}{SUFFIX}" for name in names
+    ]
     assert sorted(folder.iterdir()) == [folder / ".gitignore", *paths]
     monkeypatch.setenv("COLUMNS", "160")
     shown = program.run("trace", str(forgetful))

@@ -119,7 +119,7 @@ def write_trace(path: Path, sim: ConnectSim, mark: Mark, about: Json) -> None:
     data = mark.server.client().download("/sandbox/trace-file", body)
     with suppress(FileExistsError):
         path.parent.mkdir(parents=True)
-        # Traces are no change of the project.
+        # Git ignores the new folder, so that no trace is taken for a change of the project.
         (path.parent / ".gitignore").write_text("*\n")
     # mkstemp gives it the mode 0600: a trace has everything that was sent and returned.
     handle, draft = tempfile.mkstemp(prefix=".", suffix=".draft", dir=path.parent)

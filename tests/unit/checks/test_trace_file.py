@@ -48,11 +48,16 @@ def test_file_has_what_was_written_and_is_as_its_schema_says(tmp_path: Path) -> 
     path = tmp_path / "folder" / "it.connect-sim-trace"
     trace_file.save(trace_file.pack(content()), path)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert sorted(each.name for each in path.parent.iterdir()) == [".gitignore", path.name]
     assert trace_file.load(path) == content()
     assert trace_file.pack(content()) == path.read_bytes()
     more = parts(trace=json.dumps({**content()["trace"], "later": 1}).encode())
     assert trace_file.unpack(archived({**more, "more.json": b"{}"}, zipfile.ZIP_STORED))
+
+
+def test_folder_that_exists_is_not_ignored_by_git(tmp_path: Path) -> None:
+    trace_file.save(b"", tmp_path / "it")
+    assert [each.name for each in tmp_path.iterdir()] == ["it"]
 
 
 def test_file_that_cannot_be_replaced_leaves_no_draft(tmp_path: Path) -> None:
