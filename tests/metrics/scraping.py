@@ -14,13 +14,16 @@ Samples = dict[str, float]
 
 
 def fetch(url: str, key: str = "", timeout: float = 10) -> tuple[int, str]:
-    """GET a URL, with a key if there is one; return the status and the text."""
+    """GET a URL, with a key if there is one; return the status and the whole text."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
         connection.request("GET", parts.path or "/metrics", headers=headers)
         response = connection.getresponse()
+        if response.length is None:
+            # Lost between two lines of the headers, which http.client takes for their end.
+            raise http.client.IncompleteRead(response.read())
         return response.status, response.read().decode()
     finally:
         connection.close()
