@@ -39,6 +39,8 @@ READ_CAP = 65536
 _READ_SIZE = 65536
 # One deadline for everything is ours: aiohttp's are per socket operation, and rounded up.
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
+# After the other headers, on a connection that is kept, and on one that isn't.
+_END, _LAST = b"\r\n", b"Connection: close\r\n\r\n"
 
 
 class Transmission(Protocol):
@@ -58,10 +60,11 @@ class Request:
     body: bytes | None
     # None: at once.
     transmission: Transmission | None = None
-    # aiohttp's object, for the attempts of a claim that share the request.
+    # For the attempts of a claim that share the request: aiohttp's object, and its head.
     prepared: aiohttp.ClientRequest | None = field(
         default=None, init=False, repr=False, compare=False
     )
+    head: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +233,10 @@ class Transport:
                 auto_decompress=False,
                 read_bufsize=_READ_SIZE,
             )
-            # Only now: for a proxy, the connector has added a header.
-            head = _head(prepared, last=connector.force_close)
+            if exchange.request.head is None:
+                # Only now: for a proxy, the connector has added a header.
+                exchange.request.head = _head(prepared)
+            head = exchange.request.head + (_LAST if connector.force_close else _END)
             if protocol.transport is None or protocol.transport.is_closing():
                 raise aiohttp.ClientConnectionResetError("The connection is closed.")
             if exchange.request.transmission is None:
@@ -293,18 +298,16 @@ def _prepare(request: Request, url: URL, proxy: URL | None) -> aiohttp.ClientReq
     )
 
 
-def _head(prepared: aiohttp.ClientRequest, *, last: bool) -> bytes:
-    """Return the request line and the headers; raises ValueError for a control character."""
+def _head(prepared: aiohttp.ClientRequest) -> bytes:
+    """Return the lines of request and headers; raises ValueError for a control character."""
     # A proxy that doesn't tunnel the connection needs the whole URL.
     is_forwarded = prepared.proxy is not None and not prepared.is_ssl()
     path = str(prepared.url) if is_forwarded else prepared.url.raw_path_qs
     lines = [f"{prepared.method} {path} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in prepared.headers.items()]
-    if last:
-        lines.append("Connection: close")
     if headers.CONTROL.search("".join(lines)):
         raise ValueError("A control character would split the request in two.")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    return "".join(f"{line}\r\n" for line in lines).encode()
 
 
 async def _transmit(protocol: ResponseHandler, head: bytes, request: Request) -> None:
