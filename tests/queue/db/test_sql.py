@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -67,6 +68,18 @@ def read(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 def test_rows_are_read_as_they_were_given_and_in_order(rows: list[tuple[Any, ...]]) -> None:
     at = AT.isoformat() if connection.vendor == "postgresql" else str(AT.replace(tzinfo=None))
     assert read(rows) == [(*row, at) for row in rows]
+
+
+def test_ids_of_inserted_rows_are_in_the_order_of_the_rows() -> None:
+    columns = {"name": "text"}
+    [removed] = sql.insert("auth_group", columns, [["Removed"]])
+    Group.objects.all().delete()
+    # More than PostgreSQL gets in one statement.
+    names = [f"Group {n:04d}" for n in reversed(range(600))]
+    ids = sql.insert("auth_group", columns, [[name] for name in names])
+    assert removed < ids[0] and ids == sorted(ids)
+    assert dict(Group.objects.values_list("pk", "name")) == dict(zip(ids, names, strict=True))
+    assert sql.insert("auth_group", columns, []) == []
 
 
 def test_integers() -> None:
