@@ -177,17 +177,21 @@ _CHUNK = 250
 
 
 def insert(table: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> list[int]:
-    """Insert the rows, and return their ids in order; `columns` as of `rows_of`."""
-    statement, ids = f"INSERT INTO {table} ({', '.join(columns)})", list[int]()
+    """Insert rows into a table that numbers them, and return their ids in order.
+
+    `columns` are those of `rows_of`.
+    """
+    ids: list[int] = []
+    statement = f"INSERT INTO {table} ({', '.join(columns)})"
     if connection.vendor == "postgresql":
         for start in range(0, len(rows), _CHUNK):
             source, params = rows_of(rows[start : start + _CHUNK], columns, is_joined=False)
             ids += [pk for (pk,) in fetch(f"{statement} {source} RETURNING id", params)]
     elif rows:
+        # One short statement for all. No other writer gets an id in between.
         with connection.cursor() as cursor:
-            # One short statement for all: there is no other writer, which could get an id between.
             cursor.executemany(f"{statement} VALUES ({placeholders(columns)})", rows)
-            [(last,)] = fetch("SELECT last_insert_rowid()")
+        [(last,)] = fetch("SELECT last_insert_rowid()")
         ids += range(last - len(rows) + 1, last + 1)
     return ids
 

@@ -39,7 +39,7 @@ READ_CAP = 65536
 _READ_SIZE = 65536
 # One deadline for everything is ours: aiohttp's are per socket operation, and rounded up.
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=None)
-# After the other headers, on a connection that is kept, and on one that isn't.
+# The end of a request's headers, on a connection that is kept, and on one that isn't.
 _END, _LAST = b"\r\n", b"Connection: close\r\n\r\n"
 
 
@@ -233,8 +233,8 @@ class Transport:
                 auto_decompress=False,
                 read_bufsize=_READ_SIZE,
             )
+            # Only now: for a proxy, the connector has added a header.
             if exchange.request.head is None:
-                # Only now: for a proxy, the connector has added a header.
                 exchange.request.head = _head(prepared)
             head = exchange.request.head + (_LAST if connector.force_close else _END)
             if protocol.transport is None or protocol.transport.is_closing():
@@ -299,7 +299,10 @@ def _prepare(request: Request, url: URL, proxy: URL | None) -> aiohttp.ClientReq
 
 
 def _head(prepared: aiohttp.ClientRequest) -> bytes:
-    """Return the lines of request and headers; raises ValueError for a control character."""
+    """Return the request line and the headers, without their end.
+
+    Raises ValueError for a control character.
+    """
     # A proxy that doesn't tunnel the connection needs the whole URL.
     is_forwarded = prepared.proxy is not None and not prepared.is_ssl()
     path = str(prepared.url) if is_forwarded else prepared.url.raw_path_qs

@@ -1,4 +1,4 @@
-"""Rows as parameters of raw SQL."""
+"""Rows as parameters of raw SQL, and the ids of inserted ones."""
 
 from __future__ import annotations
 
