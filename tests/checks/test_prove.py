@@ -104,7 +104,7 @@ def test_change_is_proven_if_it_repairs_and_breaks_nothing(
     repository.commit(handler_py=handler("rejects_get"))
     repository.commit(handler_py=f"# A change.\n{handler(now)}")
     code, found = prove(capsys, "auth.get", "auth.authorization_only")
-    assert found["reason"].startswith(reason)
+    assert found["reason"].startswith(reason), found["checks"]
     assert code == (0 if is_proven else 1)
     assert found["selected"] == ["auth.get"]
     outcomes = {each["id"]: each["before"]["outcome"] for each in found["checks"]}
