@@ -143,7 +143,7 @@ def test_request_with_invalid_token_gets_401(
     assert responses == {name: 200 if name == "good" else 401 for name in tokens}
 
 
-def test_refusal_by_the_api_fails_the_delivery(
+def test_refusal_by_the_api_fails_the_delivery_until_it_ends(
     running: Sandbox, empty: None, handler: Example
 ) -> None:
     refusal = {"kind": "abort", "path": "/requests", "parameters": {"status": 403}}
@@ -154,6 +154,8 @@ def test_refusal_by_the_api_fails_the_delivery(
         assert ": 403 " in handler.process.printed
     finally:
         running.call("DELETE", f"/sandbox/faults/{fault}")
+    # It has retried on its own until now, and would approve an order of the next test.
+    until(lambda: _called(handler.url, _token(running)) == 200, "it processes orders again")
 
 
 def test_order_is_validated_until_valid_then_approved(
