@@ -169,22 +169,22 @@ _SELECT = """
         SELECT d.id, responds, cap,
             in_flight + ROW_NUMBER() OVER (PARTITION BY hook.webhook_id ORDER BY d.id) AS place
         FROM (SELECT * FROM hook WHERE in_flight < cap AND in_flight < %(share)s) hook {oldest}
-    ), forced AS (
+    )
+    SELECT id, responds, cap, place FROM due
+    WHERE place <= cap AND place <= %(share)s AND (responds OR %(unreserved)s > 0)
+    ORDER BY place, id LIMIT %(most)s
+"""
+_SELECT_FORCED = """
+    SELECT id, responds, %(total)s AS cap, place FROM (
         SELECT d.id, w.responds, (
                 SELECT COUNT(*) FROM webhooks_delivery c {calling}
                 WHERE c.webhook_id = w.id AND c.state = 'calling' AND c.forced
             ) + ROW_NUMBER() OVER (PARTITION BY w.id ORDER BY d.id) AS place
         FROM webhooks_delivery d JOIN webhooks_webhook w ON w.id = d.webhook_id
         WHERE d.state = 'waiting' AND d.forced AND w.active
-    )
-    SELECT id, responds, cap, place, turn FROM (
-        SELECT id, responds, %(total)s AS cap, place, 0 AS turn
-        FROM forced WHERE place <= %(forced_share)s
-        UNION ALL
-        SELECT id, responds, cap, place, place AS turn
-        FROM due WHERE place <= cap AND place <= %(share)s
-    ) candidate WHERE responds OR %(unreserved)s > 0
-    ORDER BY turn, id LIMIT %(most)s
+    ) forced
+    WHERE place <= %(forced_share)s AND (responds OR %(unreserved)s > 0)
+    ORDER BY id LIMIT %(most)s
 """
 
 
@@ -206,18 +206,18 @@ def select(limit: int, now: datetime, slots: Slots | None = None) -> tuple[list[
         "unreserved": shares.unreserved,
         "most": limit + 1,
     }
-    statement = _SELECT.format(
-        webhooks=(_WEBHOOKS if shares.unreserved else _RESPONDING).format(
-            waiting=sql.indexed_by("delivery_waiting")
-        ),
-        oldest=_OLDEST[connection.vendor],
-        calling=sql.indexed_by("delivery_calling"),
-    )
-    rows = sql.fetch(statement, values)
+    waiting = sql.indexed_by("delivery_waiting")
+    webhooks = (_WEBHOOKS if shares.unreserved else _RESPONDING).format(waiting=waiting)
+    statement = _SELECT.format(webhooks=webhooks, oldest=_OLDEST[connection.vendor])
+    rows = [(True, *row) for row in sql.fetch(statement, values)]
+    # Mostly there are none, and PostgreSQL takes longer to plan their selection than to look.
+    if sql.fetch("SELECT 1 FROM webhooks_delivery WHERE state = 'waiting' AND forced LIMIT 1"):
+        forced = _SELECT_FORCED.format(calling=sql.indexed_by("delivery_calling"))
+        rows = [*((False, *row) for row in sql.fetch(forced, values)), *rows]
     candidates: list[tuple[bool, int]] = []
-    for pk, responds, cap, place, turn in rows[:limit]:
+    for is_due, pk, responds, cap, place in rows[:limit]:
         if slots is None or place <= slots.share(cap, responds=bool(responds)):
-            candidates.append((turn > 0, pk))
+            candidates.append((is_due, pk))
             slots = slots and replace(slots, used=slots.used + 1)
     return [pk for _, pk in sorted(candidates)], len(candidates) < len(rows)
 
