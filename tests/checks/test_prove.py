@@ -19,7 +19,7 @@ from checks.outputs import receipt
 from checks.processes import ProcessTree
 from checks.purchases import word
 from connect_sim.cli import program
-from tests.checks.running import AGAIN
+from tests.checks.running import AGAIN, SLOW
 from tests.engines import until
 from tests.git_repository import Repository
 from tests.marks import nightly
@@ -71,14 +71,23 @@ def handler(name: str) -> str:
 
 
 def prove(capsys: pytest.CaptureFixture[str], *checks: str, seed: int = SEED) -> Proof:
-    """Return the exit code and the receipt of a proof that runs these checks only."""
+    """Return the exit code and the receipt of a proof that runs these checks only.
+
+    It is made at most five times more if the machine was too slow to judge.
+    """
     others = ",".join(each.id for each in CHECKS if each.id not in checks)
     run = ["--before", "HEAD~1", "--run", f"{sys.executable} handler.py", "--jobs", "1"]
-    code = program.run(["check", "prove", *run, "--ignore", others, "--seed", str(seed), "--json"])
-    printed = capsys.readouterr()
-    assert code in (0, 1) and printed.err == "", printed.err
-    document = json.loads(printed.out)
-    assert list(Draft202012Validator(SCHEMA).iter_errors(document)) == []
+    arguments = ["check", "prove", *run, "--ignore", others, "--seed", str(seed), "--json"]
+    for _ in range(6):
+        code = program.run(arguments)
+        printed = capsys.readouterr()
+        assert code in (0, 1) and printed.err == "", printed.err
+        document = json.loads(printed.out)
+        assert list(Draft202012Validator(SCHEMA).iter_errors(document)) == []
+        ended = [each[tree] for each in document["checks"] for tree in ("before", "now")]
+        texts = [each["text"] for each in ended if each["outcome"] == "inconclusive"]
+        if not any(slow in text for text in texts for slow in SLOW):
+            break
     return Proof(code, document)
 
 
